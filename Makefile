@@ -1,0 +1,50 @@
+# LongSight: make run | test | check | readme | clean
+#
+# TORCH is what is installed first when the environment has no torch yet; any arguments of `pip install` do, for
+# example TORCH="torch==2.13.0 --index-url URL" with the URL that PyTorch's install page gives for your machine.
+# The page takes the first free port from 7860 on; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose another address.
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: run test check readme clean
+
+run: $(VENV)/.runtime
+	$(BIN)/python app.py
+
+test: $(VENV)/.development
+	$(BIN)/python -m pytest $(PYTEST)
+
+check: $(VENV)/.development
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+readme: $(VENV)/.runtime
+	$(BIN)/python -m docs.readme
+	$(BIN)/python -m app.space card
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "LongSight needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
+	       "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A torch that is already there stays: the requirements admit every release from 2.8 to 2.13, for CPU and for CUDA.
+$(VENV)/.torch: | $(BIN)/python
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "Installing $(TORCH)"; $(PIP) $(TORCH); }
+	@touch $@
+
+$(VENV)/.runtime: requirements.txt $(VENV)/.torch
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
+	$(PIP) -r requirements-dev.txt
+	@touch $@
