@@ -1,0 +1,1 @@
+"""The engine: token ids in, tensors out. Knows nothing about panels, figures or pages."""

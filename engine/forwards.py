@@ -1,0 +1,34 @@
+"""Shadowing the forward of a module, and taking the shadow away again.
+
+Where accelerate has put hooks in front of a forward (they move tensors between devices), ours goes behind them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+Shadowed = tuple[dict[str, Any], str, object]
+"""(a module's attributes, which of them was shadowed, what it was or None)."""
+
+
+def forward_of(module: nn.Module) -> Callable:
+    """What a shadow has to call: the module's forward without the hooks in front of it."""
+    return vars(module).get("_old_forward", module.forward)
+
+
+def replace_forward(module: nn.Module, forward: Callable) -> Shadowed:
+    """Shadow a module's forward; `restore` undoes it exactly."""
+    attributes = vars(module)
+    name = "_old_forward" if "_old_forward" in attributes else "forward"
+    before = attributes.get(name)
+    attributes[name] = forward
+    return attributes, name, before
+
+
+def restore(shadowed: Shadowed) -> None:
+    attributes, name, before = shadowed
+    if before is None:
+        del attributes[name]
+    else:
+        attributes[name] = before

@@ -1,0 +1,181 @@
+"""Load a model, open its seams, prove that nothing changed, and run chunks of tokens through it."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from engine.cache import Cache, slots
+from engine.errors import LongSightError
+from engine.families import train_length
+from engine.methods import METHODS, Method
+from engine.observer import Observer
+from engine.registry import UNREADABLE, read_config, reason, recommended
+from engine.seam import Seam, open_seam
+
+Ids: TypeAlias = Sequence[int] | Tensor
+Report: TypeAlias = Callable[[int, int], None]
+"""Called with tokens done and tokens in all."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A patched causal language model. The method is an argument of every call, never a state of the model."""
+
+    hf: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase | None
+    name: str
+    train_length: int
+    seam: Seam
+    recommended: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def position_encoding(self) -> str:
+        """`"rope"` or `"alibi"`."""
+        return self.seam.encoding.kind
+
+    @property
+    def device(self) -> torch.device:
+        return self.hf.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.hf.dtype
+
+    def method(self, key: str, target_length: int) -> Method:
+        """The method `key` with its rule-of-thumb parameters, or better ones where this model's makers found them."""
+        if key not in METHODS:
+            raise LongSightError(f"There is no method {key!r}; there are {', '.join(METHODS)}.")
+        method = METHODS[key].for_model(self.train_length, target_length)
+        known = self.recommended.get(key, {})
+        return type(method)(**{**vars(method), **known}) if known else method
+
+    @cached_property
+    def bytes_per_slot(self) -> int:
+        """Bytes that one key and one value take in one layer, measured on one token."""
+        cache = self.seam.new_cache(METHODS["vanilla"]())
+        self.forward(torch.tensor([0]), cache)
+        return cache.nbytes // self.seam.layers
+
+    def cache_bytes(self, method: Method, length: int) -> int:
+        """Bytes that a cache holds after `length` tokens under `method`."""
+        return self.bytes_per_slot * slots(method, self.seam.layers, method.keeps(length))
+
+    @torch.inference_mode()
+    def forward(
+        self, ids: Tensor, cache: Cache, *, retrieves: bool = False, rows: int = 0, observer: Observer | None = None
+    ) -> Tensor:
+        """Read `ids` (n,) after what `cache` holds; logits (n, vocab) of all, or of the last `rows` tokens."""
+        return self.seam.forward(ids, cache, retrieves=retrieves, rows=rows, observer=observer)
+
+    def check_ids(self, ids: Ids) -> Tensor:
+        """`ids` as an int64 tensor (n,), or LongSightError when they are not token ids of this model."""
+        tensor = torch.as_tensor(ids, dtype=torch.int64).cpu()
+        if tensor.ndim != 1 or len(tensor) == 0:
+            raise LongSightError(f"Expected a non-empty list of token ids, but got shape {tuple(tensor.shape)}.")
+        vocab = self.hf.get_input_embeddings().num_embeddings
+        low, high = int(tensor.min()), int(tensor.max())
+        if low < 0 or high >= vocab:
+            raise LongSightError(f"Token ids must lie in 0 to {vocab - 1:,}, but {low:,} to {high:,} were given.")
+        return tensor
+
+    def logits(self, ids: Ids, method: Method, chunk: int | None = None) -> Tensor:
+        """Logits (n, vocab), in one pass or in chunks of `chunk` tokens; NaN for tokens that `method` never reads.
+
+        With retrieval only the last row fetches, as at the end of a prompt.
+        """
+        ids = self.check_ids(ids)
+        skipped = len(ids) - method.keeps(len(ids))
+        parts = list(self._chunks(ids[skipped:], method, chunk or len(ids)))
+        unread = parts[0].new_full((skipped, parts[0].shape[-1]), torch.nan)
+        return torch.cat([unread, *parts])
+
+    def nll(self, ids: Ids, method: Method, chunk: int = 2048, progress: Report | None = None) -> np.ndarray:
+        """Negative log-likelihood [nats] (n - 1,) of each token after the first; NaN for tokens never read."""
+        ids = self.check_ids(ids)
+        skipped = len(ids) - method.keeps(len(ids))
+        done, parts = skipped, [torch.full((skipped,), torch.nan)]
+        for logits in self._chunks(ids[skipped:], method, chunk):
+            targets = ids[done + 1 : done + 1 + len(logits)].to(logits.device)
+            parts.append(F.cross_entropy(logits[: len(targets)].float(), targets, reduction="none").cpu())
+            done += len(logits)
+            if progress is not None:
+                progress(done, len(ids))
+        return torch.cat(parts).numpy()
+
+    def _chunks(self, ids: Tensor, method: Method, size: int) -> Iterator[Tensor]:
+        cache = self.seam.new_cache(method)
+        cache.reserve(len(ids))
+        for start in range(0, len(ids), size):
+            last = start + size >= len(ids)
+            yield self.forward(ids[start : start + size], cache, retrieves=last)
+
+
+def load(source: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Model:
+    """Load a folder or a Hub id: safetensors only, never remote code.
+
+    The device defaults to CUDA where there is one, the dtype to float32 on a CPU and bfloat16 elsewhere. Raises
+    LongSightError, naming the model, when it is not there, not understood, or changed by being patched.
+    """
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    dtype = dtype or (torch.float32 if where.type == "cpu" else torch.bfloat16)
+    config = read_config(source)
+    train_length(config)  # before any weight is read: is this model understood?
+    hf = read_weights(source, config, dtype)
+    found = recommended(source) | read_extras(source).get("recommended", {})
+    return adopt(hf.to(where), load_tokenizer(source), Path(source).name, found)
+
+
+def read_weights(source: str | Path, config: PretrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
+    """The model with its weights, on the CPU. LongSightError when they are unreadable, or not all there."""
+    try:
+        hf, found = AutoModelForCausalLM.from_pretrained(
+            source, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+    except UNREADABLE as problem:
+        raise LongSightError(f"{source} cannot be loaded: {reason(problem)}") from problem
+    if missing := sorted(found["missing_keys"]):  # transformers would go on with random numbers in their place
+        raise LongSightError(
+            f"{source} cannot be loaded: {len(missing)} of its weights are missing, the first is {missing[0]}."
+        )
+    return hf
+
+
+def adopt(
+    hf: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    name: str | None = None,
+    found: dict[str, dict[str, int]] | None = None,
+) -> Model:
+    """Patch a model that is already in memory, after proving that vanilla computes what it computed before."""
+    hf.eval()
+    length = train_length(hf.config)
+    return Model(hf, tokenizer, name or hf.config.model_type, length, open_seam(hf), found or {})
+
+
+def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase | None:
+    """The tokenizer beside the weights, or None when a folder has none."""
+    folder = Path(source)
+    if folder.is_dir() and not any((folder / file).exists() for file in ("tokenizer.json", "tokenizer.model")):
+        return None
+    return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+
+
+def read_extras(source: str | Path) -> dict:
+    """What this project stores beside the weights it ships (`longsight.json`), if it is there."""
+    path = Path(source) / "longsight.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -1,0 +1,254 @@
+"""Folders become models or one sentence, and no patch silently does nothing."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+from engine.errors import LongSightError
+from engine.families import Family, family_of
+from engine.methods import METHODS
+from engine.models import adopt, load
+from engine.seam import open_seam
+from tests.engine import tiny
+from tests.engine.tiny import TRAINED, defaults, ids
+
+FAMILIES = {
+    "llama": {},
+    "mistral": {"sliding_window": None},
+    "qwen2": {},
+    "qwen3": {"head_dim": 8},
+    "phi3": {},
+    "gemma": {"head_dim": 8},
+}
+"""The families of the attention interface that everything began with; all others are in the matrix."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A checkpoint without a tokenizer."""
+    path = tmp_path_factory.mktemp("models") / "tiny-llama"
+    tiny.hf().save_pretrained(path)
+    return path
+
+
+def copied(folder, to, **config):
+    """A copy of the checkpoint whose config says something else."""
+    shutil.copytree(folder, to)
+    path = to / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | config))
+    return to
+
+
+def test_a_folder_without_a_tokenizer_loads_and_reads_ids(folder):
+    model = load(folder)
+    assert model.tokenizer is None
+    assert (model.name, model.train_length, model.position_encoding) == ("tiny-llama", TRAINED, "rope")
+    assert (model.dtype, model.device.type, model.recommended) == (torch.float32, "cpu", {})
+    torch.testing.assert_close(
+        model.logits(ids(60), defaults("vanilla")), tiny.hf()(input_ids=ids(60)[None]).logits[0], atol=1e-5, rtol=0
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_weights_come_in_the_dtype_asked_for(folder, dtype):
+    assert load(str(folder), dtype=dtype).logits(ids(5), defaults("vanilla")).dtype == dtype
+
+
+def test_what_the_makers_recommend_lies_beside_the_weights(folder, tmp_path):
+    path = copied(folder, tmp_path / "advised")
+    (path / "longsight.json").write_text(json.dumps({"recommended": {"self-extend": {"group": 2, "window": 6}}}))
+    model = load(path)
+    assert model.method("self-extend", 500) == METHODS["self-extend"](group=2, window=6)
+    assert model.method("window", 500) == defaults("window")
+
+
+def test_pickled_weights_are_never_opened(folder, tmp_path):
+    path = copied(folder, tmp_path / "pickled")
+    (path / "model.safetensors").unlink()
+    torch.save(tiny.hf().state_dict(), path / "pytorch_model.bin")
+    with pytest.raises(LongSightError, match=rf"{path} cannot be loaded: .*safetensors"):
+        load(path)
+
+
+@pytest.mark.parametrize("source", ["/nowhere/at/all", "./not here", "nowhere/", "no/such/folder", Path("nowhere")])
+def test_a_folder_that_is_not_there_is_called_that(source):
+    with pytest.raises(LongSightError, match=rf"{source} cannot be loaded: there is no such folder"):
+        load(source)
+
+
+def test_an_empty_folder_is_one_sentence(tmp_path):
+    with pytest.raises(LongSightError, match=rf"{tmp_path} cannot be loaded: .*config.json") as caught:
+        load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_that_is_no_config_is_one_sentence(tmp_path):
+    (tmp_path / "config.json").write_text("not json")
+    with pytest.raises(LongSightError, match="cannot be loaded: ") as caught:
+        load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_no_weights_are_one_sentence(folder, tmp_path):
+    path = copied(folder, tmp_path / "broken")
+    (path / "model.safetensors").write_bytes(b"not safetensors at all")
+    with pytest.raises(LongSightError, match=rf"{path} cannot be loaded: ") as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_not_all_there_are_refused_and_never_made_up(folder, tmp_path):
+    path = copied(folder, tmp_path / "partial")
+    weights = load_file(path / "model.safetensors")
+    del weights["model.layers.1.self_attn.q_proj.weight"]
+    save_file(weights, path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        LongSightError,
+        match=rf"{path} cannot be loaded: 1 of its weights are missing, the first is model.layers.1",
+    ):
+        load(path)
+
+
+@pytest.mark.parametrize("config", [
+    {"intermediate_size": 20}, {"num_attention_heads": 3}, {"hidden_act": "nonsense"}, {"vocab_size": "many"},
+    {"model_type": "unheard-of"},
+])  # fmt: skip
+def test_a_config_that_contradicts_itself_or_its_weights_is_one_sentence(folder, tmp_path, config):
+    path = copied(folder, tmp_path / "contradictory", **config)
+    with pytest.raises(LongSightError, match=rf"{path} cannot be loaded: ") as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_hub_id_that_cannot_be_had_is_one_sentence():
+    with pytest.raises(LongSightError, match=r"nobody/nothing-of-the-kind cannot be loaded: ") as caught:
+        load("nobody/nothing-of-the-kind")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_without_a_trained_length_is_refused_before_its_weights_are_read(folder, tmp_path):
+    path = copied(folder, tmp_path / "lengthless", max_position_embeddings=0)
+    (path / "model.safetensors").unlink()
+    with pytest.raises(LongSightError, match="has no max_position_embeddings, so LongSight cannot know the length"):
+        load(path)
+
+
+# Families
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_patched_vanilla_is_the_stock_model_past_its_trained_length(family):
+    stock = tiny.hf(family, **FAMILIES[family])(input_ids=ids(120)[None]).logits[0]
+    patched = adopt(tiny.hf(family, **FAMILIES[family])).logits(ids(120), METHODS["vanilla"](), chunk=50)
+    torch.testing.assert_close(patched, stock, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_method_runs_on_every_family(family):
+    model = adopt(tiny.hf(family, **FAMILIES[family]))
+    for key in METHODS:
+        assert bool(model.logits(ids(80), defaults(key), chunk=50)[-1].isfinite().all()), key
+
+
+DYNAMIC = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}
+LONGROPE = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [2.0] * 4, "rope_theta": 1e4}
+
+REFUSED = {
+    "gpt2": ("gpt2", {}, "gpt2 models are not supported; LongSight knows bloom, cohere"),
+    "gemma2": ("gemma2", {"head_dim": 8}, "gemma2 models are not supported"),
+    "mistral with a window": (
+        "mistral", {"sliding_window": 4096}, "This mistral model was trained with a sliding window of 4,096 tokens",
+    ),
+    "qwen2 with windows in some layers": (
+        "qwen2", {"use_sliding_window": True, "sliding_window": 16, "max_window_layers": 1},
+        "This qwen2 model was trained with a sliding window of 16 tokens, which a method would break",
+    ),
+    "phi3 with longrope": (
+        "phi3", {"rope_parameters": LONGROPE, "original_max_position_embeddings": 16},
+        "This phi3 model uses RoPE of type 'longrope', whose frequencies change with the length",
+    ),
+    "llama with dynamic frequencies": (
+        "llama", {"rope_parameters": DYNAMIC},
+        "uses RoPE of type 'dynamic', whose frequencies change with the length; LongSight handles default, linear",
+    ),
+    "mpt without alibi": ("mpt", {"attn_config": {"alibi": False}}, "This mpt model has no ALiBi"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_what_is_not_understood_is_refused_by_name_and_left_as_it_was(name):
+    family, config, sentence = REFUSED[name]
+    hf = tiny.hf(family, **config)
+    before = hf(input_ids=ids(9)[None]).logits
+    with pytest.raises(LongSightError, match=sentence):
+        adopt(hf)
+    assert torch.equal(hf(input_ids=ids(9)[None]).logits, before)
+
+
+# Nothing is done silently
+
+
+def test_a_patched_model_called_directly_says_how_to_call_it():
+    model = tiny.model()
+    with pytest.raises(LongSightError, match=r"read with engine\.prefill or model\.logits, or use engine\.patch"):
+        model.hf(input_ids=ids(5)[None])
+
+
+def test_a_model_in_training_with_dropout_is_refused():
+    model = tiny.model(attention_dropout=0.5)
+    model.hf.train()
+    with pytest.raises(LongSightError, match=r"in training mode with dropout; call model\.eval\(\) first"):
+        model.logits(ids(5), defaults("vanilla"))
+
+
+def test_a_model_whose_layers_the_patch_does_not_reach_is_refused(monkeypatch):
+    """As when a new release of transformers computes attention elsewhere."""
+    hf = tiny.hf()
+    layer = hf.model.layers[1].self_attn
+    monkeypatch.setattr(layer, "forward", lambda hidden_states, **kwargs: (hidden_states, None))
+    with pytest.raises(LongSightError, match="LlamaForCausalLM: the method reached 2 of 3 layers; the model cannot be"):
+        adopt(hf)
+    assert hf.config._attn_implementation == "sdpa"
+
+
+def test_a_model_that_the_patch_would_change_is_refused_with_the_difference(monkeypatch):
+    """As when a family turns its channels in another way than we believe."""
+    wrong = Family(encoding=lambda hf: family_of(hf.config).encoding(tiny.hf(rope_theta=50.0)))
+    hf = tiny.hf()
+    monkeypatch.setattr("engine.seam.family_of", lambda config: wrong)
+    before = hf(input_ids=ids(9)[None]).logits
+    with pytest.raises(LongSightError, match=r"patched, its logits differ from the stock model by \d.*refuses it"):
+        adopt(hf)
+    monkeypatch.undo()
+    assert torch.equal(hf(input_ids=ids(9)[None]).logits, before)
+
+
+@pytest.mark.parametrize("key", [key for key in METHODS if METHODS[key].needs == "rope"])
+def test_a_method_that_changes_rotations_is_refused_for_a_model_without_any(key):
+    model = tiny.model("mpt", max_seq_len=TRAINED)
+    with pytest.raises(LongSightError, match="changes the frequencies of RoPE, but MptForCausalLM uses alibi"):
+        model.logits(ids(40), defaults(key))
+
+
+def test_retrieval_from_a_layer_that_does_not_exist_is_refused(grouped):
+    method = METHODS["lm-infinite"](window=TRAINED, top_k=5, from_layer=3)
+    with pytest.raises(LongSightError, match=r"from_layer = 3, but LlamaForCausalLM has only layers 0 to 2"):
+        grouped.logits(ids(40), method)
+
+
+def test_closing_the_seam_restores_the_model_exactly():
+    hf, stock = tiny.hf(), tiny.hf()
+    attributes, rotary = set(vars(hf)), hf.model.rotary_emb
+    seam = open_seam(hf)
+    seam.close()
+    assert torch.equal(hf(input_ids=ids(80)[None]).logits, stock(input_ids=ids(80)[None]).logits)
+    assert set(vars(hf)) == attributes
+    assert hf.model.rotary_emb is rotary
+    assert hf.config._attn_implementation == stock.config._attn_implementation == "sdpa"
+    assert type(hf).forward is AutoModelForCausalLM._model_mapping[type(hf.config)].forward
