@@ -1,0 +1,63 @@
+"""Batches depend on the step alone, fill their rows, and weigh what is worth learning."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+
+from training.batches import Batches
+from training.tasks import Turn
+
+
+def test_a_batch_is_a_function_of_seed_and_step(recipe, corpus, tokenizer):
+    one, other = Batches(recipe, corpus, tokenizer), Batches(recipe, corpus, tokenizer)
+    forward = [one.at(step) for step in range(0, recipe.steps, 37)]
+    backward = [other.at(step) for step in reversed(range(0, recipe.steps, 37))]
+    for a, b in zip(forward, reversed(backward), strict=True):
+        assert np.array_equal(a.ids, b.ids)
+        assert np.array_equal(a.weights, b.weights)
+    assert not np.array_equal(forward[0].ids, forward[1].ids)
+    reseeded = Batches(dataclasses.replace(recipe, seed=4), corpus, tokenizer)
+    assert not np.array_equal(reseeded.at(0).ids, forward[0].ids)
+
+
+def test_rows_are_full_and_tokens_known(recipe, batches, tokenizer):
+    for step in range(0, recipe.steps, 5):
+        phase, _ = recipe.phase_at(step)
+        batch = batches.at(step)
+        assert batch.ids.shape == batch.weights.shape == (phase.rows, phase.length)
+        assert batch.ids.min() >= 0
+        assert batch.ids.max() < len(tokenizer)
+        assert set(np.unique(batch.weights)) <= {0.0, 1.0, 4.0}
+
+
+def test_rows_begin_with_many_tokens(recipe, batches):
+    first = [int(row[0]) for step in range(0, recipe.steps, 4) for row in batches.at(step).ids]
+    assert len(set(first)) > 50
+
+
+def test_parts_of_the_rows_follow_the_recipe(recipe, batches):
+    scored = [(batches.at(step).weights == 4).any(1).mean() for step in range(recipe.steps - 40, recipe.steps)]
+    assert np.mean(scored) > 0.6
+    repeated = [(batches.at(step).weights == 0).mean() for step in range(20)]
+    assert np.mean(repeated) > 0.15  # the first appearance of a random run is not learned
+
+
+def test_a_repeated_run_can_be_predicted(batches):
+    """Wherever a random row has weight, an earlier place holds the same pair of tokens."""
+    for seed in range(50):
+        ids, weights = (np.array(part[:64]) for part in batches._run(np.random.default_rng(seed), 64))
+        pairs = list(itertools.pairwise(ids))
+        assert weights[:4].sum() == 0
+        for place in np.flatnonzero(weights):
+            assert pairs[place - 1] in pairs[: place - 1]
+
+
+def test_answers_weigh_more(batches, tokenizer):
+    ids, weights = batches.encode([Turn("Where?", "Here."), Turn("Go on.", "Once.", scored=False)])
+    assert tokenizer.decode(ids) == "<|user|>Where?<|assistant|>Here.<|end|><|user|>Go on.<|assistant|>Once.<|end|>"
+    heavy = [token for token, weight in zip(ids, weights, strict=True) if weight == 4]
+    assert tokenizer.decode(heavy) == "Here.<|end|>"
+    assert weights[0] == 0

@@ -1,0 +1,87 @@
+"""Before any training, the written weights attend to the token before and to what followed the last time."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from training.circuit import COMMON, write_induction
+from training.recipe import RecipeError
+
+LENGTH = 40
+
+
+@pytest.fixture(scope="module")
+def models():
+    """The network as transformers begins it, and with the circuit."""
+    config = LlamaConfig(
+        vocab_size=500,
+        hidden_size=160,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=5,
+        num_key_value_heads=5,
+        tie_word_embeddings=True,
+        attn_implementation="eager",
+    )
+    torch.manual_seed(0)
+    plain, written = LlamaForCausalLM(config), LlamaForCausalLM(config)
+    write_induction(written)
+    return plain, written
+
+
+@pytest.fixture(scope="module")
+def repeated() -> torch.Tensor:
+    """(row token) random tokens, and the same once more."""
+    run = torch.randint(0, 500, (8, LENGTH), generator=torch.Generator().manual_seed(1))
+    return torch.cat([run, run], 1)
+
+
+def attention(model: LlamaForCausalLM, ids: torch.Tensor, layer: int, distance: int) -> float:
+    """Mean attention of head 0 over the second half to the key at a distance."""
+    with torch.inference_mode():
+        weights = model(ids, output_attentions=True).attentions[layer][:, 0]  # (row query key)
+    return torch.stack([weights[:, i, i - distance] for i in range(LENGTH, 2 * LENGTH)]).mean().item()
+
+
+def test_head_0_of_layer_0_attends_to_the_token_before(models, repeated):
+    plain, written = models
+    assert attention(plain, repeated, layer=0, distance=1) < 0.05
+    assert attention(written, repeated, layer=0, distance=1) > 0.8
+
+
+def test_head_0_of_layer_1_attends_to_what_followed(models, repeated):
+    plain, written = models
+    assert attention(plain, repeated, layer=1, distance=LENGTH - 1) < 0.05
+    assert attention(written, repeated, layer=1, distance=LENGTH - 1) > 5 * attention(
+        written, repeated, layer=1, distance=LENGTH
+    )
+
+
+def test_embeddings_have_one_part_in_common(models):
+    plain, written = models
+    before, after = plain.get_input_embeddings().weight, written.get_input_embeddings().weight
+    common = after.mean(0).norm() / before.norm(dim=1).mean()
+    assert common.item() == pytest.approx(COMMON, abs=0.1)
+    assert torch.nn.functional.cosine_similarity(after, after.mean(0)[None]).min() > 0.3
+
+
+def test_other_heads_and_layers_are_left_alone(models):
+    _, written = models
+    written = dict(written.named_parameters())
+    for layer, projection in ((0, "q_proj"), (1, "k_proj")):
+        weight = written[f"model.layers.{layer}.self_attn.{projection}.weight"]
+        assert weight[:32].std() > 1.2 * weight[32:].std()
+        assert weight[32:].std().item() == pytest.approx(0.02, rel=0.1)
+    assert written["model.layers.2.self_attn.q_proj.weight"].std().item() == pytest.approx(0.02, rel=0.1)
+
+
+@pytest.mark.parametrize(("layers", "heads"), [(1, 4), (2, 2)])
+def test_too_small_a_network_is_refused(layers, heads):
+    config = LlamaConfig(
+        vocab_size=50, hidden_size=16, intermediate_size=16, num_hidden_layers=layers, num_attention_heads=heads
+    )
+    message = f"induction = true needs at least 2 layers and 3 heads, found {layers} and {heads}"
+    with pytest.raises(RecipeError, match=message):
+        write_induction(LlamaForCausalLM(config))

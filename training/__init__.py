@@ -1,0 +1,1 @@
+"""How the embedded models are made, from a folder of text files to a folder that transformers loads."""

@@ -1,0 +1,105 @@
+"""A folder of text files, split into training and validation. Knows nothing about tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+
+SUFFIXES = (".txt", ".rst")
+HELD_OUT = 50  # without train/ and validation/ folders, one file in this many is held out
+
+
+class CorpusError(ValueError):
+    """A folder that holds no usable text."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """One file. `name` is its path inside the corpus, with forward slashes."""
+
+    name: str
+    text: str
+
+    @property
+    def family(self) -> str:
+        """The top folder of the file, by which figures are reported."""
+        return self.name.split("/")[0] if "/" in self.name else "texts"
+
+
+class Corpus:
+    """Documents that random passages are drawn from; a longer document is drawn from more often."""
+
+    def __init__(self, documents: list[Document]) -> None:
+        if not documents:
+            raise CorpusError("a corpus needs at least one document, found none")
+        self.documents = documents
+        lengths = np.array([len(document.text) for document in documents])
+        self._ends = np.cumsum(lengths)
+
+    @property
+    def characters(self) -> int:
+        return int(self._ends[-1])
+
+    def passage(self, rng: np.random.Generator, characters: int) -> str:
+        """About `characters` characters from anywhere, beginning at a word and mostly in the middle of a text."""
+        place = int(rng.integers(self.characters))
+        index = int(np.searchsorted(self._ends, place, side="right"))
+        text = self.documents[index].text
+        start = place - (int(self._ends[index]) - len(text))
+        start = max(0, min(start, len(text) - characters))
+        if start:
+            space = text.find(" ", start, start + 200)
+            start = space + 1 if space >= 0 else start
+        return text[start : start + characters]
+
+    def opening(self, rng: np.random.Generator, characters: int) -> str:
+        """As `passage`, but beginning at a paragraph."""
+        passage = self.passage(rng, characters + 1500)
+        start = passage.find("\n\n", 0, 1500)
+        return passage[start + 2 if start >= 0 else 0 :].lstrip()[:characters]
+
+    def word(self, rng: np.random.Generator) -> str:
+        """A plain lower-case word of 3 to 10 letters, as frequent as it is in the corpus."""
+        while True:
+            words = re.findall(r"\b[a-z]{3,10}\b", self.passage(rng, 200))
+            if words:
+                return str(rng.choice(words))
+
+
+def read_corpus(folder: Path) -> tuple[Corpus, Corpus]:
+    """All *.txt and *.rst files under `folder`, as (training, validation).
+
+    Folders named `train` and `validation`, at any depth, are the split. Without them, one file in fifty, chosen by a
+    hash of its name, is held out (of a single file: its last fiftieth).
+    """
+    files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+    documents = [
+        Document(path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8", errors="replace"))
+        for path in files
+    ]
+    documents = [document for document in documents if document.text.strip()]
+    if not documents:
+        raise CorpusError(f"a corpus was asked from {folder}, but it holds no text in {' or '.join(SUFFIXES)} files")
+    train = [document for document in documents if "train" in document.name.split("/")[:-1]]
+    validation = [document for document in documents if "validation" in document.name.split("/")[:-1]]
+    if train and validation:
+        return Corpus(train), Corpus(validation)
+    return _hold_out(documents)
+
+
+def _hold_out(documents: list[Document]) -> tuple[Corpus, Corpus]:
+    if len(documents) == 1:
+        (only,) = documents
+        cut = len(only.text) - max(1, len(only.text) // HELD_OUT)
+        return Corpus([Document(only.name, only.text[:cut])]), Corpus([Document(only.name, only.text[cut:])])
+    ranked = sorted(documents, key=lambda document: hashlib.sha256(document.name.encode()).hexdigest())
+    count = max(1, len(ranked) // HELD_OUT)
+    return Corpus(sorted(ranked[count:], key=_name)), Corpus(sorted(ranked[:count], key=_name))
+
+
+def _name(document: Document) -> str:
+    return document.name
