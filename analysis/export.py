@@ -1,0 +1,110 @@
+"""Records as files for other programs: CSV for spreadsheets, NPZ for numpy, JSON for everything else.
+
+All three carry names, axes and units. Only NPZ is read back: it loses nothing.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from analysis.records import Column, Record
+from engine.errors import LongSightError
+
+R = TypeVar("R", bound=Record)
+
+HEADER = "record"
+"""The entry of an NPZ file that holds the single values and the description of the arrays, as JSON."""
+
+
+def to_csv(record: Record) -> str:
+    """One row per cell of the record's largest array, smaller arrays repeated along it; an undefined number is empty.
+
+    Single values stand in front as `# name: value` lines. Raises `LongSightError` when no array spans the axes of all.
+    """
+    columns = record.columns()
+    axes = max((column.axes for column in columns), key=len)
+    stray = [column.name for column in columns if not set(column.axes) <= set(axes)]
+    if stray:
+        raise LongSightError(
+            f"{type(record).__name__} is no single table: {', '.join(stray)} has axes besides ({', '.join(axes)}). "
+            "Save it as NPZ or JSON."
+        )
+    shape = next(column.values.shape for column in columns if column.axes == axes)
+    cells = [np.broadcast_to(_along(column, axes), shape).ravel() for column in columns]
+    index = [axis.ravel() for axis in np.indices(shape)]
+    text = io.StringIO()
+    for name, single in _single_values(record).items():
+        text.write(f"# {name}: {json.dumps(single, ensure_ascii=False)}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([f"{axis} index" for axis in axes] + [_heading(column) for column in columns])
+    writer.writerows(zip(*(_plain(values) for values in index + cells), strict=True))
+    return text.getvalue()
+
+
+def to_json(record: Record) -> str:
+    """The single values, and every array with its axes, meaning and unit; an undefined number is null."""
+    arrays = {
+        column.name: _description(column) | {"values": _without_nan(column.values.tolist())}
+        for column in record.columns()
+    }
+    return json.dumps({HEADER: type(record).__name__, **_single_values(record), "arrays": arrays}, ensure_ascii=False)
+
+
+def to_npz(record: Record) -> bytes:
+    """The arrays, compressed, and beside them an entry of JSON with everything else; `from_npz` reads it back."""
+    header = {
+        HEADER: type(record).__name__,
+        "values": _single_values(record),
+        "arrays": {column.name: _description(column) for column in record.columns()},
+    }
+    arrays: dict[str, Any] = {spec.name: getattr(record, spec.name) for spec in record.arrays()}
+    buffer = io.BytesIO()
+    arrays[HEADER] = np.array(json.dumps(header, ensure_ascii=False))
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def from_npz(kind: type[R], source: bytes | Path) -> R:
+    """The record of type `kind` that `to_npz` wrote; never unpickles. Raises `LongSightError` for another type."""
+    with np.load(io.BytesIO(source) if isinstance(source, bytes) else source, allow_pickle=False) as entries:
+        header = json.loads(str(entries[HEADER]))
+        if header[HEADER] != kind.__name__:
+            raise LongSightError(f"A {kind.__name__} was asked for, but the file holds a {header[HEADER]}.")
+        arrays = {spec.name: entries[spec.name] for spec in kind.arrays()}
+    singles = {name: tuple(v) if isinstance(v, list) else v for name, v in header["values"].items()}
+    return kind(**arrays, **singles)
+
+
+def _single_values(record: Record) -> dict[str, Any]:
+    return {spec.name: getattr(record, spec.name) for spec in record.values()}
+
+
+def _description(column: Column) -> dict[str, Any]:
+    return {"axes": column.axes, "meaning": column.meaning, "unit": column.unit}
+
+
+def _heading(column: Column) -> str:
+    return f"{column.name} [{column.unit}]" if column.unit else column.name
+
+
+def _along(column: Column, axes: tuple[str, ...]) -> np.ndarray:
+    """The column's values with its axes in the order of `axes`, and length 1 along those that it does not have."""
+    ordered = column.values.transpose([column.axes.index(axis) for axis in axes if axis in column.axes])
+    return np.expand_dims(ordered, [place for place, axis in enumerate(axes) if axis not in column.axes])
+
+
+def _plain(values: np.ndarray) -> Iterator[Any]:
+    if values.dtype.kind != "f":
+        return iter(values.tolist())
+    return ("" if v != v else int(v) if v.is_integer() else v for v in values.tolist())
+
+
+def _without_nan(values: Any) -> Any:
+    if isinstance(values, list):
+        return [_without_nan(v) for v in values]
+    return None if values != values else values

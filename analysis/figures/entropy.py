@@ -1,0 +1,71 @@
+"""Attention entropy against context length, and its lower bound (LM-Infinite, figure 1b and proposition 1)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from analysis.figures.curves import (
+    add_band,
+    growing_edges,
+    mark_trained,
+    short,
+    small_multiples,
+    spread_layers,
+    thinned,
+)
+from analysis.figures.layout import INK
+from analysis.figures.palette import colour
+from analysis.observed import EntropyRecord
+
+
+def entropy_figure(records: Sequence[EntropyRecord], mark: int | None = None, columns: int = 2) -> go.Figure:
+    """One panel per layer, over the context length on a logarithmic axis.
+
+    Dotted in the method's colour: the mean over heads of max(0, ln n - 2B), below which the mean entropy cannot lie; B
+    is each head's own largest |logit|. Grey: ln n for the longest context, the entropy of attention spread evenly.
+    """
+    shown = spread_layers(len(records[0].layer))
+    names = [f"layer {records[0].layer[place]}" for place in shown]
+    figure = small_multiples("attention entropy [nats], mean and range over heads", names, columns)
+    columns = min(columns, len(names))
+    for panel, place in enumerate(shown):
+        at = {"row": panel // columns + 1, "col": panel % columns + 1}
+        _add_most(figure, records, place, at, legend=panel == 0)
+        for record in records:
+            add_band(
+                figure, record, context(record), record.entropy[place], at, legend=panel == 0,
+                hover="%{y:.3f} nats", edges=growing_edges(len(record.position)),
+            )  # fmt: skip
+            _add_bound(figure, record, place, at)
+    figure.update_xaxes(type="log", dtick=np.log10(2), tickformat=",d", tickangle=0)
+    figure.update_xaxes(title_text="context length [tokens]", row=-(-len(names) // columns))
+    mark_trained(figure, records[0].train_length, mark)
+    return figure.update_layout(meta={"x": "position"})
+
+
+def context(record: EntropyRecord) -> np.ndarray:
+    """(query) how many tokens the model has read when it is at the query."""
+    return record.position - record.unread + 1
+
+
+def _add_most(
+    figure: go.Figure, records: Sequence[EntropyRecord], place: int, at: dict[str, int], *, legend: bool
+) -> None:
+    longest = max(records, key=lambda record: np.nanmax(record.keys, initial=0))
+    edges = growing_edges(len(longest.position))
+    figure.add_scatter(
+        x=context(longest)[edges], y=short(thinned(longest.most[place], edges)), mode="lines",
+        line={"color": INK, "width": 1, "dash": "dash"}, name="ln n: spread evenly", legendgroup="most",
+        showlegend=legend, hoverinfo="skip", **at,
+    )  # fmt: skip
+
+
+def _add_bound(figure: go.Figure, record: EntropyRecord, place: int, at: dict[str, int]) -> None:
+    edges = growing_edges(len(record.position))
+    bound = thinned(np.maximum(record.bound[place], 0).mean(0), edges)
+    figure.add_scatter(
+        x=context(record)[edges], y=short(bound), mode="lines", name="at least: ln n - 2B", legendgroup=record.method,
+        line={"color": colour(record.method), "width": 1.5, "dash": "dot"}, showlegend=False,
+        hovertemplate="at least %{y:.3f} nats<extra></extra>", **at,
+    )  # fmt: skip

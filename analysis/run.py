@@ -1,0 +1,188 @@
+"""The panels from the command line: a record for each method, and a page that stands alone.
+
+python -m analysis.run entropy --model assets/models/rope-small --methods vanilla,lm-infinite --text FILE --out DIR
+"""
+
+import argparse
+import html
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.clusters import PROJECTIONS
+from analysis.export import to_csv, to_json, to_npz
+from analysis.looking import Text, look_steps
+from analysis.page import Section, stand_alone
+from analysis.panels import PANELS, Choice, Panel, Records
+from analysis.probes.reading import MOST_QUERIES
+from engine.errors import LongSightError
+from engine.methods import METHODS, Method
+from engine.models import Model, load
+
+FORMATS: dict[str, Callable[[Any], bytes]] = {
+    "npz": to_npz,
+    "csv": lambda record: to_csv(record).encode(),
+    "json": lambda record: to_json(record).encode(),
+}
+DEFAULT_LENGTH = 4096
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one panel; returns the exit status. What cannot be done is said in one sentence, on stderr."""
+    given = _parser().parse_args(arguments)
+    try:
+        run(given)
+    except (LongSightError, OSError, UnicodeDecodeError) as problem:
+        print(f"{problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(given: argparse.Namespace) -> None:
+    """Measure, save, draw."""
+    panel, folder = PANELS[given.panel], Path(given.out)
+    formats = _listed("format", given.formats, FORMATS)
+    model = load(given.model, device=given.device)
+    texts = [read_text(model, Path(path), given.length) for path in given.text]
+    methods = make_methods(model, given.methods, given.set, max(len(text.ids) for text in texts))
+    choice = _choice(given)
+    records = [_look(model, texts, method, panel, choice) for method in methods]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in records:
+        for name, record in zip(panel.names, each, strict=False):
+            for kind in formats:
+                (folder / f"{name}-{record.method}.{kind}").write_bytes(FORMATS[kind](record))
+    page = make_page(panel, records, choice)
+    path = folder / f"{panel.key}.html"
+    path.write_text(page, encoding="utf-8")
+    print(path)
+
+
+def read_text(model: Model, path: Path, length: int) -> Text:
+    """The first `length` tokens of a file of plain text in UTF-8."""
+    if model.tokenizer is None:
+        raise LongSightError(f"{model.name} has no tokenizer, so it cannot read {path}; choose another model.")
+    text = path.read_text(encoding="utf-8")
+    ids = model.tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+    if not ids:
+        raise LongSightError(f"{path} has no text in it; give a file with words.")
+    return Text(path.name, np.array(ids[:length]))
+
+
+def make_methods(model: Model, keys: str, changes: Sequence[str], length: int) -> list[Method]:
+    """The methods of a comma-separated list as they suit the model, with `KEY.FIELD=VALUE` changes made to them."""
+    methods = {key: model.method(key, length) for key in _listed("method", keys, METHODS)}
+    for change in changes:
+        name, _, text = change.partition("=")
+        key, _, field = name.partition(".")
+        if key not in methods:
+            raise LongSightError(f"--set {change} changes {key!r}, which is not among the methods {keys}.")
+        kinds = {spec.name: spec.type for spec in fields(methods[key])}
+        if field not in kinds:
+            raise LongSightError(f"{methods[key].title} has no parameter {field!r}; it has {', '.join(kinds)}.")
+        changed: dict[str, Any] = {field: _number(change, text, kinds[field] is float)}
+        methods[key] = replace(methods[key], **changed)
+    return list(methods.values())
+
+
+def make_page(panel: Panel, records: Sequence[Records], choice: Choice) -> str:
+    """The panel's figures, with its sentences and what it has to say of each method in words."""
+    words = [(each[0].caption, panel.words(each, choice)) for each in records]
+    more = "".join(f"<h3>{html.escape(caption)}</h3>{text}" for caption, text in words if text)
+    captions = "; ".join(each[0].caption for each in records)
+    source = f"{records[0][0].model} with {captions}. Compare: {panel.paper}."
+    section = Section(panel.title, panel.look, source, panel.draw(records, choice), more)
+    return stand_alone(f"LongSight: {panel.title}", [section])
+
+
+def _look(model: Model, texts: Sequence[Text], method: Method, panel: Panel, choice: Choice) -> Records:
+    steps = look_steps(model, texts, method, panel, choice)
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as finished:
+            print(file=sys.stderr)
+            return finished.value
+        print(f"\r{method.title}: {step.done:,} of {step.total:,} tokens", end="", file=sys.stderr, flush=True)
+
+
+def _choice(given: argparse.Namespace) -> Choice:
+    return Choice(
+        layers=_numbers("--layers", given.layers),
+        heads=_numbers("--heads", given.heads),
+        most=given.most_queries,
+        queries=_range("--queries", given.queries),
+        keys=_range("--keys", given.keys),
+        cells=given.cells,
+        smoothing=given.smoothing,
+        projection=given.projection,
+        axes=given.axes,
+        starting=given.starting,
+        mark=given.mark,
+    )
+
+
+def _listed(what: str, text: str, known: Sequence[str] | dict) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise LongSightError(
+            f"There is no {what} {', '.join(map(repr, unknown)) or 'named'}; there are {', '.join(known)}."
+        )
+    return list(dict.fromkeys(names))
+
+
+def _number(asked: str, text: str, fraction: bool) -> int | float:
+    try:
+        return float(text) if fraction else int(text)
+    except ValueError:
+        kind = "a number" if fraction else "a whole number"
+        raise LongSightError(f"{asked} must give {kind}, but {text!r} was given.") from None
+
+
+def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:
+    return None if text is None else tuple(int(_number(name, part, False)) for part in text.split(","))
+
+
+def _range(name: str, text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    first, _, last = text.partition(":")
+    return int(_number(name, first, False)), int(_number(name, last, False))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.run", description="One panel, saved as a page and as data."
+    )
+    parser.add_argument("panel", choices=list(PANELS), help="; ".join(f"{p.key}: {p.paper}" for p in PANELS.values()))
+    parser.add_argument("--model", required=True, help="a folder, or a name on the Hub")
+    parser.add_argument("--methods", required=True, help="keys with commas between them")
+    parser.add_argument("--text", required=True, nargs="+", help="a file in UTF-8; clusters shows up to four")
+    parser.add_argument("--out", required=True, help="a folder for what is made")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY.FIELD=VALUE", help="a method's parameter")
+    parser.add_argument("--length", type=int, default=DEFAULT_LENGTH, help="how many tokens of the text are read")
+    parser.add_argument("--layers", help="numbers from 0 with commas; clusters: depths, 0 is the embedding")
+    parser.add_argument("--heads", help="numbers from 0 with commas")
+    parser.add_argument("--most-queries", type=int, default=MOST_QUERIES, help="measured at most; others are left out")
+    parser.add_argument("--queries", metavar="FIRST:END", help="attention with one layer and head: a range of tokens")
+    parser.add_argument("--keys", metavar="FIRST:END", help="likewise")
+    parser.add_argument("--cells", type=int, default=Choice.cells, help="a side of the large attention map")
+    parser.add_argument("--smoothing", type=int, default=Choice.smoothing, help="nll: tokens that are averaged")
+    parser.add_argument("--projection", choices=list(PROJECTIONS), default=Choice.projection, help="clusters")
+    parser.add_argument("--axes", type=int, choices=(2, 3), default=Choice.axes, help="clusters: dimensions")
+    parser.add_argument("--starting", type=int, default=Choice.starting, help="first tokens that count as starting")
+    parser.add_argument("--mark", type=int, help="a position to mark")
+    parser.add_argument("--formats", default="npz", help=f"of the records, with commas: {','.join(FORMATS)}")
+    parser.add_argument("--device", help="cpu, cuda ...; the best there is")
+    return parser
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    sys.exit(main())

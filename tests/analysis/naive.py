@@ -1,0 +1,105 @@
+"""What probes measure, computed the slow way: whole attention matrices in float64, from the methods' law."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from engine.generate import watch
+from engine.models import adopt
+from engine.observer import Observer
+from tests.engine import tiny
+
+
+class Capture(Observer):
+    """Queries and keys of every layer, hidden states and logits, of a text read in one piece."""
+
+    wants_hidden = True
+
+    def __init__(self):
+        self.steps = []
+
+    def attention(self, step):
+        self.steps.append(step)
+
+    def hidden(self, start, states):
+        self.states = torch.stack(states).numpy()
+
+    def logits(self, start, logits):
+        self.predicted = logits.numpy()
+
+
+@dataclass
+class Naive:
+    """`weights`, `logits`, `distance` (layer, head, query, key): weights 0, logits and distances NaN where unseen."""
+
+    method: object
+    ids: torch.Tensor
+    capture: Capture
+
+    @property
+    def n(self):
+        return self.method.keeps(len(self.ids))
+
+    @cached_property
+    def law(self):
+        return [self._layer(step) for step in self.capture.steps]
+
+    def _layer(self, step):
+        i, method = torch.arange(self.n), self.method
+        k = step.k.repeat_interleave(len(step.q) // len(step.k), dim=0)
+        logits = torch.full((len(step.q), self.n, self.n), torch.nan, dtype=torch.float64)
+        distance, fetched = torch.full_like(logits, torch.nan), torch.zeros_like(logits, dtype=torch.bool)
+        visible = method.visible(i[:, None], i[None])
+        for row in range(self.n):
+            encoding = step.encoding.under(method, method.length_at(i[row]))
+            scale = method.logit_scale(i[row : row + 1])
+            told = method.distance(i[row], i)
+            q = step.q[:, row : row + 1] * (1 if scale is None else scale)
+            found = encoding.logits(q[None], k[None], told[None], step.scaling)[0, :, 0]
+            slowest = getattr(encoding, "inv_freq", torch.ones(1))[-1] / getattr(step.encoding, "inv_freq", [1])[-1]
+            logits[:, row, visible[row]] = found[:, visible[row]]
+            distance[:, row, visible[row]] = (told * slowest).double()[visible[row]]
+        retrieval = method.retrieval
+        if retrieval is not None and step.layer >= retrieval.from_layer:
+            told = torch.full((1, self.n), retrieval.insert_at)
+            scores = step.encoding.logits(step.q[None, :, -1:], k[None], told, step.scaling)[0, :, 0]
+            middle = [j for j in range(self.n) if retrieval.middle(i[-1], torch.tensor(j))]
+            for head in range(len(step.q)):
+                for j in sorted(middle, key=lambda j: -scores[head, j])[: retrieval.top_k]:
+                    logits[head, -1, j], distance[head, -1, j] = scores[head, j], retrieval.insert_at
+                    fetched[head, -1, j] = True
+        return logits.numpy(), distance.numpy(), fetched.numpy()
+
+    @cached_property
+    def logits(self):
+        return np.stack([layer[0] for layer in self.law])
+
+    @cached_property
+    def distance(self):
+        return np.stack([layer[1] for layer in self.law])
+
+    @cached_property
+    def fetched(self):
+        return np.stack([layer[2] for layer in self.law])
+
+    @cached_property
+    def weights(self):
+        weights = np.exp(self.logits - np.nanmax(self.logits, axis=-1, keepdims=True))
+        weights = np.nan_to_num(weights, nan=0.0)
+        return weights / weights.sum(-1, keepdims=True)
+
+
+def models(**config):
+    """One random model twice: in float32, as it runs, and in float64, as the truth."""
+    shape = {"intermediate_size": 48, **config}
+    return adopt(tiny.hf(**shape)), adopt(tiny.hf(**shape).double())
+
+
+def naive(model64, ids, method):
+    capture = Capture()
+    with torch.inference_mode():
+        for _ in watch(model64, ids, method, capture, chunk=len(ids)):
+            pass
+    return Naive(method, ids, capture)

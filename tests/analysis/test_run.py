@@ -1,0 +1,173 @@
+"""The command line writes records and a page that stands alone, and says in one sentence what it cannot do."""
+
+import re
+
+import numpy as np
+import pytest
+
+from analysis.clusters import ClusterRecord
+from analysis.export import from_npz
+from analysis.looking import Remembered, Text, look, look_steps, nbytes
+from analysis.observed import AttentionMap, EntropyRecord, MassRecord
+from analysis.panels import PANELS, Choice
+from analysis.run import main
+from engine.errors import LongSightError
+from engine.methods import METHODS
+from engine.models import load
+from tests.app.conftest import TEXT, save_model
+from tests.engine import tiny
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    save_model(folder / "tiny")
+    (folder / "text.txt").write_text(TEXT * 20, encoding="utf-8")
+    (folder / "other.txt").write_text("Another text. " * 200, encoding="utf-8")
+    (folder / "empty.txt").write_text("")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(folder):
+    return load(folder / "tiny")
+
+
+def call(folder, panel, out, *more, text=("text.txt",), methods="vanilla,lm-infinite"):
+    paths = [str(folder / name) for name in text]
+    where = ["--model", str(folder / "tiny"), "--out", str(out)]
+    return main([panel, *where, "--methods", methods, "--text", *paths, "--length", "90", *more])
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_every_panel_is_a_word_of_the_command_line(panel, folder, tmp_path, capsys):
+    assert call(folder, panel, tmp_path / "made", "--formats", "npz,csv,json") == 0
+    page = tmp_path / "made" / f"{panel}.html"
+    assert capsys.readouterr().out.strip() == str(page)
+    text = page.read_text(encoding="utf-8")
+    assert PANELS[panel].look.split(".")[0] in text
+    assert len(re.findall("Plotly.newPlot", text)) >= 1
+    assert re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=", text) == []
+    names = {path.name for path in page.parent.iterdir()}
+    drawn = [name for name in PANELS[panel].names if name != "map"]
+    endings = [f"{method}.{kind}" for method in ("vanilla", "lm-infinite") for kind in ("npz", "csv", "json")]
+    assert names == {f"{panel}.html"} | {f"{name}-{ending}" for name in drawn for ending in endings}
+
+
+def test_the_record_is_what_was_measured(folder, loaded, tmp_path):
+    call(folder, "entropy", tmp_path, "--layers", "1", methods="lm-infinite")
+    record = from_npz(EntropyRecord, tmp_path / "entropy-lm-infinite.npz")
+    ids = np.array(loaded.tokenizer(TEXT * 20, add_special_tokens=False)["input_ids"][:90])
+    method = loaded.method("lm-infinite", 90)
+    (again,) = look(loaded, [Text("text.txt", ids)], method, PANELS["entropy"], Choice(layers=(1,)))
+    assert record == again
+    assert record.layer.tolist() == [1]
+    assert "".join(record.token) == loaded.tokenizer.decode(ids)
+
+
+def test_one_head_is_drawn_large_and_compared(folder, tmp_path):
+    options = ("--layers", "1", "--heads", "2", "--queries", "40:60", "--keys", "30:60")
+    assert call(folder, "attention", tmp_path, *options) == 0
+    record = from_npz(AttentionMap, tmp_path / "map-vanilla.npz")
+    assert record.exact
+    assert (record.queries, record.keys, record.weight.shape) == ((40, 60), (30, 60), (1, 1, 20, 30))
+    overview = from_npz(AttentionMap, tmp_path / "overview-vanilla.npz")
+    assert overview.weight.shape[:2] == (2, 4)
+    from_npz(MassRecord, tmp_path / "mass-vanilla.npz")
+    assert 'data-name="difference-lm-infinite-vanilla"' in (tmp_path / "attention.html").read_text()
+
+
+def test_several_texts_are_clustered_together(folder, tmp_path):
+    assert call(folder, "clusters", tmp_path, "--axes", "3", text=("text.txt", "other.txt")) == 0
+    record = from_npz(ClusterRecord, tmp_path / "clusters-vanilla.npz")
+    assert record.texts == ("text.txt", "other.txt")
+    assert record.coordinates.shape == (3, 180, 3)
+
+
+def test_parameters_of_methods_can_be_set(folder, tmp_path):
+    assert call(folder, "nll", tmp_path, "--set", "lm-infinite.window=16", methods="lm-infinite") == 0
+    assert "window=16" in (tmp_path / "nll.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("panel", "options", "said"),
+    [
+        ("nll", {"methods": "vanila"}, "There is no method 'vanila'; there are vanilla, "),
+        ("nll", {"methods": ","}, "There is no method named; there are vanilla, "),
+        ("nll", {"more": ["--set", "window.window=3"]}, "--set window.window=3 changes 'window', which is not among"),
+        ("nll", {"more": ["--set", "vanilla.window=3"]}, "Vanilla has no parameter 'window'; it has log_n."),
+        ("nll", {"more": ["--set", "lm-infinite.window=x"]}, "must give a whole number, but 'x' was given."),
+        ("nll", {"more": ["--set", "lm-infinite.window=0"]}, "LM-Infinite: window must be between 1 and"),
+        ("nll", {"more": ["--formats", "xls"]}, "There is no format 'xls'; there are npz, csv, json."),
+        ("nll", {"text": ["text.txt", "other.txt"]}, "NLL shows one text at once, but 2 were given."),
+        ("nll", {"text": ["empty.txt"]}, "empty.txt has no text in it; give a file with words."),
+        ("nll", {"text": ["missing.txt"]}, "No such file or directory"),
+        ("logits", {"more": ["--layers", "2"]}, "layer 2 was asked for; tiny has 0 to 1."),
+        ("logits", {"more": ["--layers", "a"]}, "--layers must give a whole number, but 'a' was given."),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_sentence(panel, options, said, folder, tmp_path, capsys):
+    options = {"methods": "vanilla,lm-infinite", "text": ["text.txt"]} | options
+    assert call(folder, panel, tmp_path, *options.pop("more", []), **options) == 1
+    found = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said in found
+    assert "Traceback" not in found
+
+
+def run_to_end(steps):
+    count = 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            return count, finished.value
+        count += 1
+
+
+def text(seed=0, n=70):
+    return [Text("t", tiny.ids(n, seed).numpy())]
+
+
+def test_what_was_read_once_is_remembered():
+    model, kept, method = tiny.model(), Remembered(), METHODS["vanilla"]()
+    panel = PANELS["nll"]
+    count, first = run_to_end(look_steps(model, text(), method, panel, Choice(), kept, chunk=30))
+    assert count == 3
+    for choice in (Choice(), Choice(smoothing=9), Choice(mark=3)):
+        assert run_to_end(look_steps(model, text(), method, panel, choice, kept)) == (0, first)
+    for other in (
+        look_steps(model, text(1), method, panel, Choice(), kept),
+        look_steps(model, text(), METHODS["window"](window=9), panel, Choice(), kept),
+        look_steps(model, text(), method, panel, Choice(most=9), kept),
+        look_steps(model, text(), method, PANELS["logits"], Choice(), kept),
+        look_steps(tiny.model(), text(), method, panel, Choice(), kept),
+    ):
+        assert run_to_end(other)[0] > 0
+
+
+def test_memory_is_bounded_and_the_oldest_goes_first():
+    model, panel, method = tiny.model(), PANELS["nll"], METHODS["vanilla"]()
+    (_, record) = run_to_end(look_steps(model, text(), method, panel))
+    kept = Remembered(most=int(2.5 * nbytes(record)))
+    for seed in (0, 1, 0, 2):
+        run_to_end(look_steps(model, text(seed), method, panel, Choice(), kept))
+    assert kept.nbytes == 2 * nbytes(record)
+    assert run_to_end(look_steps(model, text(0), method, panel, Choice(), kept))[0] == 0
+    assert run_to_end(look_steps(model, text(1), method, panel, Choice(), kept))[0] == 1
+    kept.clear()
+    assert kept.nbytes == 0
+
+
+def test_a_stopped_look_is_not_remembered():
+    model, kept, method = tiny.model(), Remembered(), METHODS["vanilla"]()
+    steps = look_steps(model, text(), method, PANELS["nll"], Choice(), kept, chunk=30)
+    step = next(steps)
+    assert (step.done, step.total) == (30, 70)
+    assert np.isfinite(step.records()[0].nll[1:31]).all()
+    steps.close()
+    assert kept.nbytes == 0
+
+
+def test_too_many_texts_are_refused():
+    with pytest.raises(LongSightError, match="Clusters shows 1 to 4 texts at once, but 5 were given"):
+        look(tiny.model(), text() * 5, METHODS["vanilla"](), PANELS["clusters"])
