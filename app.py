@@ -1,0 +1,13 @@
+"""Start the page: `python app.py`, from any folder, or `gradio app.py` to have it reload while it is being changed."""
+
+import os
+
+if os.environ.get("GRADIO_WATCH_MODULE_NAME") == "app":  # the script and the package share a name
+    os.environ["GRADIO_WATCH_MODULE_NAME"] = "__main__"
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+from app.page import build_page, launch_options
+
+demo = build_page().queue()
+if __name__ == "__main__":
+    demo.launch(**launch_options())

@@ -1,0 +1,103 @@
+"""A conversation as the page draws it: plain data, every sentence ready. The texts in it are text, never HTML."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from analysis.figures import palette
+from app import words
+from app.answers import Cell
+from app.visits import Turn
+from engine.methods import Method
+
+
+def conversation(turns: Sequence[Turn], note: str = "") -> dict[str, Any]:
+    """The value of the conversation on the page."""
+    return {"note": note, "turns": [turn_view(turn) for turn in turns]}
+
+
+def turn_view(turn: Turn) -> dict[str, Any]:
+    return {"question": turn.question, "about": turn.about, "cells": [_cell(cell, turn.cells) for cell in turn.cells]}
+
+
+def _cell(cell: Cell, beside: Sequence[Cell]) -> dict[str, Any]:
+    return {
+        "title": cell.method.title,
+        "detail": parameters(cell.method),
+        "colour": palette.colour(cell.method.key),
+        "state": cell.state,
+        "text": cell.text,
+        "error": cell.error,
+        "progress": cell.done / cell.total if cell.state == Cell.READING and cell.total else None,
+        "status": STATUS[cell.state](cell, beside),
+    }
+
+
+def parameters(method: Method) -> str:
+    """The parameters in one line, without the method's name."""
+    return method.describe().removeprefix(method.title).strip(" ()")
+
+
+def _waiting(cell: Cell, beside: Sequence[Cell]) -> str:
+    if cell.ahead:
+        others = "another visitor" if cell.ahead == 1 else f"{cell.ahead} other visitors"
+        return f"waiting for {others}"
+    return "waiting"
+
+
+def _reading(cell: Cell, beside: Sequence[Cell]) -> str:
+    parts = [f"prefill {words.short_count(cell.done)}/{words.short_count(cell.total)}", *_reused(cell)]
+    if cell.read_seconds:
+        parts.append(f"{words.short_count(cell.done / cell.read_seconds)} tok/s")
+    if (left := wall_seconds(cell, beside)) is not None:
+        parts.append(f"{words.duration(left)} left")
+    return " · ".join(parts)
+
+
+def wall_seconds(cell: Cell, beside: Sequence[Cell]) -> float | None:
+    """Seconds until this cell has read everything, while those beside it get an equal share of the device."""
+    own = cell.left_seconds
+    if own is None:
+        return None
+    lefts = [other.left_seconds for other in beside if other.state == Cell.READING]
+    return sum(min(own, left) for left in lefts if left is not None)
+
+
+def _writing(cell: Cell, beside: Sequence[Cell]) -> str:
+    return f"writing · {_write_speed(cell)} · cache {words.size(cell.cache_bytes)}"
+
+
+def _done(cell: Cell, beside: Sequence[Cell]) -> str:
+    read = f"read {cell.done:,} tokens in {words.duration(cell.read_seconds)}"
+    speed = [f"{words.short_count(cell.done / cell.read_seconds)} tok/s"] if cell.read_seconds else []
+    wrote = f"wrote {cell.written:,} at {_write_speed(cell)}"
+    return " · ".join([read, *speed, *_reused(cell), wrote, f"cache {words.size(cell.cache_bytes)}"])
+
+
+def _stopped(cell: Cell, beside: Sequence[Cell]) -> str:
+    if cell.written:
+        return f"stopped after {cell.written:,} tokens · cache {words.size(cell.cache_bytes)}"
+    if cell.total:
+        return f"stopped at {cell.done:,} of {cell.total:,} tokens, memory freed"
+    return "stopped before it began"
+
+
+def _failed(cell: Cell, beside: Sequence[Cell]) -> str:
+    return "not answered"
+
+
+STATUS = {
+    Cell.WAITING: _waiting,
+    Cell.READING: _reading,
+    Cell.WRITING: _writing,
+    Cell.DONE: _done,
+    Cell.STOPPED: _stopped,
+    Cell.FAILED: _failed,
+}
+
+
+def _reused(cell: Cell) -> list[str]:
+    return [f"{cell.reused:,} reused"] if cell.reused else []
+
+
+def _write_speed(cell: Cell) -> str:
+    return f"{words.short_count(cell.written / cell.write_seconds)} tok/s" if cell.write_seconds else "0 tok/s"

@@ -1,0 +1,89 @@
+// Draws a conversation: text goes in as text nodes only, and only what has changed is written.
+const log = element.querySelector('.conversation');
+
+function make(tag, className, parent) {
+  const node = document.createElement(tag);
+  node.className = className;
+  parent.appendChild(node);
+  return node;
+}
+
+function write(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+  node.hidden = text === '';
+}
+
+// The child of `parent` for item `index`, made by `build` when it is not there yet.
+function child(parent, index, build) {
+  return parent.children[index] ?? build(parent);
+}
+
+function trim(parent, count) {
+  while (parent.children.length > count) parent.lastChild.remove();
+}
+
+function buildTurn(parent) {
+  const node = make('section', 'turn', parent);
+  const ask = make('div', 'ask', node);
+  node.about = make('span', 'about', ask);
+  node.question = make('p', 'question', ask);
+  node.cells = make('div', 'cells', node);
+  return node;
+}
+
+function buildCell(parent) {
+  const node = make('article', 'cell', parent);
+  const head = make('header', '', node);
+  node.heading = make('b', '', head);
+  node.copy = make('button', 'copy', head);
+  node.copy.type = 'button';
+  node.copy.title = 'Copy this answer';
+  node.copy.textContent = 'Copy';
+  node.copy.onclick = () => navigator.clipboard.writeText(node.answer.textContent);
+  node.detail = make('small', '', head);
+  node.answer = make('div', 'answer', node);
+  node.answer.dir = 'auto';
+  node.problem = make('p', 'problem', node);
+  node.bar = make('progress', 'bar', node);
+  node.bar.max = 1;
+  node.status = make('footer', '', node);
+  return node;
+}
+
+function drawCell(node, cell) {
+  node.dataset.state = cell.state;
+  node.style.setProperty('--method', cell.colour);
+  write(node.heading, cell.title);
+  write(node.detail, cell.detail);
+  write(node.answer, cell.text);
+  write(node.problem, cell.error);
+  write(node.status, cell.status);
+  node.copy.hidden = cell.text === '';
+  node.bar.hidden = cell.progress === null;
+  node.bar.value = cell.progress ?? 0;
+}
+
+function drawTurn(node, turn) {
+  write(node.about, turn.about);
+  write(node.question, turn.question);
+  node.question.dir = 'auto';
+  node.cells.style.setProperty('--columns', turn.cells.length);
+  turn.cells.forEach((cell, n) => drawCell(child(node.cells, n, buildCell), cell));
+  trim(node.cells, turn.cells.length);
+}
+
+function draw() {
+  const value = props.value ?? {note: '', turns: []};
+  const following = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+  const grown = value.turns.length !== Number(log.dataset.turns ?? 0);
+  const note = log.querySelector(':scope > .note') ?? make('p', 'note', log);
+  write(note, value.note);
+  const turns = log.querySelector(':scope > .turns') ?? make('div', 'turns', log);
+  value.turns.forEach((turn, n) => drawTurn(child(turns, n, buildTurn), turn));
+  trim(turns, value.turns.length);
+  log.dataset.turns = value.turns.length;
+  if (following || grown) log.scrollTop = log.scrollHeight;
+}
+
+watch('value', draw);
+draw();

@@ -1,0 +1,87 @@
+"""What happens when methods are picked, their parameters changed, or the text gets another length."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from app import embedded, intake, method_controls, specs
+from app.errors import for_visitor
+from app.shell import Shell
+from app.visits import Visit
+from engine.errors import LongSightError
+from engine.methods import METHODS, Method
+from engine.models import Model
+
+
+def wire_methods(shell: Shell) -> None:
+    controls, length = shell.methods, shell.context.length
+    shape = [*controls.parts, controls.line]
+    values = [shell.model, shell.visit, *controls.inputs]
+    options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
+    controls.picker.input(arrange, values, shape, **options)
+    edits = [number.input for number in controls.numbers]
+    gr.on(edits, tune, values, [*(slot.title for slot in controls.slots), controls.line], **options)
+    length.change(refit, [shell.model, shell.visit, length, *controls.inputs], shape, **options)
+
+
+SHAPE = specs.MOST_METHODS * (3 + method_controls.MOST_FIELDS) + 1
+"""How many updates lay the slots and the line out."""
+
+
+@for_visitor
+def arrange(model_name: str, visit: Visit, *values: Any) -> list[Any]:
+    """Other methods were picked: show the controls of each, keeping what was set for those that stay."""
+    model = embedded.model(model_name)
+    length = intake.target_length(visit, model)
+    return laid_out(model, forgiving(model, values, length), length)
+
+
+@for_visitor
+def tune(model_name: str, visit: Visit, *values: Any) -> list[Any]:
+    """A parameter was changed: say what that means, or why it cannot be, at the head of its method."""
+    model = embedded.model(model_name)
+    length = intake.target_length(visit, model)
+    keys = list(values[0] or [])
+    specs.check_count(keys)
+    methods, titles = [], []
+    for key in keys:
+        try:
+            methods += method_controls.read_values(model, [[key], *values[1:]], length)
+            titles.append(method_controls.title(methods[-1], model.train_length))
+        except LongSightError as error:
+            titles.append(method_controls.problem(METHODS[key], str(error)))
+    line = specs.write(model, methods, length) if len(methods) == len(keys) else gr.skip()
+    return [*titles, *[gr.skip()] * (specs.MOST_METHODS - len(keys)), line]
+
+
+@for_visitor
+def refit(model_name: str, visit: Visit, now: float | None, *values: Any) -> list[Any]:
+    """The text has another length: parameters that stood at their rule of thumb follow it."""
+    model = embedded.model(model_name)
+    length = intake.target_length(visit, model)
+    if method_controls.opening(values):
+        return [gr.skip()] * SHAPE
+    before, visit.fitted_length = visit.fitted_length or length, length
+    methods = forgiving(model, values, before)
+    return laid_out(model, method_controls.follow(model, methods, before, length), length)
+
+
+def laid_out(model: Model, methods: Sequence[Method], length: int) -> list[Any]:
+    """Updates for the slots and the line."""
+    return [*method_controls.show(methods, model.train_length), specs.write(model, methods, length)]
+
+
+def forgiving(model: Model, values: Sequence[Any], length: int) -> list[Method]:
+    """The methods as set; one with impossible parameters takes what suits the model instead, and a notice says so."""
+    keys = list(values[0] or [])
+    specs.check_count(keys)
+    methods = []
+    for key in keys:
+        try:
+            methods += method_controls.read_values(model, [[key], *values[1:]], length)
+        except LongSightError as error:
+            gr.Warning(html.escape(f"{error} Its usual parameters are shown."), title="Parameters")
+            methods.append(model.method(key, length))
+    return methods

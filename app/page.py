@@ -1,0 +1,191 @@
+"""The page: what all panels share, and the panels. A new panel is one `build_x` and one line in `build_page`."""
+
+import html
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
+
+import gradio as gr
+
+from app import devices, embedded, intake, method_controls, permalink, specs, theme, visits
+from app.about_panel import build_about
+from app.chat_panel import build_chat
+from app.context_panel import UNSET, build_context, shown, take, wire_context
+from app.documents import MOST_BYTES
+from app.errors import for_visitor
+from app.maps_panel import build_maps
+from app.method_controls import FIRST_METHODS, MethodControls, build_method_controls
+from app.method_panel import wire_methods
+from app.permalink import View
+from app.samples import sample, samples
+from app.shell import Shell
+from app.visits import Visit
+from engine.errors import LongSightError
+from engine.models import Model
+
+VISIT_SECONDS = 4 * 3600
+MOST_ADDRESS = 500  # characters of one value in the address
+CHAT, MAPS, ABOUT = TABS = ("chat", "maps", "about")
+TITLE = "LongSight"
+
+LAUNCH: dict[str, Any] = {
+    "ssr_mode": False,
+    "run_history": False,
+    "state_session_capacity": 300,
+    "max_file_size": MOST_BYTES,
+    "footer_links": ["api"],
+}
+"""What `launch` is given besides the looks: nothing kept in the visitor's browser, little kept on the server."""
+
+
+def launch_options() -> dict[str, Any]:
+    """Everything for `demo.launch`, which in Gradio 6 also takes the looks."""
+    theme.serve_files()
+    script = f"<script>{permalink.SCRIPT}{theme.SCRIPT}</script>"
+    return {
+        **LAUNCH,
+        "theme": theme.theme(),
+        "css_paths": [theme.STYLES / "longsight.css"],
+        "head": theme.head() + script,
+    }
+
+
+def build_page() -> gr.Blocks:
+    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
+        visit = gr.State(Visit(), time_to_live=VISIT_SECONDS, delete_callback=Visit.leave)
+        with gr.Sidebar(elem_id="side", width=340):
+            gr.HTML("<h2>Context</h2>")
+            context = build_context()
+            gr.HTML("<h2>Methods</h2>")
+            methods = build_method_controls()
+        model, status = _build_header()
+        shell = Shell(model, visit, methods, context, gr.Textbox(visible="hidden", elem_id="tab", label="open tab"))
+        views: list[View] = []
+        with gr.Tabs(elem_id="tabs") as tabs:
+            views += _panel(shell, CHAT, "Chat", lambda tab: build_chat(shell))
+            views += _panel(shell, MAPS, "Distance maps", lambda tab: build_maps(shell, tab))
+            views += _panel(shell, ABOUT, "About", lambda tab: build_about())
+        _wire(demo, shell, status, tabs, views)
+    return demo
+
+
+def _panel(shell: Shell, name: str, title: str, build: Callable[[gr.Tab], list[View]]) -> list[View]:
+    with gr.Tab(title, id=name, elem_id=f"tab-{name}") as tab:
+        views = build(tab)
+    permalink.follow_tab(tab, name, shell.tab)
+    return views
+
+
+def _build_header() -> tuple[gr.Dropdown, gr.HTML]:
+    with gr.Row(elem_id="header"):
+        gr.HTML(
+            f"<h1>{TITLE}</h1><p>Why language models lose the thread past their trained length, and what mends it</p>",
+            elem_id="brand",
+        )
+        model = gr.Dropdown(
+            embedded.names(),
+            label="Model",
+            elem_id="model",
+            show_label=False,
+            container=False,
+            filterable=False,
+            scale=0,
+        )
+        status = gr.HTML(elem_id="status")
+        link = gr.Button("Copy link", size="sm", elem_id="link", scale=0)
+        shade = gr.Button("Light / dark", size="sm", elem_id="shade", scale=0)
+    link.click(None, None, None, js=theme.COPY_LINK, api_visibility="private")
+    shade.click(None, None, None, js="() => longsightShade()", api_visibility="private")
+    return model, status
+
+
+def _wire(demo: gr.Blocks, shell: Shell, status: gr.HTML, tabs: gr.Tabs, views: list[View]) -> None:
+    context = shell.context
+    wire_context(context, shell.model, shell.visit)
+    wire_methods(shell)
+    shared = [("model", shell.model), ("methods", shell.methods.line), ("text", context.example)]
+    permalink.follow([*shared, *((view.name, view.control) for view in views)])
+    shell.model.input(
+        change_model,
+        [shell.model, shell.visit],
+        [status, *context.parts],
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+    def opening(request: gr.Request) -> Generator[dict[Any, Any], None, None]:
+        yield from open_page(request.session_hash or "", dict(request.query_params), shell, status, tabs, views)
+
+    controls = [shell.methods.picker, *shell.methods.parts, shell.methods.line]
+    outputs = [shell.visit, shell.model, status, tabs, *(view.control for view in views), *controls, *context.parts]
+    demo.load(
+        for_visitor(opening), None, outputs, show_progress="hidden", api_visibility="private", concurrency_limit=8
+    ).then(None, None, None, js=permalink.OPENED, api_visibility="private")
+    demo.unload(close_page)
+
+
+def open_page(
+    session: str, query: dict[str, str], shell: Shell, status: gr.HTML, tabs: gr.Tabs, views: list[View]
+) -> Generator[dict[Any, Any], None, None]:
+    """Begin a visit and restore the view that the address asks for; what does not fit is left out, and said so."""
+    visit = Visit()
+    visits.remember(session, visit)
+    asked = {name: text[:MOST_ADDRESS] for name, text in query.items()}
+    model = embedded.model(_or_first(asked.get("model"), embedded.names()))
+    yield {
+        shell.visit: visit,
+        status: status_line(model),
+        shell.model: model.name,
+        **permalink.restored(views, asked),
+        **({tabs: gr.Tabs(selected=asked["tab"])} if asked.get("tab") in TABS else {}),
+    }
+    key = _or_first(asked.get("text"), [*samples(), UNSET])
+    if key == UNSET:
+        updates: Iterable[list[Any]] = [shown(visit, model, key=key)]
+    else:
+        updates = take(visit, model, sample(key).document, key)
+    for update in updates:
+        yield dict(zip(shell.context.parts, update, strict=True))
+    visit.fitted_length = intake.target_length(visit, model)
+    yield _restored_methods(shell.methods, model, asked.get("methods"), visit.fitted_length)
+
+
+def _restored_methods(controls: MethodControls, model: Model, line: str | None, length: int) -> dict[Any, Any]:
+    try:
+        methods = specs.read(model, line or ";".join(FIRST_METHODS), length)
+    except LongSightError as error:
+        gr.Warning(html.escape(f"The address asks for methods that cannot be shown. {error}"), title="Address")
+        methods = specs.read(model, ";".join(FIRST_METHODS), length)
+    updates = dict(zip(controls.parts, method_controls.show(methods, model.train_length), strict=True))
+    return {controls.picker: [m.key for m in methods], controls.line: specs.write(model, methods, length), **updates}
+
+
+def _or_first(asked: str | None, offered: list[str]) -> str:
+    if asked is None or asked in offered:
+        return asked or offered[0]
+    gr.Warning(
+        html.escape(f"The address asks for {asked!r}, which is not here; {offered[0]} is shown."), title="Address"
+    )
+    return offered[0]
+
+
+def close_page(request: gr.Request) -> None:
+    """The visitor has gone: their work ends and their memory is freed at once."""
+    visits.leave(request.session_hash or "")
+
+
+@for_visitor
+def change_model(name: str, visit: Visit) -> Generator[list[Any], None, None]:
+    """Another model reads the same document, with tokens of its own."""
+    model = embedded.model(name)
+    visit.free()
+    for _ in intake.tokens_steps(visit, model):
+        yield [status_line(model), *[gr.skip()] * len(shown(visit, model))]
+    yield [status_line(model), *shown(visit, model)]
+
+
+def status_line(model: Model) -> str:
+    """Where the model runs and what it was trained on."""
+    return (
+        f"<span>device <b>{html.escape(devices.name(model.device))}</b></span>"
+        f"<span>trained length <b>{model.train_length:,}</b></span>"
+    )

@@ -1,0 +1,30 @@
+"""Plotly figures on the page: the plotly that is installed, the page's colours, clicks that reach Python.
+
+`gr.Plot` has no click, ignores dark mode and loses the zoom on every update; hence this way of using `gr.HTML`. (A subclass
+of it would have Gradio write a stub file beside this one whenever it is imported.)
+"""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import plotly
+import plotly.graph_objects as go
+
+PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+DRAW = (Path(__file__).parent / "plot.js").read_text(encoding="utf-8")
+TEMPLATE = '<figure class="plot" role="img"><div class="plot-area"></div></figure>'
+
+
+def plot(label: str, **options: Any) -> gr.HTML:
+    """A place for a figure: give it `drawn(figure)` as value.
+
+    A click on a point triggers its `pick` with `x`, `y`, `curve` and `text`.
+    """
+    script = f'<script src="gradio_api/file={PLOTLY_JS}"></script>'  # loaded before DRAW runs, and once
+    return gr.HTML(label=label, html_template=TEMPLATE, js_on_load=DRAW, head=script, **options)
+
+
+def drawn(figure: go.Figure) -> str:
+    """The figure as JSON; arrays travel as typed binary."""
+    return figure.to_json()

@@ -1,0 +1,109 @@
+"""Make what ships in assets/samples/: the example documents, and the conversation that the page opens with.
+
+python -m app.record documents BOOKS    from plain-text books in the public domain, one .txt file each
+python -m app.record first-sight        a real run of the embedded model on the first example document
+"""
+
+import argparse
+import json
+import re
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+from app import cells, chat, embedded, intake
+from app.documents import Document
+from app.method_controls import FIRST_METHODS
+from app.samples import SAMPLES, Sample, samples
+from app.visits import Visit
+
+KEY_SENTENCE = "The pass key is {key}. Remember it. {key} is the pass key."
+GRASS = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again."
+PREAMBLE = (
+    "There is an important info hidden inside a lot of irrelevant text. Find it and memorize it. I will quiz you about "
+    "the important information there.\n"
+)
+QUESTION = "What is the pass key?"
+
+BOOKS = (
+    # key, title, file, characters, depth of the pass key, pass key, source
+    (
+        "hound", "The Hound of the Baskervilles, its beginning", "arthur-conan-doyle_the-hound-of-the-baskervilles.txt",
+        20_000, 0.35, 40917,
+        "Arthur Conan Doyle, The Hound of the Baskervilles (1902), its beginning; in the public domain",
+    ),
+    (
+        "dracula", "Dracula, the first third", "bram-stoker_dracula.txt", 280_000, 0.5, 73164,
+        "Bram Stoker, Dracula (1897), its first third; in the public domain",
+    ),
+)  # fmt: skip
+
+
+def write_documents(books: Path) -> None:
+    """Write the example documents and their list."""
+    entries = [_write_grass()]
+    for key, title, file, characters, depth, pass_key, source in BOOKS:
+        text = (books / file).read_text(encoding="utf-8").strip()[:characters]
+        text = text[: text.rfind(". ") + 1]
+        (SAMPLES / f"{key}.txt").write_text(hide(text, pass_key, depth), encoding="utf-8")
+        note = f"{source}. The pass key {pass_key} was hidden {depth:.0%} of the way in."
+        entries.append(Sample(key, title, note, QUESTION))
+    listing = json.dumps([asdict(entry) for entry in entries], indent=2, ensure_ascii=False)
+    (SAMPLES / "samples.json").write_text(listing + "\n", encoding="utf-8")
+
+
+def _write_grass() -> Sample:
+    text = PREAMBLE + " ".join([GRASS] * 70)
+    (SAMPLES / "grass.txt").write_text(hide(text, 86409, 0.5), encoding="utf-8")
+    source = (
+        "The filler sentences of the passkey task of Mohtashami and Jaggi 2023 (arXiv 2305.16300), repeated 70 times. "
+        "The pass key 86409 was hidden half-way."
+    )
+    return Sample("grass", "The papers' pass key text", source, QUESTION)
+
+
+def hide(text: str, pass_key: int, depth: float) -> str:
+    """`text` with the pass key stated once, after the sentence that ends nearest before `depth` (0 to 1) of it."""
+    ends = [found.end() for found in re.finditer(r"[.!?][\"']? ", text[: int(len(text) * depth)])]
+    at = ends[-1]
+    return f"{text[:at]}{KEY_SENTENCE.format(key=pass_key)} {text[at:]}"
+
+
+def record_first_sight(model_name: str) -> None:
+    """Let the embedded model answer for real, and keep the last picture of the conversation."""
+    model, entry = embedded.model(model_name), next(iter(samples().values()))
+    visit = Visit()
+    _take(visit, entry.document(), model_name)
+    methods = [model.method(key, intake.target_length(visit, model)) for key in FIRST_METHODS]
+    for text in (entry.question, "Where was it hidden?")[:1]:
+        question = chat.check_question(text, methods, 64, 0, 0)
+        for picture in chat.ask_steps(visit, model, question):
+            last = picture
+    note = f"A finished example, recorded with {model.name} on {date.today():%-d %B %Y}. Ask your own question below."
+    (SAMPLES / "first_sight.json").write_text(
+        json.dumps({**last, "note": note}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    for turn in visit.turns:
+        for cell in turn.cells:
+            print(f"{cell.method.title}: {cell.text!r}  ({cells.STATUS[cell.state](cell, turn.cells)})")
+
+
+def _take(visit: Visit, document: Document, model_name: str) -> None:
+    for _ in intake.take_steps(visit, embedded.model(model_name), document):
+        pass
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("documents").add_argument("books", type=Path)
+    commands.add_parser("first-sight").add_argument("--model", default=None)
+    asked = parser.parse_args()
+    if asked.command == "documents":
+        write_documents(asked.books)
+    else:
+        record_first_sight(asked.model or embedded.names()[0])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""What every panel of the page is given: the parts that are shared by all of them."""
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from app.context_panel import ContextPanel
+from app.method_controls import MethodControls
+
+
+@dataclass(frozen=True)
+class Shell:
+    """The model, the visitor's `Visit`, the methods with their parameters, the document, and the open tab's name."""
+
+    model: gr.Dropdown
+    visit: gr.State
+    methods: MethodControls
+    context: ContextPanel
+    tab: gr.Textbox

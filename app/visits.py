@@ -1,0 +1,79 @@
+"""What the server keeps of one visitor while the page is open. Nothing here is ever shared between two of them."""
+
+import threading
+import weakref
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from app.answers import Cell, Speaker
+from app.documents import Document
+
+
+@dataclass
+class Turn:
+    """A question as it stands on the page, with one cell per method. `about`: the document, when it is a new one."""
+
+    question: str
+    about: str
+    cells: list[Cell]
+
+
+class Visit:
+    """One open page: its document, its conversation, and the flag that its Stop button sets.
+
+    Gradio deep-copies the initial value of a State, and takes dataclasses to pieces: hence `__deepcopy__`, by which
+    every page begins with a fresh visit, and a plain class.
+    """
+
+    def __init__(self) -> None:
+        self.document: Document | None = None
+        self.tokens: dict[str, np.ndarray] = {}  # by model: ids (n,) of the document
+        self.turns: list[Turn] = []
+        self.speakers: dict[tuple[str, str], Speaker] = {}  # by model and method
+        self.incoming: object = None  # the text being taken in; a newer one makes an older one give up
+        self.fitted_length = 0  # tokens that the methods' parameters were last fitted to
+        self.stop = threading.Event()
+        self.busy = threading.Lock()
+        self.left = False
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return type(self)()
+
+    def take(self, document: Document | None) -> None:
+        """Go on with another document, or with none; the methods start afresh, the page keeps what was said."""
+        self.free()
+        self.document, self.tokens, self.speakers = document, {}, {}
+
+    def speaker(self, model: str, method: str) -> Speaker:
+        return self.speakers.setdefault((model, method), Speaker())
+
+    def forget_conversation(self) -> None:
+        self.free()
+        self.turns, self.speakers = [], {}
+
+    def free(self) -> None:
+        """Let go of all caches; a later question reads the text again."""
+        for speaker in self.speakers.values():
+            speaker.free()
+
+    def leave(self) -> None:
+        """The page was closed: stop the work and free the memory. What is being written now is freed when it ends."""
+        self.left = True
+        self.stop.set()
+        self.free()
+
+
+_open: "weakref.WeakValueDictionary[str, Visit]" = weakref.WeakValueDictionary()
+
+
+def remember(session: str, visit: Visit) -> None:
+    """Know a visit by Gradio's session, so that closing the page can end it at once."""
+    _open[session] = visit
+
+
+def leave(session: str) -> None:
+    """End the visit of a session, if there is one."""
+    if (visit := _open.get(session)) is not None:
+        visit.leave()

@@ -1,0 +1,68 @@
+"""A tiny random model with a real tokenizer, saved and loaded the way the page does it."""
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from app import embedded, estimate
+from app.documents import Document
+from app.visits import Visit
+
+TRAINED = 32
+TEXT = (
+    "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. What is the pass key?\n"
+)
+TEMPLATE = (
+    "{%- for m in messages -%}{{- '<|' + m['role'] + '|>' + m['content'] -}}"
+    "{%- if m['role'] == 'assistant' -%}{{- '<|end|>' -}}{%- endif -%}{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"
+)
+
+
+def save_model(folder, seed=0):
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<|end|>", "<|user|>", "<|assistant|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator([TEXT], trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|end|>", extra_special_tokens=special[1:], chat_template=TEMPLATE
+    )
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=300, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=TRAINED, initializer_range=0.2, bos_token_id=None,
+        eos_token_id=0,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    fast.save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def models_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    save_model(folder / "tiny")
+    return folder
+
+
+@pytest.fixture
+def model(models_folder, monkeypatch):
+    """The tiny model, as the only embedded one, on a machine that nothing is known of yet."""
+    monkeypatch.setattr(embedded, "MODELS", models_folder)
+    monkeypatch.setattr(estimate, "_speeds", {})
+    return embedded.model("tiny")
+
+
+@pytest.fixture
+def document():
+    return Document("grass.txt", TEXT * 20, len(TEXT) * 20)
+
+
+@pytest.fixture
+def visit():
+    return Visit()

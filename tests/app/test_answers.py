@@ -1,0 +1,171 @@
+"""Answers side by side are the engine's own; follow-ups read what is new; stopping and failing cost nobody else."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+from app import answers, devices, transcript
+from app.answers import Cell, Speaker
+from app.shelf import shelf
+from engine.generate import Sampling, decode, prefill
+from engine.methods import METHODS
+
+SAMPLING = Sampling(max_new_tokens=6, stop=frozenset())
+
+
+@pytest.fixture
+def text(model):
+    return np.array(transcript.spell(model.tokenizer, "The grass is green. The sky is blue. " * 12))
+
+
+def ask(model, text, speakers, methods, question="Why?", sampling=SAMPLING, stopped=lambda: False):
+    cells = [Cell(method) for method in methods]
+    asked = transcript.spell(model.tokenizer, question)
+    sides = list(zip(speakers, cells, strict=True))
+    return cells, answers.answer_steps(model, text, asked, sides, sampling, stopped)
+
+
+def plain_answer(model, ids, method):
+    tokens = list(decode(model, prefill(model, ids, method), SAMPLING))
+    return model.tokenizer.decode(tokens)
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_every_method_answers_as_the_engine_alone_does_and_again_after_a_follow_up(model, text, key):
+    method, speaker = METHODS[key].for_model(model.train_length, 400), Speaker()
+    [first], steps = ask(model, text, [speaker], [method])
+    list(steps)
+    assert (first.state, first.error) == (Cell.DONE, "")
+    ids = transcript.prompt_ids(model.tokenizer, text, [], transcript.spell(model.tokenizer, "Why?"))
+    assert first.text == plain_answer(model, ids, method)
+
+    ids = transcript.prompt_ids(
+        model.tokenizer, text, speaker.exchanges, transcript.spell(model.tokenizer, "And then?")
+    )
+    [second], steps = ask(model, text, [speaker], [method], "And then?")
+    list(steps)
+    assert second.text == plain_answer(model, ids, method)
+    if method.keeps(len(ids)) == len(ids):
+        assert second.reused + second.done == len(ids)
+        assert second.reused > len(text)
+        assert second.done < 40
+
+
+def test_methods_share_the_device_so_that_a_slow_one_does_not_hold_up_a_fast_one(model, text):
+    long = np.tile(text, 20)
+    methods = [METHODS["vanilla"](), METHODS["lm-infinite"].for_model(model.train_length, 400)]
+    cells, steps = ask(model, long, [Speaker(), Speaker()], methods)
+    seen_together = False
+    for _ in steps:
+        seen_together |= all(0 < cell.done < cell.total for cell in cells)
+    assert seen_together
+    assert [cell.state for cell in cells] == [Cell.DONE, Cell.DONE]
+
+
+def test_other_parameters_read_the_text_again(model, text):
+    speaker, method = Speaker(), METHODS["window"](window=16)
+    list(ask(model, text, [speaker], [method])[1])
+    [cell], steps = ask(model, text, [speaker], [METHODS["window"](window=17)])
+    list(steps)
+    assert cell.reused == 0
+    assert cell.state == Cell.DONE
+
+
+def test_stop_while_reading_frees_the_cache_and_says_how_far_it_came(model, text, monkeypatch):
+    monkeypatch.setattr(answers, "CHUNK", 8)
+    made = []
+    new_cache = type(model.seam).new_cache
+
+    def watched(seam, method):
+        cache = new_cache(seam, method)
+        made.append(weakref.ref(cache))
+        return cache
+
+    monkeypatch.setattr(type(model.seam), "new_cache", watched)
+    speaker, steps_seen = Speaker(), []
+    [cell], steps = ask(model, text, [speaker], [METHODS["vanilla"]()], stopped=lambda: len(steps_seen) >= 3)
+    for step in steps:
+        steps_seen.append(step)
+    assert (cell.state, cell.done, cell.cache_bytes) == (Cell.STOPPED, 24, 0)
+    assert speaker.cache is None
+    assert speaker.exchanges == []
+    del steps
+    gc.collect()
+    assert made
+    assert all(ref() is None for ref in made)
+
+
+def test_closing_the_generator_stops_like_stop_does(model, text, monkeypatch):
+    monkeypatch.setattr(answers, "CHUNK", 8)
+    speaker = Speaker()
+    [cell], steps = ask(model, text, [speaker], [METHODS["vanilla"]()])
+    next(steps)
+    steps.close()
+    assert cell.state == Cell.STOPPED
+    assert speaker.cache is None
+
+
+def test_stop_while_writing_keeps_what_was_written_and_a_follow_up_builds_on_it(model, text):
+    speaker, method = Speaker(), METHODS["vanilla"]()
+    written = []
+    [cell], steps = ask(model, text, [speaker], [method], stopped=lambda: len(written) >= 2)
+    for _ in steps:
+        if cell.written:
+            written.append(cell.written)
+    assert (cell.state, cell.written) == (Cell.STOPPED, 2)
+    assert len(speaker.exchanges[0].answer) == 2
+    [second], steps = ask(model, text, [speaker], [method], "More?")
+    list(steps)
+    assert second.state == Cell.DONE
+    assert second.reused > len(text)
+
+
+def test_a_method_that_fails_marks_its_own_cell_and_the_others_go_on(model, text, monkeypatch, caplog):
+    def broken(self, *args):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(METHODS["ceiling"], "logit_scale", broken)
+    beyond = METHODS["lm-infinite"](window=32, top_k=3, from_layer=7)  # this model has two layers
+    methods = [METHODS["ceiling"](ceiling=32), beyond, METHODS["vanilla"]()]
+    cells, steps = ask(model, text, [Speaker(), Speaker(), Speaker()], methods)
+    list(steps)
+    assert [cell.state for cell in cells] == [Cell.FAILED, Cell.FAILED, Cell.DONE]
+    assert "server's log" in cells[0].error
+    assert "a fault of ours" in caplog.text
+    assert "from_layer = 7" in cells[1].error
+
+
+def test_a_cache_that_does_not_fit_is_refused_with_numbers_and_a_remedy(model, text, monkeypatch):
+    monkeypatch.setattr(devices, "free_bytes", lambda device: 40_000)
+    methods = [METHODS["vanilla"](), METHODS["window"](window=8)]
+    cells, steps = ask(model, text, [Speaker(), Speaker()], methods)
+    list(steps)
+    assert [cell.state for cell in cells] == [Cell.FAILED, Cell.DONE]
+    assert "tokens need a cache of" in cells[0].error
+    assert "at most 20.0 kB is to be had now, enough for" in cells[0].error
+    assert "Give a shorter text or choose" in cells[0].error
+
+
+def test_resting_caches_make_room_before_anyone_is_refused(model, text, monkeypatch):
+    other = Speaker()
+    list(ask(model, text, [other], [METHODS["vanilla"]()])[1])
+    assert other.nbytes > 0
+    free = iter([1_000])
+    monkeypatch.setattr(devices, "free_bytes", lambda device: next(free, 10_000_000))
+    [cell], steps = ask(model, text, [Speaker()], [METHODS["vanilla"]()])
+    list(steps)
+    assert other.cache is None
+    assert cell.state == Cell.DONE
+
+
+def test_the_shelf_frees_the_oldest_when_all_together_are_too_much(model, text):
+    shelf.clear()
+    speakers = [Speaker(), Speaker()]
+    for speaker in speakers:
+        list(ask(model, text, [speaker], [METHODS["vanilla"]()])[1])
+    assert shelf.nbytes == sum(speaker.nbytes for speaker in speakers)
+    shelf.put(speakers[0], free=0)
+    assert speakers[0].cache is not None
+    assert speakers[1].cache is None

@@ -1,0 +1,124 @@
+"""A question's whole way, without a browser: checks, waiting, pictures of the conversation, leaving."""
+
+import pytest
+
+from app import cells, chat, devices, intake
+from app.answers import Cell
+from app.visits import Visit
+from engine.errors import LongSightError
+from engine.methods import METHODS
+
+METHOD = METHODS["window"](window=16)
+
+
+def question(text="Why?", methods=(METHOD,), longest=4, temperature=0, seed=0):
+    return chat.check_question(text, methods, longest, temperature, seed)
+
+
+def give(visit, model, document):
+    list(intake.take_steps(visit, model, document))
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        ({"text": ""}, "There is no question yet"),
+        ({"text": " \n "}, "There is no question yet"),
+        ({"text": None}, "There is no question yet"),
+        ({"text": "x" * 4001}, r"has 4,001 characters; up to 4,000 are read. Paste a long text as a document"),
+        ({"methods": (METHOD, METHOD)}, "A method can be chosen once; window, window"),
+        ({"longest": 0}, "1 to 1,024 tokens, but 0 was given"),
+        ({"longest": 10**9}, "1 to 1,024 tokens, but 1,000,000,000 was given"),
+        ({"longest": None}, "longest answer must be a number, but None"),
+        ({"longest": "many"}, "longest answer must be a number, but 'many'"),
+        ({"temperature": -1}, "temperature must be between 0 and 100, but -1"),
+        ({"temperature": float("nan")}, "temperature must be a number, but nan"),
+        ({"seed": -3}, "seed must be from 0"),
+        ({"seed": True}, "seed must be a number, but True"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_anything_happens(bad, sentence):
+    with pytest.raises(LongSightError, match=sentence):
+        question(**bad)
+
+
+def test_the_conversation_grows_by_the_question_and_ends_with_its_answers(model, visit, document):
+    give(visit, model, document)
+    pictures = list(chat.ask_steps(visit, model, question("  Why?  ")))
+    [turn] = pictures[-1]["turns"]
+    assert turn["question"] == "Why?"
+    assert turn["about"].startswith("grass.txt · 2.2 kB · ")
+    [cell] = turn["cells"]
+    assert cell["state"] == "done"
+    assert cell["title"] == "Window"
+    assert "wrote" in cell["status"]
+    assert not devices.turnstile(model.device).busy
+
+    [_, turn] = list(chat.ask_steps(visit, model, question("And?")))[-1]["turns"]
+    assert turn["about"] == ""  # the document is named where it is new
+    assert "reused" in turn["cells"][0]["status"]
+
+
+def test_a_second_visitor_waits_is_told_so_and_can_leave(model, document, monkeypatch):
+    monkeypatch.setattr(chat, "TICK", 0)
+    one, two = Visit(), Visit()
+    give(one, model, document)
+    first, second = chat.ask_steps(one, model, question()), chat.ask_steps(two, model, question("Mine?"))
+    next(first)
+    picture = next(second)
+    assert picture["turns"][0]["cells"][0]["status"] == "waiting for another visitor"
+    assert "grass" not in str(picture)
+    two.stop.set()
+    assert list(second)[-1]["turns"][0]["cells"][0]["state"] == "stopped"
+    assert list(first)[-1]["turns"][0]["cells"][0]["state"] == "done"
+    assert not devices.turnstile(model.device).busy
+
+
+def test_closing_the_page_in_the_middle_lets_the_next_one_in_and_frees_everything(model, document, monkeypatch):
+    monkeypatch.setattr(chat, "TICK", 0)
+    visit = Visit()
+    give(visit, model, document)
+    steps = chat.ask_steps(visit, model, question())
+    next(steps)
+    assert devices.turnstile(model.device).busy
+    visit.leave()
+    steps.close()
+    assert not devices.turnstile(model.device).busy
+    assert [speaker.cache for speaker in visit.speakers.values()] == [None]
+    assert visit.busy.acquire(blocking=False)
+
+
+def test_one_visit_answers_one_question_at_a_time(model, visit, monkeypatch):
+    monkeypatch.setattr(chat, "TICK", 0)
+    steps = chat.ask_steps(visit, model, question())
+    next(steps)
+    with pytest.raises(LongSightError, match="still being answered"):
+        next(chat.ask_steps(visit, model, question()))
+    steps.close()
+    assert list(chat.ask_steps(visit, model, question()))
+
+
+def test_without_a_document_the_question_stands_alone(model, visit):
+    picture = list(chat.ask_steps(visit, model, question()))[-1]
+    assert picture["turns"][0]["about"] == ""
+    assert picture["turns"][0]["cells"][0]["state"] == "done"
+
+
+def test_another_document_starts_the_methods_afresh_and_keeps_what_was_said(model, visit, document):
+    give(visit, model, document)
+    list(chat.ask_steps(visit, model, question()))
+    give(visit, model, document)
+    turns = list(chat.ask_steps(visit, model, question()))[-1]["turns"]
+    assert len(turns) == 2
+    assert "reused" not in turns[1]["cells"][0]["status"]
+
+
+def test_the_words_of_every_state():
+    cell = Cell(METHOD, state=Cell.READING, done=812_000, total=1_240_000, read_seconds=40.6, left_seconds=21.4)
+    assert cells.STATUS[cell.state](cell, [cell]) == "prefill 812k/1.24M · 20k tok/s · 21 s left"
+    beside = Cell(METHOD, state=Cell.READING, left_seconds=5.0)
+    assert cells.wall_seconds(cell, [cell, beside]) == pytest.approx(26.4)
+    cell = Cell(METHOD, state=Cell.STOPPED, done=512, total=1024)
+    assert cells.STATUS[cell.state](cell, [cell]) == "stopped at 512 of 1,024 tokens, memory freed"
+    cell = Cell(METHOD, ahead=2)
+    assert cells.STATUS[cell.state](cell, [cell]) == "waiting for 2 other visitors"

@@ -1,0 +1,98 @@
+"""Whatever is pasted or uploaded becomes a document, or one clear sentence."""
+
+import numpy as np
+import pytest
+
+from app.documents import MOST_BYTES, PIECE, decode, read_document, tokenize_steps
+from engine.errors import LongSightError
+
+
+def run(steps):
+    parts = []
+    while True:
+        try:
+            parts.append(next(steps))
+        except StopIteration as finished:
+            return parts, finished.value
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        (b"", "has no text in it; paste or upload one with words"),
+        (b" \n\t ", "has no text in it"),
+        (b"abc\0def", "has a NUL character at position 3. Give a .txt file"),
+        (b"%PDF-1.7\n%\xe2\xe3", "is a PDF, whatever its name says; save its text"),
+        (b"caf\xe9 au lait", "is not text in UTF-8: byte 0xe9 at position 3. Save it as UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "is not text in UTF-8: byte 0x89 at position 0"),
+        (b"\xff\xfea", "is not text in UTF-8"),
+    ],
+)
+def test_what_is_no_text_gets_one_sentence_with_the_place_and_the_remedy(raw, sentence):
+    with pytest.raises(LongSightError) as refused:
+        decode(raw, "thing.txt")
+    assert str(refused.value).startswith("thing.txt ")
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain",
+        "👩‍👩‍👧‍👦 emoji 🏳️‍🌈",
+        "שלום עולם",
+        "مرحبا بالعالم",
+        "<script>alert(1)</script>",
+        "a\ud7ffb",
+        "\u200f\u202eoverride",
+    ],
+)
+def test_any_text_is_taken_as_it_is(text):
+    assert decode(text.encode(), "t") == text
+
+
+def test_byte_order_marks_are_understood_and_line_ends_unified():
+    assert decode("\ufeffone\r\ntwo".encode(), "t") == "one\ntwo"
+    assert decode("one\r\ntwo".encode("utf-16"), "t") == "one\ntwo"
+
+
+def test_a_file_too_large_is_refused_with_its_size_and_the_limit(tmp_path):
+    path = tmp_path / "big.txt"
+    with path.open("wb") as file:
+        file.truncate(50_000_000)
+    with pytest.raises(LongSightError, match=r"big\.txt has 50\.0 MB; this page reads up to 20\.0 MB"):
+        read_document(path)
+    assert MOST_BYTES == 20_000_000
+
+
+def test_a_long_paste_has_a_name_a_person_understands(tmp_path):
+    path = tmp_path / "pasted_text.txt"
+    path.write_text("some words", encoding="utf-8")
+    assert read_document(path).name == "pasted text"
+
+
+def test_tokens_of_a_long_text_are_those_of_its_parts_and_progress_is_told(model):
+    text = "The grass is green. The sky is blue.\n" * (20 * PIECE // 37)
+    parts, ids = run(tokenize_steps(model.tokenizer, text))
+    assert parts == sorted(parts)
+    assert parts[-1] == 1.0
+    assert len(parts) > 1
+    assert ids.dtype == np.int32
+    assert model.tokenizer.decode(ids) == text
+
+
+def test_special_tokens_in_a_text_stay_text(model):
+    text = "a <|end|> b <|user|> c"
+    _, ids = run(tokenize_steps(model.tokenizer, text))
+    assert model.tokenizer.decode(ids) == text
+    assert not set(ids.tolist()) & set(model.tokenizer.all_special_ids)
+
+
+def test_a_text_without_line_ends_is_cut_too(model):
+    _, ids = run(tokenize_steps(model.tokenizer, "x" * (PIECE + 5)))
+    assert model.tokenizer.decode(ids) == "x" * (PIECE + 5)
+
+
+def test_a_model_without_a_tokenizer_is_named_as_the_reason():
+    with pytest.raises(LongSightError, match="no tokenizer"):
+        next(tokenize_steps(None, "text"))

@@ -1,0 +1,89 @@
+"""The distance-map panel: maps of the chosen methods, in small and true, and a sentence that fits each."""
+
+import json
+
+import pytest
+
+from app import maps, maps_panel
+from app.plot import drawn
+from app.specs import MOST_METHODS
+from engine.errors import LongSightError
+from engine.methods import METHODS
+from tests.app.test_method_controls import values_of
+
+
+@pytest.mark.parametrize("key", METHODS)
+@pytest.mark.parametrize("small", maps.SMALL)
+@pytest.mark.parametrize("trained", maps.SMALL_TRAINED)
+def test_every_method_has_a_miniature_that_can_be_drawn(key, small, trained):
+    both = maps.method_maps(METHODS[key].for_model(512, 20_000), 20_000, 512, small, trained)
+    assert both.small.exact
+    assert both.small.n == small
+    assert both.true.n == 20_000
+    assert len(both.true.query_position) == maps.CELLS <= 512
+    for figure in (maps.map_figure(both.small), maps.map_figure(both.true)):
+        assert len(figure.to_json()) < 2_000_000
+        assert not figure.data[0].showscale
+    assert maps.what_to_see(both.true).endswith(".")
+
+
+def test_a_miniature_shows_what_its_method_does():
+    tiny = maps.miniature(METHODS["lm-infinite"], 16, 8)
+    assert (tiny.window, tiny.ceiling, tiny.starting) == (8, 8, 2)
+    assert maps.miniature(METHODS["self-extend"], 16, 8).group > 1
+
+
+def test_the_sentences_say_what_is_hidden_and_what_is_foreign():
+    def sentence(method, n=20_000):
+        return maps.what_to_see(maps.method_maps(method, n, 512, 16, 8).true)
+
+    assert "Every pair is seen. 95 % of those stand at distances that training never showed" in sentence(
+        METHODS["vanilla"]()
+    )
+    assert "the blank ones are hidden" in sentence(METHODS["window"](window=512))
+    assert "nothing is foreign" in sentence(METHODS["ceiling"](ceiling=512))
+    assert "each head also fetches 5 of the hidden keys" in sentence(METHODS["lm-infinite"](window=512, top_k=5))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "sentence"),
+    [
+        ((0, 16, 8), "The length of the text must have 1 to 10,000,000 tokens, but 0 was given"),
+        ((10**12, 16, 8), "1 to 10,000,000 tokens, but 1000000000000"),
+        ((100, 3, 8), "The small text must have 4 to 24 tokens, but 3"),
+        ((100, 10**6, 8), "4 to 24 tokens, but 1000000"),
+        ((100, 16, 0), "small trained length must have 4 to 16 tokens, but 0"),
+        ((100, 16.5, 8), "but 16.5 was given"),
+        ((100, None, 8), "but None was given"),
+        ((100, "16", 8), "but '16' was given"),
+    ],
+)
+def test_sizes_out_of_range_from_a_raw_call_are_refused(sizes, sentence):
+    tokens, small, trained = sizes
+    with pytest.raises(LongSightError, match=sentence):
+        maps.method_maps(METHODS["vanilla"](), tokens, 512, small, trained)
+
+
+def test_the_panel_shows_a_column_for_each_method_and_hides_the_others(model):
+    methods = [METHODS["vanilla"](), METHODS["window"](window=32)]
+    updates = maps_panel.show_maps("tiny", 16, 8, 0, 300, *values_of(model, methods, 300))
+    per_column = len(updates) // MOST_METHODS
+    columns = [updates[n * per_column].constructor_args["visible"] for n in range(MOST_METHODS)]
+    assert columns == [True, True, False]
+    assert "<b>Window</b>" in updates[per_column + 1]
+    assert "300 tokens" in updates[per_column - 1]
+    assert json.loads(updates[2])["data"][0]["type"] == "heatmap"
+
+
+def test_a_figure_reaches_the_page_as_json_with_its_arrays():
+    figure = maps.map_figure(maps.method_maps(METHODS["vanilla"](), 300, 32, 16, 8).small)
+    sent = json.loads(drawn(figure))
+    assert sent["data"][0]["type"] == "heatmap"
+    assert sent["layout"]["xaxis"]["title"]["text"] == "key position j"
+
+
+def test_maps_nobody_looks_at_are_not_drawn_and_none_while_the_page_opens(model):
+    values = values_of(model, [METHODS["vanilla"]()], 300)
+    assert maps_panel.follow_maps("chat", "tiny", 16, 8, 0, 300, *values) == maps_panel.NOTHING
+    assert maps_panel.follow_maps("maps", "tiny", 16, 8, 0, 300, *values) != maps_panel.NOTHING
+    assert maps_panel.follow_maps("maps", "tiny", 16, 8, 0, 300, values[0], "", *values[2:]) == maps_panel.NOTHING

@@ -1,0 +1,163 @@
+"""The page as a whole: it builds, opens as its address says, and translates errors in one place."""
+
+import os
+import runpy
+import subprocess
+import sys
+
+import gradio as gr
+import pytest
+
+from app import errors, page, permalink, theme, visits
+from app.permalink import View
+from app.visits import Visit
+from engine.errors import LongSightError
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    texts = []
+    monkeypatch.setattr(gr, "Warning", lambda text, title: texts.append(text))
+    return texts
+
+
+@pytest.fixture
+def opened(model):
+    """Opens the page with a query and returns what every component is told, by its elem_id, and the visit."""
+    demo = page.build_page()
+    opening = next(fn for fn in demo.fns.values() if any(target[1] == "load" for target in fn.targets))
+
+    def open_with(query):
+        request = gr.Request(session_hash="s1")
+        request.query_params = query
+        told = {}
+        for updates in opening.fn(request):
+            told |= {component.elem_id or type(component).__name__: update for component, update in updates.items()}
+        return told
+
+    return open_with
+
+
+def test_the_script_gives_a_demo_from_any_folder_without_starting_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = runpy.run_path(str(ROOT / "app.py"), run_name="space_app")
+    assert isinstance(found["demo"], gr.Blocks)
+
+
+def test_the_reload_command_finds_the_script_and_not_the_package(tmp_path):
+    code = (
+        f"import os, runpy; runpy.run_path({str(ROOT / 'app.py')!r}, run_name='x'); "
+        "print(os.environ['GRADIO_WATCH_MODULE_NAME'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env={**os.environ, "GRADIO_WATCH_MODULE_NAME": "app", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout.split()[-1] == "__main__"
+
+
+def test_the_page_opens_with_the_first_example_and_the_first_methods(opened, model):
+    told = opened({})
+    assert told["example"] == "grass"
+    assert told["methods"] == list(page.FIRST_METHODS)
+    assert "trained length <b>32</b>" in told["status"]
+    assert isinstance(told["State"], Visit)
+
+
+def test_the_page_opens_as_its_address_says(opened, warned):
+    told = opened({"tab": "maps", "text": "none", "methods": "window:window=9;vanilla", "small": "12", "longest": "8"})
+    assert told["tabs"].constructor_args["selected"] == "maps"
+    assert told["methods"] == ["window", "vanilla"]
+    assert told["method-line"] == "window:window=9;vanilla"
+    assert told["small"] == 12
+    assert told["longest"] == 8
+    assert told["example"] == "none"
+    assert warned == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"model": "<script>alert(1)</script>"},
+        {"text": "../../../etc/passwd"},
+        {"methods": "<img src=x>;vanilla"},
+        {"methods": "self-extend:group=3,window=4"},
+        {"small": "many"},
+    ],
+)
+def test_what_does_not_fit_in_an_address_is_left_out_and_said_so_as_text(opened, warned, query):
+    told = opened(query)
+    assert told["methods"] == list(page.FIRST_METHODS)
+    assert len(warned) == 1
+    assert "<" not in warned[0]
+
+
+def test_an_unknown_tab_is_ignored(opened):
+    assert "tabs" not in opened({"tab": "x" * 10_000})
+
+
+def test_closing_the_page_ends_the_visit(opened):
+    visit = opened({})["State"]
+    page.close_page(gr.Request(session_hash="s1"))
+    assert visit.stop.is_set()
+    assert visit.left
+
+
+def test_two_sessions_have_two_visits():
+    one, two = Visit(), Visit()
+    visits.remember("one", one)
+    visits.remember("two", two)
+    visits.leave("one")
+    assert (one.left, two.left) == (True, False)
+
+
+def test_errors_reach_the_visitor_as_escaped_sentences_and_faults_do_not():
+    @errors.for_visitor
+    def refuses():
+        raise LongSightError("<b> was asked for.")
+
+    @errors.for_visitor
+    def refuses_later():
+        yield 1
+        raise LongSightError("2 > 1.")
+
+    @errors.for_visitor
+    def breaks():
+        raise RuntimeError("a fault of ours")
+
+    with pytest.raises(gr.Error) as refused:
+        refuses()
+    assert refused.value.message == "&lt;b&gt; was asked for."
+    steps = refuses_later()
+    assert next(steps) == 1
+    with pytest.raises(gr.Error):
+        next(steps)
+    with pytest.raises(RuntimeError):
+        breaks()
+
+
+def test_values_of_an_address_are_read_or_left_out(warned):
+    control = object()
+    view = View("small", control, int)
+    assert permalink.restored([view], {"small": "7"}) == {control: 7}
+    assert permalink.restored([view], {"other": "7"}) == {}
+    assert permalink.restored([view], {"small": "<b>"}) == {}
+    assert "&lt;b&gt;" in warned[0]
+
+
+def test_nothing_the_page_loads_comes_from_elsewhere():
+    options = page.launch_options()
+    looks = options["head"] + "".join(path.read_text(encoding="utf-8") for path in options["css_paths"])
+    looks += str(options["theme"]._stylesheets)
+    assert "http" not in looks.replace("http://www.w3.org", "")
+    assert theme.PLOTLY_JS.exists()
+    assert all((theme.STYLES / name).exists() for name in theme.FONT_RANGES)
+
+
+def test_nothing_is_kept_in_the_visitors_browser_and_little_on_the_server():
+    options = page.launch_options()
+    assert options["run_history"] is False
+    assert options["ssr_mode"] is False
+    assert options["state_session_capacity"] <= 500
+    assert options["max_file_size"] == 20_000_000

@@ -1,0 +1,120 @@
+"""A real server with the embedded model, and a real Chromium that can reach nothing but it."""
+
+import os
+import runpy
+import shutil
+from pathlib import Path
+
+import pytest
+from gradio import networking
+from playwright.sync_api import Page, expect, sync_playwright
+
+from app import page as page_module
+from tests.conftest import ROOT
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BLOCKED = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
+PATIENCE = 120_000  # milliseconds that a busy machine may take for anything ordinary
+SHOTS = os.environ.get("LONGSIGHT_SCREENSHOTS")
+"""Set it to a folder, and the tests leave their pictures there: LONGSIGHT_SCREENSHOTS=assets/screenshots."""
+
+expect.set_options(timeout=PATIENCE)
+
+
+def chromium_path():
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        sentence = f"The browser tests need one of {', '.join(NAMES)} on the path; none was found."
+        if os.environ.get("CI"):
+            pytest.fail(sentence, pytrace=False)
+        pytest.skip(sentence)
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = chromium_path()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", BLOCKED])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def url(browser):
+    """The page, served the way `python app.py` serves it. Gradio gives itself 3 s to answer; we take longer."""
+    networking.url_ok = lambda url: True
+    demo = runpy.run_path(str(ROOT / "app.py"), run_name="space_app")["demo"]
+    _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, **page_module.launch_options())
+    yield address
+    demo.close(verbose=False)
+
+
+@pytest.fixture
+def visit_page(browser, url):
+    """Opens pages, each by a visitor of its own; afterwards none may have failed or asked for anything else."""
+    contexts, problems = [], []
+
+    def open_page(query="", size=DESKTOP, dark=False) -> Page:
+        context = browser.new_context(
+            viewport=size, permissions=["clipboard-read", "clipboard-write"], color_scheme="dark" if dark else "light"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.posts = []
+        page.on("pageerror", lambda error: problems.append(f"error on the page: {error}"))
+        page.on("request", lambda request: note(page, request, url, problems))
+        page.goto(f"{url}{query}")
+        page.locator("#method-line").wait_for(state="attached")
+        page.wait_for_function("document.querySelector('#method-line textarea, #method-line input')?.value")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def note(page, request, url, problems):
+    if request.method == "POST":
+        page.posts.append((request.url, len(request.post_data_buffer or b"")))
+    if not request.url.startswith((url, "data:", "blob:")):
+        problems.append(f"asked for {request.url}")
+
+
+def paste(page, text, into="#ask textarea"):
+    """Through the clipboard, as a visitor does it."""
+    page.click(into)
+    page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    page.keyboard.press("Control+V")
+
+
+def ask(page, text):
+    page.fill("#ask textarea", text)
+    page.keyboard.press("Enter")
+
+
+def cells(page, state):
+    return page.locator(f".cell[data-state={state}]")
+
+
+def shoot(page, name):
+    """Keep a picture, when pictures are wanted."""
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+
+
+def upload(page, path):
+    with page.expect_file_chooser() as chooser:
+        page.click("#upload")
+    chooser.value.set_files(str(path))
+
+
+def pytest_collection_modifyitems(items):
+    """The server runs in this process: what its libraries deprecate among themselves must not break its answers."""
+    for item in items:
+        if Path(item.path).parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.filterwarnings("default::DeprecationWarning"))

@@ -1,0 +1,83 @@
+"""Raw HTTP calls, as a script or someone ill-meaning makes them: every value is checked again on the server."""
+
+import json
+
+import httpx
+import pytest
+
+from app import method_controls
+from app.specs import MOST_METHODS
+
+NUMBERS = [None] * (MOST_METHODS * method_controls.MOST_FIELDS)
+MODEL = "rope-small"
+
+
+def call(url, name, data):
+    """The kind and the content of the last event that a call ends with."""
+    asked = httpx.post(f"{url}gradio_api/call/{name}", json={"data": data}, timeout=120)
+    if asked.status_code != 200:
+        return "refused", asked.text
+    events = httpx.get(f"{url}gradio_api/call/{name}/{asked.json()['event_id']}", timeout=120).text
+    *_, kind, content = [line.partition(": ")[2] for line in events.strip().splitlines() if line]
+    return kind, content
+
+
+def ask(question="Hello", longest=4, temperature=0, seed=0, keys=("vanilla",), line="", numbers=NUMBERS):
+    return [{"text": question, "files": []}, MODEL, longest, temperature, seed, list(keys), line, *numbers]
+
+
+def test_a_question_is_answered(url):
+    kind, content = call(url, "ask", ask())
+    assert kind == "complete"
+    [turn] = json.loads(content)[0]["turns"]
+    assert turn["cells"][0]["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "sentence"),
+    [
+        ("ask", ask(keys=["vanilla", "window", "lambda", "ceiling"]), "4 methods were chosen"),
+        ("ask", ask(keys=[]), "0 methods were chosen"),
+        ("ask", ask(keys=["magic"]), "not in the list of choices"),
+        ("ask", ask(longest=10**9), "1 to 1,024 tokens, but 1,000,000,000 was given"),
+        ("ask", ask(temperature=-5), "temperature must be between 0 and 100, but -5"),
+        ("ask", ask(seed=-1), "seed must be from 0"),
+        ("ask", ask(question="x" * 50_000), "has 50,000 characters; up to 4,000 are read"),
+        ("ask", ask(question=""), "There is no question yet"),
+        ("ask", ask(keys=["window"], line="window", numbers=[-7, *NUMBERS[1:]]), "window must be between 1 and"),
+        ("ask", ask(keys=["window"], line="window", numbers=[10**30, *NUMBERS[1:]]), "window must be between 1 and"),
+        (
+            "ask",
+            ask(keys=["self-extend"], line="self-extend", numbers=[16, 50, 0, *NUMBERS[3:]]),
+            "is not a multiple of group",
+        ),
+        ("maps", [MODEL, 10**6, 8, 0, 0, ["vanilla"], "vanilla", 0, *NUMBERS[1:]], "Value 1000000 is greater"),
+        ("maps", [MODEL, 16, 8, -5, 0, ["vanilla"], "vanilla", 0, *NUMBERS[1:]], "1 to 10,000,000 tokens, but -5"),
+        ("maps", [MODEL, 16, 8, 10**15, 0, ["vanilla"], "vanilla", 0, *NUMBERS[1:]], "1 to 10,000,000 tokens"),
+        ("maps", ["../../etc", 16, 8, 0, 0, ["vanilla"], "vanilla", 0, *NUMBERS[1:]], "not in the list of choices"),
+        ("example", ["../../../etc/passwd", MODEL], "not in the list of choices"),
+    ],
+)
+def test_values_out_of_range_get_a_sentence(url, name, data, sentence):
+    kind, content = call(url, name, data)
+    assert kind == "error"
+    assert sentence in content
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "app.py", "../app.py", "https://example.com/x.txt"])
+def test_no_file_of_the_server_can_be_asked_for_as_a_document(url, path):
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    kind, content = call(url, "document", [file, MODEL])
+    assert kind in ("error", "refused")
+    assert "root:" not in content
+    assert "import" not in content
+
+
+def test_two_callers_share_nothing(url):
+    call(url, "ask", ask("A secret question"))
+    assert "secret" not in call(url, "ask", ask("Hello"))[1]
+
+
+def test_files_of_the_server_are_not_handed_out(url):
+    for path in ("/etc/passwd", "app.py", "assets/models/rope-small/config.json"):
+        assert httpx.get(f"{url}gradio_api/file={path}", timeout=60).status_code in (403, 404)

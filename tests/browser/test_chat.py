@@ -1,0 +1,175 @@
+"""The chat in a real browser, with the embedded model: answers side by side, follow-ups, Stop, two visitors."""
+
+import re
+from itertools import pairwise
+
+import pytest
+from playwright.sync_api import expect
+
+from app import devices, embedded
+from tests.browser.conftest import PHONE, ask, cells, paste, shoot
+
+QUESTION = "What is the pass key?"
+WORDS = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. "
+
+
+def turnstile():
+    return devices.turnstile(embedded.model(embedded.names()[0]).device)
+
+
+def long_text(page_tokens):
+    """About this many tokens of the embedded model."""
+    model = embedded.model(embedded.names()[0])
+    per_repeat = len(model.tokenizer.encode(WORDS * 50)) / 50  # tokens may join where two repeats meet
+    text = WORDS * round(page_tokens / per_repeat + 1)
+    half = len(text) // 2
+    return f"{text[:half]}The pass key is 31857. Remember it. 31857 is the pass key. {text[half:]}"
+
+
+def test_the_first_thing_seen_is_a_finished_conversation(visit_page):
+    page = visit_page()
+    expect(page.locator(".conversation .note")).to_contain_text("A finished example, recorded")
+    assert cells(page, "done").count() >= 2
+    expect(page.locator("#suggestion")).to_have_text(QUESTION)
+    shoot(page, "first-sight")
+
+
+def test_three_methods_answer_one_question_and_a_follow_up_reads_only_what_is_new(visit_page):
+    page = visit_page()
+    page.click("#suggestion")
+    expect(page.locator(".conversation .note")).to_be_hidden()
+    expect(cells(page, "done")).to_have_count(3)
+    expect(page.locator(".turn .about")).to_contain_text("tokens =")
+    for cell in page.locator(".cell").all():
+        expect(cell.locator("footer")).to_contain_text(re.compile(r"read [\d,]+ tokens in .* tok/s · wrote .* cache"))
+    ask(page, "Tell me the pass key.")
+    expect(cells(page, "done")).to_have_count(6)
+    statuses = page.locator(".turn:nth-child(2) .cell footer").all_inner_texts()
+    assert all(re.search(r"[\d,]+ reused", status) for status in statuses), statuses
+    assert all(int(re.search(r"read ([\d,]+) tokens", status)[1].replace(",", "")) < 40 for status in statuses)
+    expect(page.locator("#costs")).to_contain_text("tokens reused")
+    assert not turnstile().busy
+
+
+def test_fifty_thousand_tokens_are_read_by_three_methods(visit_page):
+    page = visit_page("?text=none&longest=24")
+    paste(page, long_text(50_000))
+    expect(page.locator("#document .count")).to_contain_text(re.compile(r"5\d,\d\d\d tokens = \d+ ×"))
+    expect(page.locator("#costs")).to_contain_text(re.compile(r"Vanilla cache \d+\.\d MB, about .*SelfExtend"))
+    ask(page, QUESTION)
+    expect(cells(page, "reading").first).to_contain_text(re.compile(r"prefill .*/5\d.*k · .* tok/s · .* left"))
+    shoot(page, "reading")
+    expect(cells(page, "done")).to_have_count(3, timeout=400_000)
+    shoot(page, "chat")
+
+
+def test_stop_in_the_middle_of_reading_frees_the_device_and_the_memory(visit_page):
+    page = visit_page("?text=none&methods=vanilla;self-extend")
+    paste(page, long_text(120_000))
+    expect(page.locator("#document .count")).to_contain_text("tokens")
+    ask(page, QUESTION)
+    expect(cells(page, "reading").first).to_contain_text("tok/s")
+    assert turnstile().busy
+    page.get_by_role("button", name="Stop").click()
+    expect(cells(page, "stopped")).to_have_count(2)
+    expect(page.locator(".cell footer").first).to_contain_text("memory freed")
+    page.wait_for_timeout(200)
+    assert not turnstile().busy
+    page.click("#remove")
+    ask(page, "Hello")
+    expect(cells(page, "done")).to_have_count(2)
+
+
+def test_closing_the_tab_stops_the_work(visit_page):
+    page = visit_page("?text=none&methods=vanilla")
+    paste(page, long_text(200_000))
+    expect(page.locator("#document .count")).to_contain_text("tokens")
+    ask(page, QUESTION)
+    expect(cells(page, "reading").first).to_contain_text("tok/s")
+    assert turnstile().busy
+    page.close()
+    other = visit_page("?text=none&methods=vanilla")
+    ask(other, "Hello")
+    expect(cells(other, "done")).to_have_count(1)
+    assert not turnstile().busy
+
+
+def test_two_visitors_wait_for_each_other_and_never_mix(visit_page):
+    one, two = visit_page("?text=none&methods=vanilla"), visit_page("?text=none&methods=lm-infinite")
+    paste(one, long_text(100_000) + "Secret of the first visitor.")
+    expect(one.locator("#document .count")).to_contain_text("tokens")
+    ask(one, "First visitor's question")
+    expect(cells(one, "reading").first).to_contain_text("tok/s")
+    ask(two, "Second visitor's question")
+    expect(cells(two, "waiting")).to_contain_text("waiting for another visitor")
+    two.get_by_role("button", name="Stop").click()
+    expect(cells(two, "stopped")).to_have_count(1)
+    ask(two, "Again")
+    expect(cells(two, "waiting")).to_contain_text("waiting for another visitor")
+    one.get_by_role("button", name="Stop").click()
+    expect(cells(two, "done")).to_have_count(1)
+    assert "First visitor" not in two.content()
+    assert "Secret" not in two.content()
+    assert "Second visitor" not in one.content()
+
+
+def test_a_question_is_text_whatever_it_says(visit_page):
+    page = visit_page("?text=none&methods=vanilla;window&longest=8")
+    page.evaluate("window.pwned = false")
+    hostile = "<script>window.pwned=true</script><img src=x onerror=window.pwned=true> שלום 🎉 **not bold** <|end|>"
+    ask(page, hostile)
+    expect(cells(page, "done")).to_have_count(2)
+    expect(page.locator(".question")).to_have_text(hostile)
+    assert page.locator(".conversation img, .conversation script, .conversation strong").count() == 0
+    assert page.evaluate("window.pwned") is False
+
+
+def test_an_empty_question_gets_a_sentence_and_stays(visit_page):
+    page = visit_page()
+    ask(page, "   ")
+    expect(page.get_by_text("There is no question yet")).to_be_visible()
+    ask(page, "Hello")
+    expect(page.locator(".question")).to_have_text("Hello")
+
+
+@pytest.mark.parametrize(("method", "field", "bad", "sentence"), [
+    ("self-extend:group=16,window=64", "window", "50", "is not a multiple of group"),
+    ("window:window=512", "window", "0", "window must be between 1 and"),
+])  # fmt: skip
+def test_impossible_parameters_get_a_sentence_and_the_question_stays(visit_page, method, field, bad, sentence):
+    page = visit_page(f"?text=none&methods={method}")
+    page.locator("#method-0").get_by_text("Parameters").click()
+    page.get_by_label(re.compile(f"^{field} ")).fill(bad)
+    expect(page.get_by_text(sentence).first).to_be_visible()
+    ask(page, "Hello")
+    expect(page.get_by_text(sentence).first).to_be_visible()
+    assert page.input_value("#ask textarea") == "Hello"
+    assert page.locator(".turn").count() == 0 or page.locator(".conversation .note").is_visible()
+
+
+def test_on_a_phone_answers_stand_under_each_other_and_the_side_is_a_drawer(visit_page):
+    page = visit_page(size=PHONE)
+    expect(page.locator("#suggestion")).to_be_visible()
+    shoot(page, "phone")
+    tops = [cell.bounding_box() for cell in page.locator(".cell").all()]
+    assert all(one["y"] + one["height"] <= two["y"] for one, two in pairwise(tops))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    expect(page.locator("#document")).not_to_be_in_viewport()
+    page.click("#side .toggle-button")
+    expect(page.locator("#document")).to_be_in_viewport()
+
+
+def test_in_the_dark_everything_is_dark(visit_page):
+    page = visit_page(dark=True)
+    expect(page.locator("#suggestion")).to_be_visible()
+    background = page.evaluate("getComputedStyle(document.querySelector('.cell')).backgroundColor")
+    assert max(int(part) for part in re.findall(r"\d+", background)[:3]) < 60
+    shoot(page, "dark")
+
+
+def test_the_keyboard_is_enough(visit_page):
+    page = visit_page("?text=none&methods=vanilla&longest=8")
+    page.focus("#ask textarea")
+    page.keyboard.type("Hello")
+    page.keyboard.press("Enter")
+    expect(cells(page, "done")).to_have_count(1)

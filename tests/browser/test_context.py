@@ -1,0 +1,91 @@
+"""Texts of every kind come in by paste and by upload: the long ones fast, the bad ones with one clear sentence."""
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import paste, upload
+
+SENTENCE = "The old lighthouse stood at the edge of the grey sea, and nobody had been there for years. "
+FIVE_MEGABYTES = 5_000_000
+
+
+def test_a_paste_of_five_megabytes_becomes_a_document_and_the_page_stays_responsive(visit_page):
+    page = visit_page("?text=none")
+    text = SENTENCE * (FIVE_MEGABYTES // len(SENTENCE) + 1)
+    page.evaluate(
+        "() => { window.longest = 0; let last = performance.now();"
+        " setInterval(() => { const now = performance.now();"
+        " window.longest = Math.max(window.longest, now - last); last = now; }, 20); }"
+    )
+    paste(page, text)
+    expect(page.locator("#document .count")).to_contain_text(re.compile(r"[\d,]+ tokens = [\d,]+ ×"))
+    expect(page.locator("#document .name")).to_have_text("pasted text")
+    expect(page.locator("#document .size")).to_have_text("5.0 MB")
+    expect(page.locator("#document blockquote").first).to_contain_text("The old lighthouse")
+    assert page.input_value("#ask textarea") == ""
+    assert page.evaluate("window.longest") < 2_000  # milliseconds during which the page did not react
+
+    page.posts.clear()
+    page.fill("#ask textarea", "Where did the lighthouse stand?")
+    started = time.monotonic()
+    page.click("#tab-maps-button, [role=tab]:has-text('Distance maps')")
+    expect(page.locator("#map-0 .plot-container").first).to_be_visible()
+    assert time.monotonic() - started < 30
+    assert page.posts
+    assert max(size for _, size in page.posts) < 4_000
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        (b"", "has no text in it"),
+        (b"a\0b" * 1000, "NUL character at position 1"),
+        (b"%PDF-1.4 binary \xe2\xe3", "is a PDF, whatever its name says"),
+        (b"\xe9\xe8 latin-1", "is not text in UTF-8: byte 0xe9 at position 0"),
+    ],
+)
+def test_a_bad_file_gets_one_sentence_and_nothing_is_lost(visit_page, tmp_path, raw, sentence):
+    page = visit_page()
+    expect(page.locator("#document .count")).to_contain_text("tokens")
+    page.fill("#ask textarea", "my half-written question")
+    path = tmp_path / "bad.txt"
+    path.write_bytes(raw)
+    upload(page, path)
+    expect(page.locator("#document .problem")).to_contain_text(sentence)
+    expect(page.locator("#document .count")).to_contain_text("tokens")
+    assert page.input_value("#ask textarea") == "my half-written question"
+
+
+def test_fifty_megabytes_are_refused_with_a_sentence_and_the_page_goes_on(visit_page, tmp_path):
+    page = visit_page()
+    path = tmp_path / "huge.txt"
+    with path.open("wb") as file:
+        file.truncate(50_000_000)
+    upload(page, path)
+    expect(page.get_by_text(re.compile("exceeded the maximum|too large|maximum", re.I)).first).to_be_visible()
+    page.locator("#example input").click()
+    page.get_by_role("option", name="The Hound of the Baskervilles").click()
+    expect(page.locator("#document .name")).to_contain_text("The Hound")
+
+
+def test_emoji_right_to_left_and_markup_stay_text(visit_page):
+    page = visit_page("?text=none")
+    page.evaluate("window.pwned = false")
+    text = "<script>window.pwned = true</script><img src=x onerror='window.pwned=true'> שלום 👩‍👩‍👧‍👦 "
+    paste(page, text * 20)
+    quote = page.locator("#document blockquote").first
+    expect(quote).to_contain_text("<script>window.pwned = true</script><img")
+    expect(quote).to_contain_text("שלום 👩‍👩‍👧‍👦")
+    assert page.evaluate("window.pwned") is False
+    assert page.locator("#document img, #document script").count() == 0
+
+
+def test_a_document_can_be_removed(visit_page):
+    page = visit_page()
+    expect(page.locator("#document .count")).to_contain_text("tokens")
+    page.click("#remove")
+    expect(page.locator("#document .empty")).to_be_visible()
+    expect(page.locator("#remove")).to_be_hidden()

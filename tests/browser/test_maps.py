@@ -1,0 +1,89 @@
+"""The distance maps are drawn, follow their controls, and the address follows them."""
+
+import re
+from itertools import pairwise
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import PHONE, shoot
+
+DRAWN = (
+    "[...document.querySelectorAll('#maps .heatmaplayer image')]"
+    ".filter((image) => image.closest('.map').checkVisibility()).length"
+)
+
+
+def figure(page, column, which):
+    return page.evaluate(
+        """([column, which]) => {
+          const area = document.querySelectorAll(`#map-${column} .plot-area`)[which];
+          const [trace] = area._fullData;
+          return {type: trace.type, rows: trace.z.length, columns: trace.z[0].length,
+                  x: area._fullLayout.xaxis.title.text, y: area._fullLayout.yaxis.title.text,
+                  first: area._fullLayout.yaxis.range[0] > area._fullLayout.yaxis.range[1],
+                  numbers: trace.texttemplate ?? ''};
+        }""",
+        [column, which],
+    )
+
+
+def test_each_method_has_a_small_and_a_true_map(visit_page):
+    page = visit_page("?tab=maps")
+    page.wait_for_function(f"{DRAWN} === 6")
+    for column in range(3):
+        small, true = figure(page, column, 0), figure(page, column, 1)
+        assert (small["type"], small["rows"], small["columns"]) == ("heatmap", 16, 16)
+        assert small["numbers"]
+        assert (true["type"], true["numbers"]) == ("heatmap", "")
+        assert 128 <= true["rows"] == true["columns"] <= 512
+        for axes in (small, true):
+            assert (axes["x"], axes["y"]) == ("key position j", "query position i")
+            assert axes["first"]  # the first query stands on top
+    expect(page.locator("#map-0")).to_contain_text("at distances that training never showed")
+    expect(page.locator("#map-1")).to_contain_text("nothing is foreign")
+    shoot(page, "maps")
+
+
+def test_hover_tells_the_pair_its_distances_and_its_band(visit_page):
+    page = visit_page("?tab=maps&methods=lm-infinite")
+    page.wait_for_function(f"{DRAWN} === 2")
+    area = page.locator("#map-0 .nsewdrag").first
+    area.evaluate("node => node.scrollIntoView({block: 'center'})")
+    box = area.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.03, box["y"] + box["height"] * 0.97)
+    hover = page.locator("#map-0 .hoverlayer").first
+    expect(hover).to_contain_text("query i = 15, key j = 0")
+    expect(hover).to_contain_text("true distance 15")
+    expect(hover).to_contain_text("effective distance 8")
+    expect(hover).to_contain_text("starting")
+
+
+def test_controls_redraw_and_the_address_is_the_view(visit_page):
+    page = visit_page("?tab=maps&methods=window:window=64&small=10&tokens=5000")
+    page.wait_for_function(f"{DRAWN} === 2")
+    assert figure(page, 0, 0)["rows"] == 10
+    expect(page.locator("#map-0")).to_contain_text("5,000 tokens, Window (window=64)")
+    page.locator("#method-0").get_by_text("Parameters").click()
+    page.get_by_label(re.compile("^window ")).fill("96")
+    expect(page.locator("#map-0")).to_contain_text("Window (window=96)")
+    page.wait_for_function("location.search.includes('window:window=96')")
+    page.click("#link")
+    expect(page.locator("#link")).to_have_text("Copied")
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert "tab=maps" in link
+    again = visit_page(link[link.index("?") :])
+    expect(again.locator("#map-0")).to_contain_text("5,000 tokens, Window (window=96)")
+    assert figure(again, 0, 0)["rows"] == 10
+
+
+def test_colours_follow_the_shade_and_a_phone_stacks_the_maps(visit_page):
+    page = visit_page("?tab=maps", size=PHONE, dark=True)
+    page.wait_for_function(f"{DRAWN} === 6")
+    ink = "getComputedStyle(document.querySelector('#map-0 .xtick text')).fill"
+    assert min(int(part) for part in re.findall(r"\d+", page.evaluate(ink))[:3]) > 180
+    page.click("#shade")
+    page.wait_for_function(f"Math.max(...{ink}.match(/\\d+/g).slice(0, 3).map(Number)) < 80")
+    boxes = [page.locator(f"#map-{n}").bounding_box() for n in range(3)]
+    assert all(one["y"] + one["height"] <= two["y"] + 1 for one, two in pairwise(boxes))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    shoot(page, "phone-maps")
