@@ -1,0 +1,160 @@
+"""One measurement in a process of its own: read a text, decode after it, and print time and peak memory as JSON.
+
+A fresh process, because memory that an earlier reading gave back to the allocator would hide the next one's peak.
+"""
+
+import gc
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+from benchmarks.subject import ROOT, random_ids, read_stock
+from engine.generate import Sampling, decode, prefill
+from engine.methods import METHODS, Method
+from engine.models import Model, adopt
+
+CHUNKED, ONE_PASS = "stock, chunked", "stock, one pass"
+STOCK = (CHUNKED, ONE_PASS)
+"""Unpatched transformers with sdpa attention and its own DynamicCache: the two ways to read a long prompt with it."""
+
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+ENOUGH = 2.0
+"""Short readings are repeated for this many seconds, and the fastest counts."""
+
+Step = Callable[[], object]
+Reading = Callable[[Tensor], tuple[int, Step]]
+"""Reads ids (n,) -> bytes of the cache, and a function that decodes one more token."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What to measure: a key of METHODS or one of `STOCK`, `length` tokens read and `decode` tokens generated after.
+
+    `clock` is "wall", or "cpu" for the processor time of one thread on a machine that others use as well.
+    """
+
+    source: str
+    method: str
+    length: int
+    chunk: int
+    decode: int
+    threads: int
+    clock: str = "wall"
+
+
+@dataclass(frozen=True)
+class Result:
+    """`seconds` to read, `peak` [bytes] above the loaded model while reading, `cache` [bytes] afterwards, and
+    `token_seconds`, the median time of a decoded token (None when none was asked for)."""
+
+    seconds: float
+    peak: int
+    cache: int
+    token_seconds: float | None
+
+
+def run(spec: Spec, limit: float) -> Result | None:
+    """Measure in a fresh process; None when that takes longer than `limit` seconds."""
+    command = [sys.executable, "-m", "benchmarks.measure", json.dumps(asdict(spec))]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False)
+    except subprocess.TimeoutExpired:
+        return None
+    if done.returncode:
+        raise SystemExit(f"{spec} failed:\n{done.stderr[-2000:]}")
+    return Result(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def measure(spec: Spec) -> Result:
+    """The measurement itself, in this process."""
+    torch.set_num_threads(spec.threads)
+    read, hf = reading(spec)
+    ids = random_ids(hf, spec.length)
+    read(ids[:64])  # the first pass through a model pays for what later ones find ready
+    gc.collect()
+    before = forget_peak()
+    clock = CLOCKS[spec.clock]
+    start = clock()
+    cache, step = read(ids)
+    seconds, peak = clock() - start, peak_memory() - before
+    step()
+    times = [timed(step, clock) for _ in range(spec.decode)]
+    del step
+    spent = seconds
+    while spent < ENOUGH:
+        again = timed(lambda: read(ids), clock)
+        seconds, spent = min(seconds, again), spent + again
+    return Result(seconds, peak, cache, statistics.median(times) if times else None)
+
+
+def timed(work: Callable[[], object], clock: Callable[[], float]) -> float:
+    """Seconds that `work` takes."""
+    start = clock()
+    work()
+    return clock() - start
+
+
+def reading(spec: Spec) -> tuple[Reading, PreTrainedModel]:
+    """How the spec's method reads a text, and the model that it reads with."""
+    hf = read_stock(spec.source)
+    if spec.method in STOCK:
+        return partial(read_with_stock, hf, chunk=spec.chunk if spec.method == CHUNKED else spec.length), hf
+    model = adopt(hf)
+    method = METHODS[spec.method].for_model(model.train_length, spec.length)
+    return partial(read_with_method, model, method, chunk=spec.chunk), hf
+
+
+def read_with_method(model: Model, method: Method, ids: Tensor, chunk: int) -> tuple[int, Step]:
+    read = prefill(model, ids, method, chunk=chunk)
+    tokens = decode(model, read, Sampling(stop=frozenset(), max_new_tokens=2**30))
+    return read.cache.nbytes, partial(next, tokens)
+
+
+@torch.inference_mode()
+def read_with_stock(hf: PreTrainedModel, ids: Tensor, chunk: int) -> tuple[int, Step]:
+    cache = DynamicCache(config=hf.config)
+    for start in range(0, len(ids), chunk):
+        part = ids[None, start : start + chunk]
+        token = hf(input_ids=part, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1:].argmax(-1)
+
+    @torch.inference_mode()
+    def step() -> None:
+        nonlocal token
+        token = hf(input_ids=token, past_key_values=cache, use_cache=True).logits.argmax(-1)
+
+    return sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers), step
+
+
+def forget_peak() -> int:
+    """The memory held now [bytes]; on Linux the process's recorded peak begins again here."""
+    marks = Path("/proc/self/clear_refs")
+    if marks.exists():
+        marks.write_text("5")
+    return psutil.Process().memory_info().rss
+
+
+def peak_memory() -> int:
+    """The peak [bytes] since `forget_peak`; where the system keeps only one peak, that of the whole process."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(measure(Spec(**json.loads(sys.argv[1]))))))

@@ -1,0 +1,110 @@
+"""The arrows between the packages, and the sizes of files, as they are promised."""
+
+import ast
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("engine", "analysis", "app")
+FORBIDDEN = {
+    "engine": {"analysis", "app", "gradio", "plotly", "sklearn", "umap", "pandas"},
+    "analysis": {"app", "gradio", "sklearn", "umap"},
+    "app": {"sklearn", "umap"},
+}
+"""What a package must not have brought in when all of its modules are imported."""
+LARGEST_FILE = 10_000_000
+LONGEST_MODULE = 300
+
+
+def modules(package):
+    found = pkgutil.walk_packages([str(ROOT / package)], prefix=f"{package}.")
+    return [package, *(module.name for module in found)]
+
+
+def tracked():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [Path(path) for path in listed.split("\0") if path and (ROOT / path).exists()]
+
+
+def imported_by(names):
+    """The top-level packages present in a fresh process that has imported `names`."""
+    code = (
+        f"import sys\nfor name in {names!r}: __import__(name)\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_importing_a_package_brings_in_nothing_it_must_not_know(package):
+    names = modules(package)
+    assert len(names) > 3
+    present = imported_by(names)
+    assert package in present
+    assert present & FORBIDDEN[package] == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_import_statement_points_against_the_arrows(package):
+    """Imports inside functions too, which a fresh process would not meet."""
+    above = {"engine": {"analysis", "app"}, "analysis": {"app"}, "app": set()}[package] | {
+        "training",
+        "tests",
+        "benchmarks",
+    }
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path.relative_to(ROOT)} imports relatively"
+                names = [node.module]
+            assert {name.split(".")[0] for name in names} & above == set(), f"{path.relative_to(ROOT)}: {names}"
+
+
+def test_the_arrow_test_can_fail():
+    assert "analysis" in imported_by(["analysis.records"])
+    assert {"plotly", "engine"} <= imported_by(["analysis.figures.distance"])
+
+
+def test_no_file_is_too_large_for_a_plain_push():
+    sizes = {path: (ROOT / path).stat().st_size for path in tracked()}
+    assert sizes
+    assert {str(path): size for path, size in sizes.items() if size > LARGEST_FILE} == {}
+
+
+def test_modules_stay_readable():
+    lengths = {
+        str(path): len((ROOT / path).read_text(encoding="utf-8").splitlines())
+        for path in tracked()
+        if path.suffix == ".py" and path.parts[0] in (*PACKAGES, "training", "benchmarks")
+    }
+    assert lengths
+    assert {path: length for path, length in lengths.items() if length > LONGEST_MODULE} == {}
+
+
+def test_no_module_is_a_drawer_for_anything():
+    assert [str(path) for path in tracked() if path.name in {"utils.py", "common.py", "helpers.py", "misc.py"}] == []
+
+
+def test_the_script_that_starts_the_page_stays_a_few_lines():
+    assert len((ROOT / "app.py").read_text(encoding="utf-8").splitlines()) <= 15
+
+
+def test_methods_are_listed_once():
+    """Whoever writes four keys of METHODS in one module keeps a second list, which will go stale."""
+    keys = {"lm-infinite", "self-extend", "streaming-llm", "truncation", "lambda", "ceiling", "window", "vanilla"}
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            strings = {
+                node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            }
+            if path.parent.name != "methods":
+                assert len(strings & keys) < 4, f"{path.relative_to(ROOT)} names {sorted(strings & keys)}"

@@ -1,0 +1,110 @@
+"""README.md says what the code says, and its examples run."""
+
+import io
+import re
+import subprocess
+from contextlib import redirect_stdout
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from docs import readme
+from engine.errors import LongSightError
+from engine.methods import METHODS
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("name", readme.GENERATED)
+def test_generated_parts_are_up_to_date(name):
+    _, inside, _ = readme.parts(PAGE, name)
+    assert inside == readme.GENERATED[name](), "run `make readme`"
+
+
+def test_the_table_names_every_method_parameter_and_paper():
+    _, table, _ = readme.parts(PAGE, "methods")
+    rows = {row.split(" | ")[1].strip("`"): row for row in table.splitlines()[2:] if row.startswith("|")}
+    assert list(rows) == list(METHODS)
+    for key, method in METHODS.items():
+        assert method.title in rows[key]
+        assert method.paper in rows[key]
+        for spec in fields(method):
+            assert (f"`{spec.name}`" in rows[key]) != (f"Every method also takes `{spec.name}`" in table)
+
+
+def test_the_tree_names_every_module_of_the_packages_that_git_knows():
+    _, tree, _ = readme.parts(PAGE, "files")
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for path in map(Path, tracked):
+        if path.parts[0] in {"app", "analysis", "engine"} and path.suffix == ".py" and path.name != "__init__.py":
+            shown = path.name if path.parent.name != "methods" else "methods/"
+            assert f" {shown} " in tree, f"{path} is missing; run `make readme`"
+
+
+def test_a_module_without_a_docstring_is_refused_by_name(tmp_path):
+    (tmp_path / "silent.py").write_text("x = 1\n")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    with pytest.raises(LongSightError, match=r"Nothing is said about silent\.py; give it a docstring"):
+        readme.file_tree(tmp_path)
+
+
+def test_a_tree_puts_files_first_and_folds_what_is_told_as_a_whole(tmp_path):
+    (tmp_path / "tests" / "deep").mkdir(parents=True)
+    (tmp_path / "zoo").mkdir()
+    (tmp_path / "tests" / "deep" / "test_a.py").write_text("")
+    (tmp_path / "zoo" / "__init__.py").write_text('"""Animals (Brehm et al. 1864). And more."""')
+    (tmp_path / "zoo" / "ape.py").write_text('"""An ape: it climbs.\n\nAt length.\n"""')
+    (tmp_path / "Makefile").write_text("")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    assert [line.split() for line in readme.file_tree(tmp_path).splitlines()[1:-1]] == [
+        ["Makefile", *readme.ABOUT["Makefile"].split()],
+        ["tests/", *readme.ABOUT["tests/"].split()],
+        ["zoo/", "Animals", "(Brehm", "et", "al.", "1864)"],
+        ["ape.py", "An", "ape:", "it", "climbs"],
+    ]
+
+
+def test_writing_changes_the_generated_parts_alone(tmp_path):
+    page = tmp_path / "README.md"
+    marked = [f"<!-- {name} -->\nstale\n<!-- end of {name} -->\n" for name in readme.GENERATED]
+    page.write_text("a\n" + "b\n".join(marked) + "c\n")
+    readme.write(page)
+    text = page.read_text()
+    assert "stale" not in text
+    assert text.startswith("a\n<!-- methods -->\n| method |")
+    assert text.endswith("\n```\n<!-- end of files -->\nc\n")
+
+
+def test_a_page_without_its_marks_is_refused():
+    with pytest.raises(LongSightError, match="no part between <!-- files -->"):
+        readme.parts("text", "files")
+
+
+def test_every_command_of_the_page_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    for first, second in re.findall(r"^make (\w+)|`make (\w+)", PAGE, re.MULTILINE):
+        assert re.search(rf"^{first or second}:", makefile, re.MULTILINE), f"make {first or second}"
+
+
+def test_every_local_link_and_picture_is_there():
+    targets = [
+        target
+        for target in re.findall(r"\]\(([^)#]+)\)", re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL))
+        if "://" not in target
+    ]
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.split("\n")[0][:40])
+def test_examples_run_as_they_stand(example, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        exec(compile(example, "README.md", "exec"), {})
+    assert printed.getvalue().strip()
