@@ -82,7 +82,7 @@ def _sentences(record: DistanceMap) -> Iterator[str]:
         )
     else:
         yield (
-            f"The farthest is told to be {longest:,.0f} away, of {record.train_length:,} known from training: "
+            f"The farthest pair drawn is told to be {longest:,.0f} away, of {record.train_length:,} known from training: "
             "nothing is foreign."
         )
     if record.note:
