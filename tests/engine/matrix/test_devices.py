@@ -14,7 +14,7 @@ from engine.cache import Cache
 from engine.families import FAMILIES
 from engine.methods import METHODS
 from engine.models import adopt
-from engine.patching import patch, unpatch
+from engine.patching import patch
 from engine.rope import Rotary
 from tests.engine import tiny
 from tests.engine.matrix import cell, variants
@@ -76,15 +76,12 @@ def test_every_way_of_reading_is_the_definition(device, name, key, dtype):
 
 @formats
 @pytest.mark.parametrize(("device", "name"), CASES, ids=[f"{device}-{name}" for device, name in CASES])
-def test_a_padded_batch_that_fetches_is_the_definition(device, name, dtype):
-    hf = patch(placed(name, device, dtype), FETCHING)
-    try:
-        ids, mask = cell.padded([tiny.ids(TEXT), tiny.ids(21, 1)], left=True)
-        logits = hf(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
-        close(logits[0], law(name, FETCHING, TEXT, 0), dtype, "the longer row")
-        close(logits[1, -21:], law(name, FETCHING, 21, 1), dtype, "the shorter row")
-    finally:
-        unpatch(hf)
+def test_a_model_moved_after_it_was_patched_reads_a_padded_batch_by_the_definition(device, name, dtype):
+    hf = patch(variants.build(name), FETCHING).to(device, dtype)
+    ids, mask = cell.padded([tiny.ids(TEXT), tiny.ids(21, 1)], left=True)
+    logits = hf(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
+    close(logits[0], law(name, FETCHING, TEXT, 0), dtype, "the longer row")
+    close(logits[1, -21:], law(name, FETCHING, 21, 1), dtype, "the shorter row")
 
 
 LONG, HEADS = 2600, 4
