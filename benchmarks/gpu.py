@@ -161,7 +161,7 @@ def table(subject: Subject, n: int, bandwidth: float) -> str:
     lines = [
         f"### {subject.name}, {n:,} tokens",
         "",
-        "| | encode [s] | decode [ms per token] | of the bandwidth limit | cache [MB] | peak [MB] |",
+        "| | encode [s] | decode [ms per token] | of the bandwidth limit | cache [MB] | peak above the weights [MB] |",
         "|---|---|---|---|---|---|",
     ]
     best = fastest(subject)
@@ -220,6 +220,9 @@ def run(found: list[Subject], lengths: list[int], methods: list[str], meter: Met
 
 def equality_tests(seconds: float) -> int:
     """Run the matrix on CUDA; 0 when every test passed within `seconds`."""
+    if seconds <= 0:
+        print("No time is left for the equality tests.", file=sys.stderr)
+        return 1
     command = [sys.executable, "-m", "pytest", "-q", "tests/engine/matrix/test_devices.py", "-k", "cuda"]
     try:
         return subprocess.run(command, cwd=ROOT, timeout=seconds, check=False).returncode

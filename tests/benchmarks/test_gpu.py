@@ -197,3 +197,5 @@ def test_equality_tests_that_take_too_long_are_a_failure(monkeypatch, capsys):
     monkeypatch.setattr(gpu.subprocess, "run", run)
     assert gpu.equality_tests(12.3) == 1
     assert capsys.readouterr().err == "The equality tests were stopped after 12 seconds.\n"
+    assert gpu.equality_tests(-3.0) == 1
+    assert capsys.readouterr().err == "No time is left for the equality tests.\n"
