@@ -55,6 +55,16 @@ class Look:
     request: Request
     sides: Sequence[Side]
 
+    def measured(self, request: Request) -> bool:
+        """Whether these sides are what `request` would measure, however it is drawn."""
+        return all(side.records is not None for side in self.sides) and _measures(self.request) == _measures(request)
+
+
+def _measures(request: Request) -> tuple[Any, ...]:
+    texts = tuple((text.name, text.ids.tobytes()) for text in request.texts)
+    asked = tuple(getattr(request.choice, name) for name in request.panel.measures + request.panel.concludes)
+    return request.model.name, request.panel.key, texts, request.methods, asked
+
 
 def check_length(length: Any) -> int:
     """Raises `LongSightError` unless `length` is a number of tokens that can be looked at."""

@@ -13,7 +13,7 @@ from analysis.panels import PANELS, Panel
 from app import choice_controls, diagnostics, embedded, intake, method_controls, running
 from app.board import board, board_value
 from app.choice_controls import KINDS, build_choices, read_choice
-from app.diagnostics import FORMATS, Request
+from app.diagnostics import FORMATS, Look, Request
 from app.downloads import build_downloads, wire_downloads
 from app.errors import for_visitor
 from app.permalink import View
@@ -28,6 +28,7 @@ LENGTH = 2048
 FIRST = "nll"  # where one sees at once that something breaks
 FIRST_LOOK = Path(__file__).resolve().parent.parent / "assets" / "samples" / "first_look.json"
 EMPTY = "Nothing has been measured here yet. Press Run to read the text with each method and look inside."
+MEASURED = "<span>measured</span>"
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -188,11 +189,16 @@ def show(*values: Any) -> list[Any]:
         return [*head, f'<p class="problem" role="alert">{html.escape(str(error))}</p>', *blank]
     if visit.busy.locked():
         return [*head, gr.skip(), *blank]
+    look: Look | None = visit.look
+    if look is not None and not fresh and look.measured(request):
+        board = gr.skip() if look.request.choice == request.choice else diagnostics.shown(request, look.sides)
+        visit.look = Look(request, look.sides)
+        return [*head, MEASURED, gr.skip(), board]
     sides = diagnostics.recall(request)
     if sides is None:
         return [*head, f"<span>{html.escape(diagnostics.plan(request))}</span>", *blank]
-    visit.look = diagnostics.Look(request, sides)
-    return [*head, "<span>measured</span>", diagnostics.sides_view(sides, {}), diagnostics.shown(request, sides)]
+    visit.look = Look(request, sides)
+    return [*head, MEASURED, diagnostics.sides_view(sides, {}), diagnostics.shown(request, sides)]
 
 
 def unmeasured(panel: Panel) -> dict[str, Any]:

@@ -11,6 +11,7 @@ function themed(layout) {
   const result = {...layout, font: {...layout.font, color: ink, family: colour('--font') || 'sans-serif'}};
   const panel = colour('--block-background-fill');
   result.hoverlabel = {bgcolor: panel, bordercolor: hair, font: {color: ink}};
+  result.modebar = {bgcolor: 'rgba(0,0,0,0)', color: colour('--body-text-color-subdued'), activecolor: ink};
   for (const key of Object.keys(result)) {
     if (/^[xy]axis\d*$/.test(key)) {
       result[key] = {...result[key], gridcolor: hair, linecolor: hair, zerolinecolor: hair, tickfont: {color: ink}};

@@ -51,7 +51,8 @@ def clusters_figure(record: ClusterRecord, mark: int | None = None, columns: int
         "title": {"text": "position", "side": "top", "font": {"size": 12}}, "outlinewidth": 0, "thickness": 10,
         "orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom",
     }  # fmt: skip
-    return with_legend_above(figure, 140 + (330 if columns > 1 else 270) * rows, room=120).update_layout(
+    room = 64 + 28 * 2 * len(record.texts)  # in a narrow column every name has a line of its own
+    return with_legend_above(figure, room + 20 + (330 if columns > 1 else 270) * rows, room).update_layout(
         coloraxis={"colorscale": list(POSITIONS), "cmin": 0, "cmax": int(record.position.max()), "colorbar": bar},
         meta={"x": "component"},
         margin_b=80,
