@@ -18,7 +18,7 @@ from app.downloads import build_downloads, wire_downloads
 from app.errors import for_visitor
 from app.permalink import View
 from app.running import RunControls, build_run, wire_run
-from app.samples import samples
+from app.samples import sample, samples
 from app.shell import Shell
 from app.visits import Visit
 from engine.errors import LongSightError
@@ -68,7 +68,7 @@ def build_diagnostics(shell: Shell, tab: gr.Tab) -> list[View]:
             [(entry.title, key) for key, entry in samples().items()], multiselect=True, max_choices=3,
             label="Beside the document", elem_id="look-others", visible=False, min_width=200,
         )  # fmt: skip
-        choices = build_choices()
+        choices = build_choices(PANELS[FIRST])
     run = build_run("look")
     sides = gr.HTML(elem_id="look-sides")
     shown = board(first_look(), elem_id="board")
@@ -80,6 +80,7 @@ def build_diagnostics(shell: Shell, tab: gr.Tab) -> list[View]:
     return [
         View("panel", panel, _panel_key),
         View("length", length, lambda text: diagnostics.check_length(int(text))),
+        View("beside", others, _sample_keys),
         *choice_controls.views(choices),
     ]
 
@@ -142,6 +143,10 @@ def _panel_key(key: Any) -> str:
     if key not in PANELS:
         raise LongSightError(f"There is no panel {key!r}; there are {', '.join(PANELS)}.")
     return str(key)
+
+
+def _sample_keys(text: str) -> list[str]:
+    return [sample(key).key for key in text.split(",") if key]
 
 
 def _split(values: Sequence[Any]) -> tuple[Any, ...]:

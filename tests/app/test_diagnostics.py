@@ -214,7 +214,7 @@ def test_a_click_marks_a_position_or_picks_a_head_and_a_frame_asks_for_its_token
 def test_choices_in_an_address_are_read_or_refused(monkeypatch):
     warned = []
     monkeypatch.setattr(gr, "Warning", lambda text, title: warned.append(text))
-    controls = build_choices()
+    controls = build_choices(PANELS["logits"])
     good = {"layers": "0-2", "mark": "9", "axes": "3", "projection": "umap", "smoothing": "5", "queries": "1:9"}
     found = restored(views(controls), good)
     assert {name: found[controls[name]] for name in good} == {**good, "axes": 3, "smoothing": 5}
@@ -222,6 +222,8 @@ def test_choices_in_an_address_are_read_or_refused(monkeypatch):
     assert restored(views(controls), bad) == {}
     assert len(warned) == len(bad)
     assert not any("<b>" in text for text in warned)
+    assert controls["layers"].visible
+    assert not controls["axes"].visible
 
 
 def test_fields_of_other_panels_do_not_matter():

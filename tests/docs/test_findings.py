@@ -25,11 +25,11 @@ def findings(**changes):
 
 
 def verdicts(text):
-    return [word == "as" for word in re.findall(r"\*\*(as|unlike) in the paper\*\*", text)]
+    return [word == "as" for word in re.findall(r"\*\*(as|unlike) in the paper\*\*", " ".join(text.split()))]
 
 
 def test_a_model_like_those_of_the_papers_is_said_to_be():
-    text = page(findings())
+    text = " ".join(page(findings()).split())
     assert verdicts(text) == [True] * 4
     assert "It has attention sinks" in text
     assert "as in the paper** after layer 0" in text
@@ -40,8 +40,8 @@ def test_a_model_like_those_of_the_papers_is_said_to_be():
 def test_a_model_that_is_unlike_them_is_said_to_be():
     text = page(findings(methods=dict.fromkeys(KEYS, STEADY), separation=[[0.5, 0.4], [0.6, 0.5]], sink=0.0))
     assert verdicts(text) == [False] * 4
-    assert "**no attention sinks**" in text
-    assert "costs next to nothing" in text
+    assert "**no attention sinks**" in " ".join(text.split())
+    assert "costs next to nothing" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("text", [page(findings()), PAGE.read_text(encoding="utf-8")])
