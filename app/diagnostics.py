@@ -1,7 +1,7 @@
 """What the diagnostics do for a visitor, apart from the page: a request checked, looked at step by step, and shown."""
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis import comparing
 from analysis.comparing import Side
-from analysis.export import to_csv, to_json, to_npz
+from analysis.export import file_of
 from analysis.looking import Remembered, Text, check_texts, finish
 from analysis.panels import Choice, Panel
 from app import board, embedded, estimate, intake, running, words
@@ -25,11 +25,6 @@ from engine.models import Model
 
 MOST_TOKENS = 131_072
 FEWEST_TOKENS = 8
-FORMATS: dict[str, Callable[[Any], bytes]] = {
-    "csv": lambda record: to_csv(record).encode(),
-    "npz": to_npz,
-    "json": lambda record: to_json(record).encode(),
-}
 PAUSE, PATIENCE = 1.5, 5.0
 """Between two pictures of what is known so far: seconds, and how often the time that drawing one takes."""
 
@@ -216,14 +211,12 @@ def _said(side: Side, forecast: Forecast | None) -> str:
 
 def files(kind: str, visit: Visit) -> tuple[str, dict[str, bytes]]:
     """The records that the visitor sees as files of a format, and a name for all of them."""
-    if kind not in FORMATS:
-        raise LongSightError(f"There is no format {kind!r}; there are {', '.join(FORMATS)}.")
     look: Look | None = visit.look
     measured = [] if look is None else [side for side in look.sides if side.records is not None]
     if look is None or not measured:
         raise LongSightError("Nothing has been measured yet; press Run first.")
     return f"longsight-{look.request.panel.key}", {
-        f"{name}-{side.method.key}.{kind}": FORMATS[kind](record)
+        f"{name}-{side.method.key}.{kind}": file_of(record, kind)
         for side in measured
         for name, record in zip(look.request.panel.names, side.records or (), strict=False)
     }

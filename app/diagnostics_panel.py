@@ -13,7 +13,7 @@ from analysis.panels import PANELS, Panel
 from app import choice_controls, diagnostics, embedded, intake, method_controls, running
 from app.board import board, board_value
 from app.choice_controls import KINDS, build_choices, read_choice
-from app.diagnostics import FORMATS, Look, Request
+from app.diagnostics import Look, Request
 from app.downloads import build_downloads, wire_downloads
 from app.errors import for_visitor
 from app.permalink import View
@@ -72,7 +72,7 @@ def build_diagnostics(shell: Shell, tab: gr.Tab) -> list[View]:
     run = build_run("look")
     sides = gr.HTML(elem_id="look-sides")
     shown = board(first_look(), elem_id="board")
-    downloads = build_downloads("look", list(FORMATS), "The numbers behind the figures, with names and units:")
+    downloads = build_downloads("look", "The numbers behind the figures, with names and units:")
     again = gr.Number(0, visible="hidden", elem_id="look-again", label="runs asked for by clicks")
     parts = Parts(panel, look, length, others, choices, run, sides, shown, again)
     wire_downloads(downloads, diagnostics.files, [shell.visit])

@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from analysis.export import from_npz
+from analysis.export import FORMATS, from_npz
 from analysis.observed import LogitRecord
 from analysis.panels import PANELS
 from app import devices, diagnostics, diagnostics_panel, downloads, estimate, intake, running, samples
@@ -180,7 +180,7 @@ def test_records_are_saved_in_every_format(model, reader):
     with pytest.raises(LongSightError, match="Nothing has been measured yet; press Run first"):
         diagnostics.files("npz", reader)
     last(run_look(*asked(model, reader)))
-    for kind in diagnostics.FORMATS:
+    for kind in FORMATS:
         name, files = diagnostics.files(kind, reader)
         assert name == "longsight-logits"
         assert list(files) == [f"logits-vanilla.{kind}", f"logits-window.{kind}"]

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 from playwright.sync_api import expect
 
-from analysis.export import from_npz
+from analysis.export import FORMATS, from_npz
 from analysis.observed import NLLRecord
 from analysis.panels import PANELS
 from app import devices, diagnostics, embedded
@@ -212,7 +212,7 @@ def test_records_and_figures_are_saved(visit_page):
     run(page)
     page.wait_for_selector("[data-name=nll] .main-svg")
     saved = {}
-    for kind in diagnostics.FORMATS:
+    for kind in FORMATS:
         with page.expect_download() as download:
             page.click(f"#look-{kind}")
         assert download.value.suggested_filename == "longsight-nll.zip"
