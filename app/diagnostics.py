@@ -42,6 +42,11 @@ class Request:
     methods: tuple[Method, ...]
     choice: Choice
 
+    @property
+    def task(self) -> str:
+        """What takes equally long for texts of one length."""
+        return " ".join([self.panel.key, *(str(getattr(self.choice, name)) for name in self.panel.concludes)])
+
 
 @dataclass(frozen=True)
 class Look:
@@ -109,7 +114,7 @@ def plan(request: Request) -> str:
 
 def _forecast(request: Request, method: Method) -> tuple[float | None, bool]:
     """Seconds for all texts together, and whether that is only the least it will be."""
-    parts = [Forecast(request.model, method, len(text.ids), task=request.panel.key) for text in request.texts]
+    parts = [Forecast(request.model, method, len(text.ids), task=request.task) for text in request.texts]
     known = [part.seconds for part in parts if part.seconds is not None]
     return (sum(known) if len(known) == len(parts) else None), parts[0].least
 
@@ -134,7 +139,7 @@ def look_steps(visit: Visit, request: Request) -> Generator[Picture, None, None]
     forecasts = {}
     for side in sides:
         forecasts[side.method] = Forecast(
-            request.model, side.method, max(len(text.ids) for text in request.texts), task=request.panel.key
+            request.model, side.method, max(len(text.ids) for text in request.texts), task=request.task
         )
         _check_memory(request, side)
     work = comparing.compare_steps(request.model, request.texts, sides, request.panel, request.choice, remembered)
