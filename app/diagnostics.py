@@ -157,6 +157,8 @@ def look_steps(visit: Visit, request: Request) -> Generator[Picture, None, None]
             cost = drawn - begun
         yield Picture("", sides_view(sides, forecasts), figures)
     for side in sides:
+        if side.state == comparing.WAITING:  # stopped in line, before the work began
+            side.state = comparing.STOPPED
         if side.state == comparing.DONE and side.done and len(request.texts) == 1:
             forecasts[side.method].learn(side.seconds)
     yield Picture("", sides_view(sides, forecasts))

@@ -87,16 +87,8 @@ def build_diagnostics(shell: Shell, tab: gr.Tab) -> list[View]:
 
 def _wire(shell: Shell, tab: gr.Tab, parts: Parts) -> None:
     context = [shell.model, shell.visit, *shell.methods.inputs]
-    asked, again = [*parts.asked, *context], [parts.again.change]
-    wire_run(
-        parts.run,
-        shell.visit,
-        run_look,
-        asked,
-        [parts.run.status, parts.sides, parts.board],
-        api_name="look",
-        also=again,
-    )
+    asked, told = [*parts.asked, *context], [parts.run.status, parts.sides, parts.board]
+    wire_run(parts.run, shell.visit, run_look, asked, told, api_name="look", also=[parts.again.change])
     changes = [
         parts.panel.change, parts.others.input, parts.length.submit, parts.length.blur,
         *choice_controls.changes(parts.choices), shell.methods.line.change, shell.context.length.change,
@@ -213,9 +205,9 @@ def unmeasured(panel: Panel) -> dict[str, Any]:
 
 def first_look() -> dict[str, Any]:
     """A finished look, recorded with an embedded model."""
-    return (
-        json.loads(FIRST_LOOK.read_text(encoding="utf-8")) if FIRST_LOOK.exists() else board_value({}, [], note=EMPTY)
-    )
+    if not FIRST_LOOK.exists():
+        return board_value({}, [], note=EMPTY)
+    return json.loads(FIRST_LOOK.read_text(encoding="utf-8"))
 
 
 @for_visitor

@@ -111,6 +111,19 @@ def test_stop_marks_the_methods_and_keeps_nothing(model, reader, monkeypatch):
     assert not reader.busy.locked()
 
 
+def test_stop_while_waiting_for_another_visitor_ends_the_waiting(model, reader, monkeypatch):
+    monkeypatch.setattr(devices, "POLL", 0.001)
+    door = devices.turnstile(model.device)
+    with pytest.raises(StopIteration) as entered:
+        next(door.enter(lambda: False))
+    steps = run_look(*asked(model, reader))
+    assert "waiting for another visitor" in next(steps)[0]
+    running.stop(reader)
+    assert last(steps)[1].count("stopped before it began") == 2
+    door.leave(entered.value.value)
+    assert not reader.busy.locked()
+
+
 def test_opening_another_panel_ends_the_run(model, reader):
     steps = run_look(*asked(model, reader, length=400))
     next(steps)
