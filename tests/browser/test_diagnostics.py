@@ -77,6 +77,9 @@ def test_the_first_thing_seen_is_a_finished_look(visit_page):
     page = visit_page("?tab=diagnostics")
     figure = figures(page, ["nll"])["nll"]
     assert figure["traces"] == 3
+    buttons = [button.get_attribute("data-title") for button in page.locator("#board .modebar-btn").all()]
+    assert buttons
+    assert not any("Share" in title for title in buttons)  # plotly would send figures to its makers
     expect(page.locator(".board .note")).to_contain_text("A finished example, recorded")
     expect(page.locator("#look-status")).to_contain_text(re.compile(r"2,048 tokens with 3 methods: .* s"))
     shoot(page, "diagnostics")
