@@ -7,15 +7,16 @@ import argparse
 import html
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from analysis import typed
 from analysis.clusters import PROJECTIONS
-from analysis.export import to_csv, to_json, to_npz
+from analysis.export import FORMATS, file_of
 from analysis.looking import Text, look_steps
 from analysis.page import Section, stand_alone
 from analysis.panels import PANELS, Choice, Panel, Records
@@ -24,11 +25,6 @@ from engine.errors import LongSightError
 from engine.methods import METHODS, Method
 from engine.models import Model, load
 
-FORMATS: dict[str, Callable[[Any], bytes]] = {
-    "npz": to_npz,
-    "csv": lambda record: to_csv(record).encode(),
-    "json": lambda record: to_json(record).encode(),
-}
 DEFAULT_LENGTH = 4096
 
 
@@ -56,7 +52,7 @@ def run(given: argparse.Namespace) -> None:
     for each in records:
         for name, record in zip(panel.names, each, strict=False):
             for kind in formats:
-                (folder / f"{name}-{record.method}.{kind}").write_bytes(FORMATS[kind](record))
+                (folder / f"{name}-{record.method}.{kind}").write_bytes(file_of(record, kind))
     page = make_page(panel, records, choice)
     path = folder / f"{panel.key}.html"
     path.write_text(page, encoding="utf-8")
@@ -85,7 +81,7 @@ def make_methods(model: Model, keys: str, changes: Sequence[str], length: int) -
         kinds = {spec.name: spec.type for spec in fields(methods[key])}
         if field not in kinds:
             raise LongSightError(f"{methods[key].title} has no parameter {field!r}; it has {', '.join(kinds)}.")
-        changed: dict[str, Any] = {field: _number(change, text, kinds[field] is float)}
+        changed: dict[str, Any] = {field: typed.number(change, text, kinds[field] is float)}
         methods[key] = replace(methods[key], **changed)
     return list(methods.values())
 
@@ -108,16 +104,21 @@ def _look(model: Model, texts: Sequence[Text], method: Method, panel: Panel, cho
         except StopIteration as finished:
             print(file=sys.stderr)
             return finished.value
-        print(f"\r{method.title}: {step.done:,} of {step.total:,} tokens", end="", file=sys.stderr, flush=True)
+        print(
+            f"\r{method.title}: {step.doing}, {step.done:,} of {step.total:,} tokens",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _choice(given: argparse.Namespace) -> Choice:
     return Choice(
-        layers=_numbers("--layers", given.layers),
-        heads=_numbers("--heads", given.heads),
+        layers=typed.numbers("--layers", given.layers),
+        heads=typed.numbers("--heads", given.heads),
         most=given.most_queries,
-        queries=_range("--queries", given.queries),
-        keys=_range("--keys", given.keys),
+        queries=typed.span("--queries", given.queries),
+        keys=typed.span("--keys", given.keys),
         cells=given.cells,
         smoothing=given.smoothing,
         projection=given.projection,
@@ -137,25 +138,6 @@ def _listed(what: str, text: str, known: Sequence[str] | dict) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _number(asked: str, text: str, fraction: bool) -> int | float:
-    try:
-        return float(text) if fraction else int(text)
-    except ValueError:
-        kind = "a number" if fraction else "a whole number"
-        raise LongSightError(f"{asked} must give {kind}, but {text!r} was given.") from None
-
-
-def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:
-    return None if text is None else tuple(int(_number(name, part, False)) for part in text.split(","))
-
-
-def _range(name: str, text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    first, _, last = text.partition(":")
-    return int(_number(name, first, False)), int(_number(name, last, False))
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m analysis.run", description="One panel, saved as a page and as data."
@@ -167,8 +149,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", required=True, help="a folder for what is made")
     parser.add_argument("--set", action="append", default=[], metavar="KEY.FIELD=VALUE", help="a method's parameter")
     parser.add_argument("--length", type=int, default=DEFAULT_LENGTH, help="how many tokens of the text are read")
-    parser.add_argument("--layers", help="numbers from 0 with commas; clusters: depths, 0 is the embedding")
-    parser.add_argument("--heads", help="numbers from 0 with commas")
+    parser.add_argument("--layers", help="numbers from 0, as in 0,2,5 or 0-3; clusters: depths, 0 is the embedding")
+    parser.add_argument("--heads", help="likewise")
     parser.add_argument("--most-queries", type=int, default=MOST_QUERIES, help="measured at most; others are left out")
     parser.add_argument("--queries", metavar="FIRST:END", help="attention with one layer and head: a range of tokens")
     parser.add_argument("--keys", metavar="FIRST:END", help="likewise")

@@ -1,7 +1,8 @@
-"""Make what ships in assets/samples/: the example documents, and the conversation that the page opens with.
+"""Make what ships in assets/samples/: the example documents, and what the chat and the diagnostics open with.
 
 python -m app.record documents BOOKS    from plain-text books in the public domain, one .txt file each
 python -m app.record first-sight        a real run of the embedded model on the first example document
+python -m app.record first-look         what the diagnostics open with: a real look at the second one
 """
 
 import argparse
@@ -11,7 +12,9 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
-from app import cells, chat, intake, offered
+from analysis.panels import PANELS, Choice
+from app import cells, chat, diagnostics, intake, offered
+from app.diagnostics_panel import FIRST, FIRST_LOOK, LENGTH
 from app.documents import Document
 from app.method_controls import FIRST_METHODS
 from app.samples import SAMPLES, Sample, samples
@@ -88,21 +91,44 @@ def record_first_sight(model_name: str) -> None:
             print(f"{cell.method.title}: {cell.text!r}  ({cells.STATUS[cell.state](cell, turn.cells)})")
 
 
+def record_first_look(model_name: str) -> None:
+    """Let the diagnostics look for real, and keep their figures; texts would take too much room."""
+    model, entry = offered.model(model_name), list(samples().values())[1]
+    visit, panel = Visit(), PANELS[FIRST]
+    _take(visit, entry.document(), model_name)
+    texts = diagnostics.read_texts(visit, model, panel, LENGTH, ())
+    methods = tuple(model.method(key, len(texts[0].ids)) for key in FIRST_METHODS)
+    request = diagnostics.Request(model, panel, texts, methods, Choice())
+    for _ in diagnostics.look_steps(visit, request):
+        pass
+    note = (
+        f"A finished example, recorded with {model.name} on {date.today():%-d %B %Y}: {len(texts[0].ids):,} tokens of "
+        f"{texts[0].name}. Press Run to look at your own text."
+    )
+    value = {**diagnostics.shown(request, visit.look.sides), "note": note, "texts": []}
+    FIRST_LOOK.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"{FIRST_LOOK.name}: {FIRST_LOOK.stat().st_size:,} bytes")
+
+
 def _take(visit: Visit, document: Document, model_name: str) -> None:
     for _ in intake.take_steps(visit, offered.model(model_name), document):
         pass
+
+
+RECORDED = {"first-sight": record_first_sight, "first-look": record_first_look}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("documents").add_argument("books", type=Path)
-    commands.add_parser("first-sight").add_argument("--model", default=None)
+    for name in RECORDED:
+        commands.add_parser(name).add_argument("--model", default=None)
     asked = parser.parse_args()
     if asked.command == "documents":
         write_documents(asked.books)
     else:
-        record_first_sight(asked.model or offered.names()[0])
+        RECORDED[asked.command](asked.model or offered.names()[0])
 
 
 if __name__ == "__main__":

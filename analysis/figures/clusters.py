@@ -17,10 +17,17 @@ MOST_DRAWN = 2048
 """Points of one depth and text that are drawn; the record keeps all."""
 
 SINK_NAMES = 12
+SIZES = {True: (4, 10), False: (2, 5)}
+"""Points of ordinary and of starting tokens in the plane, and in space, where they hide each other."""
+
+LONGEST_NAME = 24  # characters of a text's name in a legend
 
 
-def clusters_figure(record: ClusterRecord, columns: int = 2) -> go.Figure:
-    """One panel per depth. Colour: position. Large with a rim: starting tokens. Shape: which text."""
+def clusters_figure(record: ClusterRecord, mark: int | None = None, columns: int = 1) -> go.Figure:
+    """One panel per depth. Colour: position. Large with a rim: starting tokens. Shape: which text.
+
+    A ring stands around the token nearest to the marked position that is drawn.
+    """
     flat = record.coordinates.shape[-1] == 2
     columns = min(columns, len(record.depth))
     rows = -(-len(record.depth) // columns)
@@ -40,11 +47,18 @@ def clusters_figure(record: ClusterRecord, columns: int = 2) -> go.Figure:
     for depth in range(len(record.depth)):
         for text in range(len(record.texts)):
             _add_text(figure, record, depth, text, {"row": depth // columns + 1, "col": depth % columns + 1}, flat)
+        if mark is not None:
+            _add_ring(figure, record, depth, mark, {"row": depth // columns + 1, "col": depth % columns + 1}, flat)
     figure.update_annotations(font={"size": 12, "color": INK})
-    bar = {"title": "position", "outlinewidth": 0}
-    return with_legend_above(figure, 140 + 330 * rows, room=120).update_layout(
+    bar = {
+        "title": {"text": "position", "side": "bottom", "font": {"size": 12}}, "outlinewidth": 0, "thickness": 10,
+        "orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom",
+    }  # fmt: skip
+    room = 64 + 28 * 2 * len(record.texts)  # in a narrow column every name has a line of its own
+    return with_legend_above(figure, room + 20 + (330 if columns > 1 else 270) * rows, room).update_layout(
         coloraxis={"colorscale": list(POSITIONS), "cmin": 0, "cmax": int(record.position.max()), "colorbar": bar},
         meta={"x": "component"},
+        margin_b=80,
     )
 
 
@@ -61,7 +75,7 @@ def _add_text(figure: go.Figure, record: ClusterRecord, depth: int, text: int, a
         chosen = np.flatnonzero((record.text == text) & (record.starting == starting))
         chosen = chosen[:: -(-len(chosen) // MOST_DRAWN) or 1]
         marker: dict[str, Any] = {
-            "color": record.position[chosen], "coloraxis": "coloraxis", "size": (4, 10)[starting],
+            "color": record.position[chosen], "coloraxis": "coloraxis", "size": SIZES[flat][starting],
             "symbol": MARKERS[text % 3], "line": {"width": (0, 2)[starting], "color": INK},
             "opacity": (0.6, 1)[starting],
         }  # fmt: skip
@@ -69,12 +83,30 @@ def _add_text(figure: go.Figure, record: ClusterRecord, depth: int, text: int, a
         kind = go.Scatter if flat else go.Scatter3d
         trace = kind(
             **coordinates, mode="markers", marker=marker, showlegend=depth == 0,
-            name=f"{record.texts[text]}, {'first tokens' if starting else 'others'}", legendgroup=f"{text} {starting}",
+            name=_trace_name(record, text, starting), legendgroup=f"{text} {starting}",
             text=[f"{token!r}, position {at_:,}" for token, at_ in zip(record.token[chosen].tolist(),
                   record.position[chosen].tolist(), strict=True)],
             customdata=record.position[chosen], hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
         figure.add_trace(trace, **at)
+
+
+def _trace_name(record: ClusterRecord, text: int, starting: bool) -> str:
+    which = "first tokens" if starting else "others"
+    if len(record.texts) == 1:
+        return which
+    name = record.texts[text]
+    return f"{name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + '…'}, {which}"
+
+
+def _add_ring(figure: go.Figure, record: ClusterRecord, depth: int, mark: int, at: dict[str, int], flat: bool) -> None:
+    place = int(np.abs(record.position - mark).argmin())
+    kind = go.Scatter if flat else go.Scatter3d
+    ring = {"symbol": "circle-open", "size": 18, "color": INK, "line": {"width": 3, "color": INK}}
+    coordinates = dict(zip("xyz", record.coordinates[depth, place][:, None], strict=False))
+    name = f"position {record.position[place]:,}: {str(record.token[place])!r}"
+    trace = kind(**coordinates, mode="markers", marker=ring, name=name, hoverinfo="skip", showlegend=depth == 0)
+    figure.add_trace(trace, **at)
 
 
 def sinks_figure(record: SinkRecord) -> go.Figure:
@@ -92,6 +124,6 @@ def sinks_figure(record: SinkRecord) -> go.Figure:
         marker={"symbol": "line-ns-open", "size": 14, "color": INK},
         hovertemplate="strongest head %{x:.3~g}<extra></extra>",
     )  # fmt: skip
-    figure.update_xaxes(title_text="attention collected, in queries (mean of all tokens: 1)", rangemode="tozero")
+    figure.update_xaxes(title_text="attention collected (mean token: 1)", title_font_size=12, rangemode="tozero")
     figure.update_yaxes(autorange="reversed", automargin=True)
     return with_legend_above(figure, 160 + 24 * len(names), room=80).update_layout(meta={"x": "share"})

@@ -139,7 +139,7 @@ def test_no_figure_exceeds_two_megabytes_at_the_longest_text(name):
 def test_figures_have_no_background_of_their_own_and_say_what_their_axes_are(name):
     layout = LARGE[name]().layout
     assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0, 0, 0, 0)"
-    assert set(layout.meta) <= {"x", "y"}
+    assert set(layout.meta) <= {"x", "y", "pooled"}
 
 
 def test_curves_are_means_over_neighbours():
@@ -190,6 +190,8 @@ def test_entropy_draws_the_bound_that_holds_and_what_is_most():
     np.testing.assert_allclose(traces["Vanilla"].y, 0.7 * most, rtol=1e-6)
     assert traces["Vanilla"].x.tolist() == (edges + 1).tolist()
     assert figure.layout.xaxis.type == "log"
+    marked = entropy_figure([entropy(n=256)], mark=0)
+    assert {shape.x0 for shape in marked.layout.shapes if shape.name == "mark"} == {1}  # no place for 0 on this axis
 
 
 def test_smoothing_is_a_mean_of_what_is_known():
