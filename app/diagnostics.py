@@ -13,7 +13,7 @@ from analysis.comparing import Side
 from analysis.export import file_of
 from analysis.looking import Remembered, Text, check_texts, finish
 from analysis.panels import Choice, Panel
-from app import board, embedded, estimate, intake, running, words
+from app import board, estimate, intake, offered, running, words
 from app.documents import tokenize_steps
 from app.estimate import Forecast
 from app.running import Pace, Waiting
@@ -96,7 +96,7 @@ def read_texts(visit: Visit, model: Model, panel: Panel, length: int, others: Se
 
 @lru_cache(maxsize=8)
 def _sample_ids(model_name: str, key: str) -> np.ndarray:
-    return finish(tokenize_steps(embedded.model(model_name).tokenizer, sample(key).document().text))
+    return finish(tokenize_steps(offered.model(model_name).tokenizer, sample(key).document().text))
 
 
 def plan(request: Request) -> str:

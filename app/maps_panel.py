@@ -7,7 +7,7 @@ import gradio as gr
 
 from analysis.export import file_of
 from analysis.figures import palette
-from app import embedded, maps, method_controls
+from app import maps, method_controls, offered
 from app.downloads import build_downloads, wire_downloads
 from app.errors import for_visitor
 from app.permalink import View
@@ -104,7 +104,7 @@ def read_maps(
     model_name: str, small: Any, trained: Any, tokens: Any, length: Any, *values: Any
 ) -> list[tuple[Method, maps.MethodMaps]]:
     """The maps of each chosen method. Raises `LongSightError` on values that cannot be drawn."""
-    model = embedded.model(model_name)
+    model = offered.model(model_name)
     tokens = int(tokens or length or model.train_length)
     methods = method_controls.read_values(model, values, int(length or model.train_length))
     return [(method, maps.method_maps(method, tokens, model.train_length, small, trained)) for method in methods]

@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from analysis.panels import PANELS, Choice
-from app import cells, chat, diagnostics, embedded, intake
+from app import cells, chat, diagnostics, intake, offered
 from app.diagnostics_panel import FIRST, FIRST_LOOK, LENGTH
 from app.documents import Document
 from app.method_controls import FIRST_METHODS
@@ -74,7 +74,7 @@ def hide(text: str, pass_key: int, depth: float) -> str:
 
 def record_first_sight(model_name: str) -> None:
     """Let the embedded model answer for real, and keep the last picture of the conversation."""
-    model, entry = embedded.model(model_name), next(iter(samples().values()))
+    model, entry = offered.model(model_name), next(iter(samples().values()))
     visit = Visit()
     _take(visit, entry.document(), model_name)
     methods = [model.method(key, intake.target_length(visit, model)) for key in FIRST_METHODS]
@@ -93,7 +93,7 @@ def record_first_sight(model_name: str) -> None:
 
 def record_first_look(model_name: str) -> None:
     """Let the diagnostics look for real, and keep their figures; texts would take too much room."""
-    model, entry = embedded.model(model_name), list(samples().values())[1]
+    model, entry = offered.model(model_name), list(samples().values())[1]
     visit, panel = Visit(), PANELS[FIRST]
     _take(visit, entry.document(), model_name)
     texts = diagnostics.read_texts(visit, model, panel, LENGTH, ())
@@ -111,7 +111,7 @@ def record_first_look(model_name: str) -> None:
 
 
 def _take(visit: Visit, document: Document, model_name: str) -> None:
-    for _ in intake.take_steps(visit, embedded.model(model_name), document):
+    for _ in intake.take_steps(visit, offered.model(model_name), document):
         pass
 
 
@@ -128,7 +128,7 @@ def main() -> None:
     if asked.command == "documents":
         write_documents(asked.books)
     else:
-        RECORDED[asked.command](asked.model or embedded.names()[0])
+        RECORDED[asked.command](asked.model or offered.names()[0])
 
 
 if __name__ == "__main__":

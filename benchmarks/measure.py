@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +37,15 @@ ENOUGH = 2.0
 Step = Callable[[], object]
 Reading = Callable[[Tensor], tuple[int, Step]]
 """Reads ids (n,) -> bytes of the cache, and a function that decodes one more token."""
+
+
+@dataclass(frozen=True)
+class Meter:
+    """How time [seconds] and memory [bytes] are told: what is held when the peak is forgotten, and the peak since."""
+
+    clock: Callable[[], float]
+    forget_peak: Callable[[], int]
+    peak_memory: Callable[[], int]
 
 
 @dataclass(frozen=True)
@@ -83,20 +92,24 @@ def measure(spec: Spec) -> Result:
     torch.set_num_threads(spec.threads)
     read, hf = reading(spec)
     ids = random_ids(hf, spec.length)
-    read(ids[:64])  # the first pass through a model pays for what later ones find ready
-    gc.collect()
-    before = forget_peak()
-    clock = CLOCKS[spec.clock]
-    start = clock()
-    cache, step = read(ids)
-    seconds, peak = clock() - start, peak_memory() - before
-    step()
-    times = [timed(step, clock) for _ in range(spec.decode)]
-    del step
-    spent = seconds
+    meter = Meter(CLOCKS[spec.clock], forget_peak, peak_memory)
+    result = measure_once(read, ids, spec.decode, meter)
+    seconds = spent = result.seconds
     while spent < ENOUGH:
-        again = timed(lambda: read(ids), clock)
+        again = timed(lambda: read(ids), meter.clock)
         seconds, spent = min(seconds, again), spent + again
+    return replace(result, seconds=seconds)
+
+
+def measure_once(read: Reading, ids: Tensor, decode: int, meter: Meter) -> Result:
+    """Read `ids` (n,) once, and generate `decode` tokens after them."""
+    read(ids[:64])  # the first pass through a model pays for what later ones find ready
+    before = meter.forget_peak()
+    start = meter.clock()
+    cache, step = read(ids)
+    seconds, peak = meter.clock() - start, meter.peak_memory() - before
+    step()
+    times = [timed(step, meter.clock) for _ in range(decode)]
     return Result(seconds, peak, cache, statistics.median(times) if times else None)
 
 
@@ -140,6 +153,7 @@ def read_with_stock(hf: PreTrainedModel, ids: Tensor, chunk: int) -> tuple[int, 
 
 def forget_peak() -> int:
     """The memory held now [bytes]; on Linux the process's recorded peak begins again here."""
+    gc.collect()
     marks = Path("/proc/self/clear_refs")
     if marks.exists():
         marks.write_text("5")

@@ -12,10 +12,10 @@ from playwright.sync_api import expect
 from analysis.export import FORMATS, from_npz
 from analysis.observed import NLLRecord
 from analysis.panels import PANELS
-from app import devices, diagnostics, embedded
+from app import devices, diagnostics, offered
 from tests.browser.conftest import PATIENCE, PHONE, shoot
 
-MODEL = embedded.names()[0]
+MODEL = offered.names()[0]
 BOOK = "?tab=diagnostics&text=hound&methods=vanilla;lm-infinite&length=768"
 FIGURES = """() => [...document.querySelectorAll('.board-figure')].map(({dataset, area}) => ({
   name: dataset.name,
@@ -70,7 +70,7 @@ def has_in_legend(name, titles):
 
 
 def at_rest():
-    return not devices.turnstile(embedded.model(MODEL).device).busy
+    return not devices.turnstile(offered.model(MODEL).device).busy
 
 
 def test_the_first_thing_seen_is_a_finished_look(visit_page):
