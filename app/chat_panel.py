@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from analysis.figures import palette
-from app import cells, chat, embedded, estimate, intake, method_controls, words
+from app import cells, chat, estimate, intake, method_controls, offered, words
 from app.context_panel import UNSET, take
 from app.conversation import conversation
 from app.documents import read_upload
@@ -89,7 +89,7 @@ def take_attached(message: dict[str, Any] | None, model_name: str, visit: Visit)
     if not files:
         yield [gr.skip()] * 5
         return
-    model = embedded.model(model_name)
+    model = offered.model(model_name)
     question = gr.MultimodalTextbox(value={"text": (message or {}).get("text", ""), "files": []})
     for updates in take(visit, model, lambda: read_upload(files[0])):
         yield [question, *updates]
@@ -109,7 +109,7 @@ def send(
     """Answer the question with each chosen method; the question box is emptied once the question is accepted."""
     if (message or {}).get("files"):
         raise LongSightError("The pasted text is still coming in; send the question again in a moment.")
-    model = embedded.model(model_name)
+    model = offered.model(model_name)
     methods = method_controls.read_values(model, values, intake.target_length(visit, model))
     question = chat.check_question((message or {}).get("text"), methods, longest, temperature, seed)
     box = gr.MultimodalTextbox(value={"text": "", "files": []}, submit_btn=False, stop_btn="Stop")
@@ -148,7 +148,7 @@ def show_costs(model_name: str, visit: Visit, *values: Any) -> Generator[str, No
     if method_controls.opening(values):
         yield ""
         return
-    model = embedded.model(model_name)
+    model = offered.model(model_name)
     methods = method_controls.read_values(model, values, intake.target_length(visit, model))
     yield costs_view(visit, model, methods)
     for step in intake.measure_steps(visit, model):

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from app import embedded, intake, words
+from app import intake, offered, words
 from app.documents import Document, read_upload
 from app.errors import for_visitor
 from app.intake import Step
@@ -64,12 +64,12 @@ def wire_context(panel: ContextPanel, model: gr.Dropdown, visit: gr.State) -> No
 def upload(path: str | None, model_name: str, visit: Visit) -> Generator[list[Any], None, None]:
     if path is None:
         raise LongSightError("No file arrived; choose a plain text file.")
-    yield from take(visit, embedded.model(model_name), lambda: read_upload(path))
+    yield from take(visit, offered.model(model_name), lambda: read_upload(path))
 
 
 @for_visitor
 def choose(key: str, model_name: str, visit: Visit) -> Generator[list[Any], None, None]:
-    model = embedded.model(model_name)
+    model = offered.model(model_name)
     if key == UNSET:
         yield clear(model_name, visit)
         return
@@ -79,7 +79,7 @@ def choose(key: str, model_name: str, visit: Visit) -> Generator[list[Any], None
 @for_visitor
 def clear(model_name: str, visit: Visit) -> list[Any]:
     visit.take(None)
-    return shown(visit, embedded.model(model_name))
+    return shown(visit, offered.model(model_name))
 
 
 def take(

@@ -82,8 +82,8 @@ def _sentences(record: DistanceMap) -> Iterator[str]:
         )
     else:
         yield (
-            f"The farthest is told to be {longest:,.0f} away, of {record.train_length:,} known from training: "
-            "nothing is foreign."
+            f"The farthest pair drawn is told to be {longest:,.0f} away, of {record.train_length:,} known from "
+            "training: nothing is foreign."
         )
     if record.note:
         yield record.note

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from analysis.figures import palette
-from app import embedded, maps, method_controls
+from app import maps, method_controls, offered
 from app.errors import for_visitor
 from app.permalink import View
 from app.plot import drawn, plot
@@ -91,7 +91,7 @@ def show_maps(model_name: str, small: Any, trained: Any, tokens: Any, length: An
     """Updates for every column: the maps of each chosen method, the others hidden. Nothing while a page opens."""
     if method_controls.opening(values):
         return NOTHING
-    model = embedded.model(model_name)
+    model = offered.model(model_name)
     tokens = int(tokens or length or model.train_length)
     methods = method_controls.read_values(model, values, int(length or model.train_length))
     updates: list[Any] = []

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from app import embedded, intake, method_controls, specs
+from app import intake, method_controls, offered, specs
 from app.errors import for_visitor
 from app.shell import Shell
 from app.visits import Visit
@@ -33,7 +33,7 @@ SHAPE = specs.MOST_METHODS * (3 + method_controls.MOST_FIELDS) + 1
 @for_visitor
 def arrange(model_name: str, visit: Visit, *values: Any) -> list[Any]:
     """Other methods were picked: show the controls of each, keeping what was set for those that stay."""
-    model = embedded.model(model_name)
+    model = offered.model(model_name)
     length = intake.target_length(visit, model)
     return laid_out(model, forgiving(model, values, length), length)
 
@@ -41,7 +41,7 @@ def arrange(model_name: str, visit: Visit, *values: Any) -> list[Any]:
 @for_visitor
 def tune(model_name: str, visit: Visit, *values: Any) -> list[Any]:
     """A parameter was changed: say what that means, or why it cannot be, at the head of its method."""
-    model = embedded.model(model_name)
+    model = offered.model(model_name)
     length = intake.target_length(visit, model)
     keys = list(values[0] or [])
     specs.check_count(keys)
@@ -59,7 +59,7 @@ def tune(model_name: str, visit: Visit, *values: Any) -> list[Any]:
 @for_visitor
 def refit(model_name: str, visit: Visit, now: float | None, *values: Any) -> list[Any]:
     """The text has another length: parameters that stood at their rule of thumb follow it."""
-    model = embedded.model(model_name)
+    model = offered.model(model_name)
     length = intake.target_length(visit, model)
     if method_controls.opening(values):
         return [gr.skip()] * SHAPE

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from app import devices, embedded, intake, method_controls, permalink, specs, theme, visits
+from app import devices, intake, method_controls, offered, permalink, specs, theme, visits
 from app.about_panel import build_about
 from app.chat_panel import build_chat
 from app.context_panel import UNSET, build_context, shown, take, wire_context
@@ -23,6 +23,7 @@ from engine.errors import LongSightError
 from engine.models import Model
 
 VISIT_SECONDS = 4 * 3600
+CONTEXT_PARTS = 4  # of `ContextPanel.parts`
 MOST_ADDRESS = 500  # characters of one value in the address
 CHAT, MAPS, ABOUT = TABS = ("chat", "maps", "about")
 TITLE = "LongSight"
@@ -82,7 +83,7 @@ def _build_header() -> tuple[gr.Dropdown, gr.HTML]:
             elem_id="brand",
         )
         model = gr.Dropdown(
-            embedded.names(),
+            offered.names(),
             label="Model",
             elem_id="model",
             show_label=False,
@@ -130,7 +131,7 @@ def open_page(
     visit = Visit()
     visits.remember(session, visit)
     asked = {name: text[:MOST_ADDRESS] for name, text in query.items()}
-    model = embedded.model(_or_first(asked.get("model"), embedded.names()))
+    model = offered.model(_or_first(asked.get("model"), offered.names()))
     yield {
         shell.visit: visit,
         status: status_line(model),
@@ -176,11 +177,15 @@ def close_page(request: gr.Request) -> None:
 @for_visitor
 def change_model(name: str, visit: Visit) -> Generator[list[Any], None, None]:
     """Another model reads the same document, with tokens of its own."""
-    model = embedded.model(name)
     visit.free()
+    meanwhile = [gr.skip()] * CONTEXT_PARTS
+    if not offered.is_loaded(name):
+        yield [f"<span>loading <b>{html.escape(name)}</b> …</span>", *meanwhile]
+    model = offered.model(name)
     for _ in intake.tokens_steps(visit, model):
-        yield [status_line(model), *[gr.skip()] * len(shown(visit, model))]
-    yield [status_line(model), *shown(visit, model)]
+        yield [status_line(model), *meanwhile]
+    card, remove, _, length = shown(visit, model)
+    yield [status_line(model), card, remove, gr.skip(), length]
 
 
 def status_line(model: Model) -> str:

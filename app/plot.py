@@ -1,7 +1,7 @@
 """Plotly figures on the page: the plotly that is installed, the page's colours, clicks that reach Python.
 
-`gr.Plot` has no click, ignores dark mode and loses the zoom on every update; hence this way of using `gr.HTML`. (A subclass
-of it would have Gradio write a stub file beside this one whenever it is imported.)
+`gr.Plot` has no click, ignores dark mode and loses the zoom on every update; hence this way of using `gr.HTML`. (A
+subclass of it would have Gradio write a stub file beside this one whenever it is imported.)
 """
 
 from pathlib import Path

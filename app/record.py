@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
-from app import cells, chat, embedded, intake
+from app import cells, chat, intake, offered
 from app.documents import Document
 from app.method_controls import FIRST_METHODS
 from app.samples import SAMPLES, Sample, samples
@@ -71,7 +71,7 @@ def hide(text: str, pass_key: int, depth: float) -> str:
 
 def record_first_sight(model_name: str) -> None:
     """Let the embedded model answer for real, and keep the last picture of the conversation."""
-    model, entry = embedded.model(model_name), next(iter(samples().values()))
+    model, entry = offered.model(model_name), next(iter(samples().values()))
     visit = Visit()
     _take(visit, entry.document(), model_name)
     methods = [model.method(key, intake.target_length(visit, model)) for key in FIRST_METHODS]
@@ -89,7 +89,7 @@ def record_first_sight(model_name: str) -> None:
 
 
 def _take(visit: Visit, document: Document, model_name: str) -> None:
-    for _ in intake.take_steps(visit, embedded.model(model_name), document):
+    for _ in intake.take_steps(visit, offered.model(model_name), document):
         pass
 
 
@@ -102,7 +102,7 @@ def main() -> None:
     if asked.command == "documents":
         write_documents(asked.books)
     else:
-        record_first_sight(asked.model or embedded.names()[0])
+        record_first_sight(asked.model or offered.names()[0])
 
 
 if __name__ == "__main__":

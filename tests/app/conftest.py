@@ -5,7 +5,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from app import embedded, estimate
+from app import estimate, offered
 from app.documents import Document
 from app.visits import Visit
 
@@ -53,9 +53,9 @@ def models_folder(tmp_path_factory):
 @pytest.fixture
 def model(models_folder, monkeypatch):
     """The tiny model, as the only embedded one, on a machine that nothing is known of yet."""
-    monkeypatch.setattr(embedded, "MODELS", models_folder)
+    monkeypatch.setattr(offered, "MODELS", models_folder)
     monkeypatch.setattr(estimate, "_speeds", {})
-    return embedded.model("tiny")
+    return offered.model("tiny")
 
 
 @pytest.fixture
