@@ -1,6 +1,6 @@
 """Where tokens lie in a model's hidden space, seen in two or three dimensions; and how far apart the first ones are."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +8,11 @@ import numpy as np
 from analysis.observed import HiddenRecord
 from analysis.probes.reading import STARTING
 from analysis.records import Record, array, value
+from analysis.umap_process import lay_out_steps
 from engine.errors import LongSightError
 
 MOST_POINTS = 8192
-NEIGHBOURS = 15  # UMAP's default; with fewer points than this it refuses
+PROJECTIONS = ("pca", "umap")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +49,37 @@ def project(
     axes: int = 2,
     starting: int = STARTING,
 ) -> ClusterRecord:
+    """`project_steps` run to its end."""
+    steps = project_steps(records, names, projection, axes, starting)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            return finished.value
+
+
+def project_steps(
+    records: Sequence[HiddenRecord], names: Sequence[str], projection: str, axes: int, starting: int
+) -> Generator[str, None, ClusterRecord]:
     """Put the hidden states of some texts, read by one model under one method, into one space of `axes` dimensions.
 
-    `projection` is `pca` or `umap`; the second takes seconds to load. Raises `LongSightError` on readings that do not
-    belong together, on too many points, and on unknown projections.
+    `projection` is `pca`, or `umap` (McInnes et al. 2018, arXiv 1802.03426, with a fixed seed), which takes long and
+    so yields what it is doing; closing ends it. Raises `LongSightError` on readings that do not belong together, on too
+    many points, and on unknown projections.
     """
-    _check(records, projection, axes)
+    check_projection(projection, axes)
+    _check(records)
     states = np.concatenate([record.states for record in records], axis=1)  # (depth, point, channel)
     _check_points(states)
     first = np.concatenate([record.position - record.unread < starting for record in records])
-    views = [PROJECTIONS[projection](depth, axes) for depth in states.astype(np.float64)]
+    views = []
+    for place, points in enumerate(states.astype(np.float64)):
+        if projection == "pca":
+            views.append(pca(points, axes))
+        else:
+            which = f"depth {place + 1} of {len(states)}, {points.shape[0]:,} points"
+            laid_out = yield from lay_out_steps(points, axes, which)
+            views.append((laid_out, np.full(axes, np.nan)))  # its axes explain no share of anything
     apart = [separations([record.states[depth] for record in records], starting) for depth in range(len(states))]
     return ClusterRecord(
         model=records[0].model,
@@ -90,18 +112,6 @@ def pca(points: np.ndarray, axes: int) -> tuple[np.ndarray, np.ndarray]:
     return found * np.where(signs == 0, 1, signs), strengths[:axes] ** 2 / (total if total else 1)
 
 
-def umap_projection(points: np.ndarray, axes: int) -> tuple[np.ndarray, np.ndarray]:
-    """UMAP (McInnes et al. 2018, arXiv 1802.03426) with a fixed seed; its axes explain no share of anything."""
-    import umap  # takes seconds
-
-    neighbours = min(NEIGHBOURS, len(points) - 1)
-    fitted = umap.UMAP(n_components=axes, n_neighbors=neighbours, random_state=0, n_jobs=1)
-    return fitted.fit_transform(points), np.full(axes, np.nan)
-
-
-PROJECTIONS = {"pca": pca, "umap": umap_projection}
-
-
 def separations(texts: Sequence[np.ndarray], starting: int) -> tuple[float, float]:
     """`separation` and `ordinary` of a `ClusterRecord`, from hidden states (point, channel) of each text, in order."""
     first = np.concatenate([states[:starting] for states in texts]).astype(np.float64)
@@ -123,11 +133,15 @@ def _distance(few: np.ndarray, others: np.ndarray) -> float:
     return float(np.linalg.norm(few.mean(0) - centre) / spread) if spread else np.nan
 
 
-def _check(records: Sequence[HiddenRecord], projection: str, axes: int) -> None:
+def check_projection(projection: str, axes: int) -> None:
+    """Raise `LongSightError` unless this is a projection that can be drawn."""
     if projection not in PROJECTIONS:
         raise LongSightError(f"There is no projection {projection!r}; there are {', '.join(PROJECTIONS)}.")
     if axes not in (2, 3):
         raise LongSightError(f"A projection to {axes} dimensions was asked for; 2 or 3 can be drawn.")
+
+
+def _check(records: Sequence[HiddenRecord]) -> None:
     if not records:
         raise LongSightError("No hidden states were given; read at least one text.")
     kinds = {(record.model, record.caption, tuple(record.depth.tolist())) for record in records}

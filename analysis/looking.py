@@ -1,12 +1,13 @@
 """Looking at texts through a panel: step by step, with a word on progress, and remembered for the next look."""
 
+import contextlib
 import hashlib
 import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from analysis.probes.probing import Probing
 from engine.errors import LongSightError
 from engine.methods import Method
 from engine.models import Model
+
+R = TypeVar("R")
 
 MOST_BYTES = 256 * 2**20
 
@@ -29,11 +32,15 @@ class Text:
 
 @dataclass(frozen=True)
 class Looking:
-    """Tokens done of all that have to be read; `records` makes what is known so far of the text being read."""
+    """Tokens done of all that have to be read, and what is being done.
+
+    `records` makes what is known so far of the text being read; None where that is nothing that could be drawn.
+    """
 
     done: int
     total: int
-    records: Callable[[], Records]
+    doing: str = "reading"
+    records: Callable[[], Records] | None = None
 
 
 class Remembered:
@@ -89,32 +96,43 @@ def look_steps(
     What was read before comes from `remembered`. Closing the generator stops the work. Raises `LongSightError` on more
     texts than the panel shows, and on choices that the model or the text does not offer.
     """
-    if not 1 <= len(texts) <= panel.texts:
-        most = "one text" if panel.texts == 1 else f"1 to {panel.texts} texts"
-        raise LongSightError(f"{panel.title} shows {most} at once, but {len(texts)} were given.")
+    check_texts(panel, texts)
+    remembered = Remembered(0) if remembered is None else remembered
+    end = _concluded_key(model, texts, method, panel, choice)
+    if (records := remembered.get(end)) is not None:
+        return records
     total = sum(method.keeps(len(text.ids)) for text in texts)
     measured: list[Records] = []
     before = 0
     for text in texts:
         key = _key(model, text, method, panel, choice)
-        records = None if remembered is None else remembered.get(key)
+        records = remembered.get(key)
         if records is None:
             probing = Probing(model, text.ids, method, panel.probes(choice), choice.most)
             for step in probing.steps(chunk):
-                yield Looking(before + step.done, total, probing.records)
+                yield Looking(before + step.done, total, records=None if panel.concludes else probing.records)
             records = probing.records()
-            if remembered is not None:
-                remembered.put(key, records)
+            remembered.put(key, records)
         before += method.keeps(len(text.ids))
         measured.append(records)
-    return panel.conclude(measured, [text.name for text in texts], choice)
+    with contextlib.closing(panel.conclude(measured, [text.name for text in texts], choice)) as conclusion:
+        while True:
+            try:
+                yield Looking(before, total, next(conclusion))
+            except StopIteration as finished:
+                remembered.put(end, finished.value)
+                return finished.value
 
 
 def look(
     model: Model, texts: Sequence[Text], method: Method, panel: Panel, choice: Choice = DEFAULT, chunk: int = 512
 ) -> Records:
     """`look_steps` run to its end."""
-    steps = look_steps(model, texts, method, panel, choice, chunk=chunk)
+    return finish(look_steps(model, texts, method, panel, choice, chunk=chunk))
+
+
+def finish(steps: Generator[Any, None, R]) -> R:
+    """Run a generator to its end; what it returns."""
     while True:
         try:
             next(steps)
@@ -122,10 +140,32 @@ def look(
             return finished.value
 
 
-DRAWN_ONLY: dict[str, Any] = {"smoothing": 64, "projection": "pca", "axes": 2, "mark": None}
-"""Choices that change the drawing and not what is measured."""
+def known(
+    model: Model, texts: Sequence[Text], method: Method, panel: Panel, choice: Choice, remembered: Remembered
+) -> bool:
+    """Whether `look_steps` would return at once."""
+    return remembered.get(_concluded_key(model, texts, method, panel, choice)) is not None
+
+
+def check_texts(panel: Panel, texts: Sequence[Text]) -> None:
+    """Raise `LongSightError` unless the panel can show so many texts at once."""
+    if not 1 <= len(texts) <= panel.texts:
+        most = "one text" if panel.texts == 1 else f"1 to {panel.texts} texts"
+        raise LongSightError(f"{panel.title} shows {most} at once, but {len(texts)} were given.")
 
 
 def _key(model: Model, text: Text, method: Method, panel: Panel, choice: Choice) -> tuple[Any, ...]:
     digest = hashlib.sha256(np.ascontiguousarray(text.ids, dtype=np.int64).tobytes()).digest()
-    return weakref.ref(model.hf), digest, method, panel.key, replace(choice, **DRAWN_ONLY)
+    asked = tuple(getattr(choice, name) for name in ("most", "cells", *panel.measures))
+    return weakref.ref(model.hf), digest, method, panel.key, asked
+
+
+def _concluded_key(
+    model: Model, texts: Sequence[Text], method: Method, panel: Panel, choice: Choice
+) -> tuple[Any, ...]:
+    """The same as `_key` where there is nothing to conclude."""
+    keys = tuple(_key(model, text, method, panel, choice) for text in texts)
+    if not panel.concludes:
+        return keys[0]
+    names = tuple(text.name for text in texts)
+    return keys, names, tuple(getattr(choice, name) for name in panel.concludes)

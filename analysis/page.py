@@ -3,6 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
@@ -18,29 +19,15 @@ figure { margin: 0 0 2rem; }
 }
 """
 
+LINKED = (Path(__file__).parent / "linked.js").read_text(encoding="utf-8")
+"""Functions that mark a position in every figure of a page."""
+
 SCRIPT = """
 const plots = [...document.querySelectorAll('.js-plotly-plot')];
-const meta = (plot) => plot.layout.meta || {};
-function line(plot, name, position) {
-  const id = name.replace('axis', ''), style = { type: 'line', name: 'mark', line: { color: '#808080', width: 2 } };
-  const other = plot._fullLayout[name].anchor || (name[0] === 'x' ? 'y' : 'x');
-  if (name[0] === 'x') {
-    return { ...style, xref: id, x0: position, x1: position, yref: other + ' domain', y0: 0, y1: 1 };
-  }
-  return { ...style, yref: id, y0: position, y1: position, xref: other + ' domain', x0: 0, x1: 1 };
-}
-function mark(position) {
-  for (const plot of plots) {
-    const axes = Object.keys(plot._fullLayout).filter((name) => /^[xy]axis\\d*$/.test(name));
-    const shared = axes.filter((name) => ['position', 'key', 'query'].includes(meta(plot)[name[0]]));
-    if (!shared.length) continue;
-    const kept = (plot.layout.shapes || []).filter((shape) => shape.name !== 'mark');
-    Plotly.relayout(plot, { shapes: [...kept, ...shared.map((name) => line(plot, name, position))] });
-  }
-}
 for (const plot of plots) {
   plot.on('plotly_click', (event) => {
-    if (['position', 'key'].includes(meta(plot).x)) mark(event.points[0].x);
+    const position = longsightClicked(plot, event);
+    if (position !== null) longsightMark(plots, position);
   });
 }
 for (const button of document.querySelectorAll('button[data-format]')) {
@@ -71,7 +58,7 @@ def stand_alone(title: str, sections: Sequence[Section]) -> str:
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{STYLE}</style><script>{get_plotlyjs()}</script></head>\n"
-        f"<body><h1>{html.escape(title)}</h1>\n{body}\n<script>{SCRIPT}</script></body></html>\n"
+        f"<body><h1>{html.escape(title)}</h1>\n{body}\n<script>{LINKED}{SCRIPT}</script></body></html>\n"
     )
 
 

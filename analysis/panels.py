@@ -1,13 +1,13 @@
 """The panels: what each one measures, what it draws, and what to look for. The page and the command line read this."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import plotly.graph_objects as go
 
-from analysis.clusters import project
+from analysis.clusters import check_projection, project_steps
 from analysis.figures.attention import difference_figure, map_figure, overview_cells, overview_figure
 from analysis.figures.clusters import clusters_figure, sinks_figure
 from analysis.figures.curves import spread_layers
@@ -21,9 +21,13 @@ from analysis.probes.maps import MapProbe, Range
 from analysis.probes.probing import MakeProbe
 from analysis.probes.reading import MOST_QUERIES, STARTING, Reading
 from analysis.probes.stream import HiddenProbe, NLLProbe
+from engine.errors import LongSightError
 
 Records = tuple[Any, ...]
 """The records of one panel; each panel knows their types."""
+
+MOST_SMOOTHING = 65_536
+MOST_STARTING = 1024
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,13 @@ class Choice:
     starting: int = STARTING
     mark: int | None = None
 
+    def __post_init__(self) -> None:
+        _check_number("Smoothing over", self.smoothing, 1, MOST_SMOOTHING)
+        _check_number("A beginning of", self.starting, 1, MOST_STARTING)
+        if self.mark is not None:
+            _check_number("A mark after", self.mark, 0, 2**40)
+        check_projection(self.projection, self.axes)
+
     @property
     def one_head(self) -> tuple[int, int] | None:
         """The layer and the head, where one of each was chosen."""
@@ -54,11 +65,17 @@ class Choice:
         return self.layers[0], self.heads[0]
 
 
+def _check_number(what: str, given: int, low: int, high: int) -> None:
+    if isinstance(given, bool) or not isinstance(given, int) or not low <= given <= high:
+        raise LongSightError(f"{what} {given!r} tokens was asked for; {low:,} to {high:,} would work.")
+
+
 DEFAULT = Choice()
 
 
-def _only(measured: Sequence[Records], names: Sequence[str], choice: Choice) -> Records:
+def _only(measured: Sequence[Records], names: Sequence[str], choice: Choice) -> Generator[str, None, Records]:
     """The records of the one text that was read."""
+    yield from ()
     return measured[0]
 
 
@@ -66,8 +83,11 @@ def _only(measured: Sequence[Records], names: Sequence[str], choice: Choice) -> 
 class Panel:
     """One way of looking. `look` says what to look for; `paper` which figure it corresponds to.
 
-    `probes` are made for a choice; `conclude` turns what they measured of each text into the records to draw and save;
-    `names` are theirs. `draw` turns those, for each method in turn, into figures by name.
+    `probes` are made for a choice; `conclude` turns what they measured of each text into the records to draw and save,
+    and yields what it is doing where that takes long; `names` are theirs. `draw` turns those, for each method in turn,
+    into figures by name.
+
+    `measures`, `concludes` and `draws` name the fields of a `Choice` that each of these steps reads.
     """
 
     key: str
@@ -77,9 +97,17 @@ class Panel:
     probes: Callable[[Choice], Sequence[MakeProbe]]
     names: tuple[str, ...]
     draw: Callable[[Sequence[Records], Choice], Mapping[str, go.Figure]]
-    conclude: Callable[[Sequence[Records], Sequence[str], Choice], Records] = _only
+    conclude: Callable[[Sequence[Records], Sequence[str], Choice], Generator[str, None, Records]] = _only
+    measures: tuple[str, ...] = ()
+    concludes: tuple[str, ...] = ()
+    draws: tuple[str, ...] = ()
     texts: int = 1  # how many it can show at once
     words: Callable[[Records, Choice], str] = lambda records, choice: ""  # HTML about one method, beside the figures
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields of a `Choice` that change anything here."""
+        return self.measures + self.concludes + self.draws
 
 
 def _first(records: Sequence[Records]) -> list[Any]:
@@ -96,15 +124,18 @@ def _hidden_at_spread_depths(reading: Reading, choice: Choice) -> HiddenProbe:
     return HiddenProbe(reading, depths=chosen)
 
 
-def _conclude_clusters(measured: Sequence[Records], names: Sequence[str], choice: Choice) -> Records:
+def _conclude_clusters(
+    measured: Sequence[Records], names: Sequence[str], choice: Choice
+) -> Generator[str, None, Records]:
     hidden = [records[0] for records in measured]
-    return project(hidden, names, choice.projection, choice.axes, choice.starting), measured[0][1]
+    clusters = yield from project_steps(hidden, names, choice.projection, choice.axes, choice.starting)
+    return clusters, measured[0][1]
 
 
 def _draw_clusters(records: Sequence[Records], choice: Choice) -> dict[str, go.Figure]:
     figures = {}
     for clusters, sinks in records:
-        figures[f"clusters-{sinks.method}"] = clusters_figure(clusters)
+        figures[f"clusters-{sinks.method}"] = clusters_figure(clusters, choice.mark)
         figures[f"sinks-{sinks.method}"] = sinks_figure(sinks)
     return figures
 
@@ -126,10 +157,11 @@ def _attention_probes(choice: Choice) -> Sequence[MakeProbe]:
 
 
 def _overview(reading: Reading, choice: Choice) -> MapProbe:
-    """All heads of the layers chosen, or of six evenly spread ones, pooled to what an overview can show."""
-    layers = choice.layers if choice.one_head is None else None
+    """The heads chosen, or all, of the layers chosen, or of six evenly spread ones, in small."""
+    layers, heads = (choice.layers, choice.heads) if choice.one_head is None else (None, None)
     layers = layers or tuple(spread_layers(reading.layers))
-    return MapProbe(reading, layers=layers, cells=overview_cells(len(layers) * reading.heads))
+    shown = len(layers) * (reading.heads if heads is None else len(heads))
+    return MapProbe(reading, layers=layers, heads=heads, cells=overview_cells(shown))
 
 
 def _draw_attention(records: Sequence[Records], choice: Choice) -> dict[str, go.Figure]:
@@ -157,7 +189,9 @@ PANELS = {
             paper="LM-Infinite, figure 1a",
             probes=lambda choice: [partial(LogitProbe, layers=choice.layers)],
             names=("logits",),
-            draw=lambda records, choice: {"logits": logits_figure(_first(records), choice.mark)},
+            draw=lambda records, choice: {"logits": logits_figure(_first(records), choice.mark, heads=choice.heads)},
+            measures=("layers",),
+            draws=("heads", "mark"),
         ),
         Panel(
             key="entropy",
@@ -168,7 +202,9 @@ PANELS = {
             paper="LM-Infinite, figure 1b",
             probes=lambda choice: [partial(EntropyProbe, layers=choice.layers)],
             names=("entropy",),
-            draw=lambda records, choice: {"entropy": entropy_figure(_first(records), choice.mark)},
+            draw=lambda records, choice: {"entropy": entropy_figure(_first(records), choice.mark, heads=choice.heads)},
+            measures=("layers",),
+            draws=("heads", "mark"),
         ),
         Panel(
             key="clusters",
@@ -181,6 +217,9 @@ PANELS = {
             names=("clusters", "sinks"),
             draw=_draw_clusters,
             conclude=_conclude_clusters,
+            measures=("layers",),
+            concludes=("projection", "axes", "starting"),
+            draws=("mark",),
             texts=4,
         ),
         Panel(
@@ -192,6 +231,7 @@ PANELS = {
             probes=lambda choice: [partial(DistanceProbe, layers=choice.layers)],
             names=("distances",),
             draw=lambda records, choice: {"distances": distances_figure(_first(records))},
+            measures=("layers",),
         ),
         Panel(
             key="attention",
@@ -202,6 +242,8 @@ PANELS = {
             probes=_attention_probes,
             names=("overview", "mass", "map"),
             draw=_draw_attention,
+            measures=("layers", "heads", "queries", "keys", "starting"),
+            draws=("mark",),
         ),
         Panel(
             key="nll",
@@ -212,6 +254,7 @@ PANELS = {
             probes=lambda choice: [NLLProbe],
             names=("nll",),
             draw=lambda records, choice: {"nll": nll_figure(_first(records), choice.smoothing, choice.mark)},
+            draws=("smoothing", "mark"),
             words=lambda records, choice: coloured_text(records[0], choice.mark),
         ),
     )

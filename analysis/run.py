@@ -108,7 +108,12 @@ def _look(model: Model, texts: Sequence[Text], method: Method, panel: Panel, cho
         except StopIteration as finished:
             print(file=sys.stderr)
             return finished.value
-        print(f"\r{method.title}: {step.done:,} of {step.total:,} tokens", end="", file=sys.stderr, flush=True)
+        print(
+            f"\r{method.title}: {step.doing}, {step.done:,} of {step.total:,} tokens",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _choice(given: argparse.Namespace) -> Choice:

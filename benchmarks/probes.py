@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from analysis.looking import finish
 from analysis.panels import DEFAULT as CHOICE
 from analysis.panels import PANELS, Records
 from analysis.probes.probing import Probing
@@ -101,7 +102,7 @@ def _draw(records: Records, panels: tuple[str, ...]) -> int:
         count = len(panel.probes(CHOICE))
         own, rest = tuple(rest[:count]), rest[count:]
         if panel.key in panels:
-            figures = panel.draw([panel.conclude([own], ["text"], CHOICE)], CHOICE)
+            figures = panel.draw([finish(panel.conclude([own], ["text"], CHOICE))], CHOICE)
             sizes += [len(figure.to_json()) for figure in figures.values()]
     return max(sizes)
 

@@ -105,9 +105,9 @@ def _large(record: AttentionMap, weight: np.ndarray, title: str, value: str, mar
     figure.update_xaxes(title_text="key position j", showgrid=False, zeroline=False)
     figure.update_yaxes(title_text="query position i", autorange="reversed", showgrid=False, zeroline=False)
     if mark is not None:
-        figure.add_vline(mark, line={"color": INK, "width": 1})
-        figure.add_hline(mark, line={"color": INK, "width": 1})
-    return figure.update_layout(height=620, meta={"x": "key", "y": "query"})
+        figure.add_vline(mark, line={"color": INK, "width": 1}, name="mark")
+        figure.add_hline(mark, line={"color": INK, "width": 1}, name="mark")
+    return figure.update_layout(height=620, meta={"x": "key", "y": "query", "pooled": not record.exact})
 
 
 def _hover(value: str) -> str:

@@ -19,8 +19,11 @@ MOST_DRAWN = 2048
 SINK_NAMES = 12
 
 
-def clusters_figure(record: ClusterRecord, columns: int = 2) -> go.Figure:
-    """One panel per depth. Colour: position. Large with a rim: starting tokens. Shape: which text."""
+def clusters_figure(record: ClusterRecord, mark: int | None = None, columns: int = 2) -> go.Figure:
+    """One panel per depth. Colour: position. Large with a rim: starting tokens. Shape: which text.
+
+    A ring stands around the token nearest to the marked position that is drawn.
+    """
     flat = record.coordinates.shape[-1] == 2
     columns = min(columns, len(record.depth))
     rows = -(-len(record.depth) // columns)
@@ -40,6 +43,8 @@ def clusters_figure(record: ClusterRecord, columns: int = 2) -> go.Figure:
     for depth in range(len(record.depth)):
         for text in range(len(record.texts)):
             _add_text(figure, record, depth, text, {"row": depth // columns + 1, "col": depth % columns + 1}, flat)
+        if mark is not None:
+            _add_ring(figure, record, depth, mark, {"row": depth // columns + 1, "col": depth % columns + 1}, flat)
     figure.update_annotations(font={"size": 12, "color": INK})
     bar = {"title": "position", "outlinewidth": 0}
     return with_legend_above(figure, 140 + 330 * rows, room=120).update_layout(
@@ -75,6 +80,16 @@ def _add_text(figure: go.Figure, record: ClusterRecord, depth: int, text: int, a
             customdata=record.position[chosen], hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
         figure.add_trace(trace, **at)
+
+
+def _add_ring(figure: go.Figure, record: ClusterRecord, depth: int, mark: int, at: dict[str, int], flat: bool) -> None:
+    place = int(np.abs(record.position - mark).argmin())
+    kind = go.Scatter if flat else go.Scatter3d
+    ring = {"symbol": "circle-open", "size": 18, "color": INK, "line": {"width": 3, "color": INK}}
+    coordinates = dict(zip("xyz", record.coordinates[depth, place][:, None], strict=False))
+    name = f"position {record.position[place]:,}: {str(record.token[place])!r}"
+    trace = kind(**coordinates, mode="markers", marker=ring, name=name, hoverinfo="skip", showlegend=depth == 0)
+    figure.add_trace(trace, **at)
 
 
 def sinks_figure(record: SinkRecord) -> go.Figure:

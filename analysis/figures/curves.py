@@ -9,6 +9,7 @@ from plotly.subplots import make_subplots
 from analysis.figures.layout import INK, plain_layout
 from analysis.figures.palette import colour, dash
 from analysis.observed import Observed
+from engine.errors import LongSightError
 from engine.methods import METHODS
 
 POINTS = 160
@@ -96,6 +97,25 @@ def add_band(
     )  # fmt: skip
 
 
+def of_heads(values: np.ndarray, heads: Sequence[int] | None) -> np.ndarray:
+    """The rows of `values` (head, query) that belong to `heads`, or all. Raises `LongSightError` on one that is not."""
+    if heads is None:
+        return values
+    wrong = [head for head in heads if not 0 <= head < len(values)]
+    if wrong or not heads:
+        raise LongSightError(
+            f"head {', '.join(map(str, wrong)) or 'none'} was asked for; there are 0 to {len(values) - 1}."
+        )
+    return values[list(heads)]
+
+
+def over_heads(heads: Sequence[int] | None) -> str:
+    """What a title says of the heads that a curve and its band are made of."""
+    if heads is None:
+        return "mean and range over heads"
+    return f"head {heads[0]}" if len(heads) == 1 else f"mean and range over heads {', '.join(map(str, heads))}"
+
+
 def short(values: np.ndarray) -> np.ndarray:
     """In single precision: half the size, and more digits than a screen shows."""
     return values.astype(np.float32)
@@ -105,4 +125,4 @@ def mark_trained(figure: go.Figure, train_length: int, mark: int | None = None) 
     """A dotted line at the trained length in every panel, and a plain one at a marked position."""
     figure.add_vline(train_length, line={"color": INK, "width": 1, "dash": "dot"})
     if mark is not None:
-        figure.add_vline(mark, line={"color": INK, "width": 2})
+        figure.add_vline(mark, line={"color": INK, "width": 2}, name="mark")

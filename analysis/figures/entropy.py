@@ -9,6 +9,8 @@ from analysis.figures.curves import (
     add_band,
     growing_edges,
     mark_trained,
+    of_heads,
+    over_heads,
     short,
     small_multiples,
     spread_layers,
@@ -19,25 +21,27 @@ from analysis.figures.palette import colour
 from analysis.observed import EntropyRecord
 
 
-def entropy_figure(records: Sequence[EntropyRecord], mark: int | None = None, columns: int = 2) -> go.Figure:
-    """One panel per layer, over the context length on a logarithmic axis.
+def entropy_figure(
+    records: Sequence[EntropyRecord], mark: int | None = None, columns: int = 2, heads: Sequence[int] | None = None
+) -> go.Figure:
+    """One panel per layer, over the context length on a logarithmic axis; of all heads, or only of `heads`.
 
     Dotted in the method's colour: the mean over heads of max(0, ln n - 2B), below which the mean entropy cannot lie; B
     is each head's own largest |logit|. Grey: ln n for the longest context, the entropy of attention spread evenly.
     """
     shown = spread_layers(len(records[0].layer))
     names = [f"layer {records[0].layer[place]}" for place in shown]
-    figure = small_multiples("attention entropy [nats], mean and range over heads", names, columns)
+    figure = small_multiples(f"attention entropy [nats], {over_heads(heads)}", names, columns)
     columns = min(columns, len(names))
     for panel, place in enumerate(shown):
         at = {"row": panel // columns + 1, "col": panel % columns + 1}
         _add_most(figure, records, place, at, legend=panel == 0)
         for record in records:
             add_band(
-                figure, record, context(record), record.entropy[place], at, legend=panel == 0,
+                figure, record, context(record), of_heads(record.entropy[place], heads), at, legend=panel == 0,
                 hover="%{y:.3f} nats", edges=growing_edges(len(record.position)),
             )  # fmt: skip
-            _add_bound(figure, record, place, at)
+            _add_bound(figure, record, of_heads(record.bound[place], heads), at)
     figure.update_xaxes(type="log", dtick=np.log10(2), tickformat=",d", tickangle=0)
     figure.update_xaxes(title_text="context length [tokens]", row=-(-len(names) // columns))
     mark_trained(figure, records[0].train_length, mark)
@@ -61,9 +65,9 @@ def _add_most(
     )  # fmt: skip
 
 
-def _add_bound(figure: go.Figure, record: EntropyRecord, place: int, at: dict[str, int]) -> None:
+def _add_bound(figure: go.Figure, record: EntropyRecord, bounds: np.ndarray, at: dict[str, int]) -> None:
     edges = growing_edges(len(record.position))
-    bound = thinned(np.maximum(record.bound[place], 0).mean(0), edges)
+    bound = thinned(np.maximum(bounds, 0).mean(0), edges)
     figure.add_scatter(
         x=context(record)[edges], y=short(bound), mode="lines", name="at least: ln n - 2B", legendgroup=record.method,
         line={"color": colour(record.method), "width": 1.5, "dash": "dot"}, showlegend=False,

@@ -4,26 +4,39 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from analysis.figures.curves import add_band, mark_trained, run_edges, small_multiples, spread_layers
+from analysis.figures.curves import (
+    add_band,
+    mark_trained,
+    of_heads,
+    over_heads,
+    run_edges,
+    small_multiples,
+    spread_layers,
+)
 from analysis.observed import LogitRecord
 
 
 def logits_figure(
-    records: Sequence[LogitRecord], mark: int | None = None, statistic: str = "largest", columns: int = 2
+    records: Sequence[LogitRecord],
+    mark: int | None = None,
+    statistic: str = "largest",
+    columns: int = 2,
+    heads: Sequence[int] | None = None,
 ) -> go.Figure:
     """One panel per layer (six at most, evenly spread), one line per method: the mean over heads, on a band over heads.
 
-    `statistic` is the record's field: `largest`, `mean` or `spread`. Neighbouring queries share a point.
+    `heads`: only these. `statistic` is the record's field: `largest`, `mean` or `spread`. Neighbouring queries share a
+    point.
     """
     meaning = next(spec.metadata["meaning"] for spec in LogitRecord.arrays() if spec.name == statistic)
     shown = spread_layers(len(records[0].layer))
     names = [f"layer {records[0].layer[place]}" for place in shown]
-    figure = small_multiples(f"{meaning}, mean and range over heads", names, columns)
+    figure = small_multiples(f"{meaning}, {over_heads(heads)}", names, columns)
     columns = min(columns, len(names))
     for panel, place in enumerate(shown):
         for record in records:
             add_band(
-                figure, record, record.position, getattr(record, statistic)[place],
+                figure, record, record.position, of_heads(getattr(record, statistic)[place], heads),
                 {"row": panel // columns + 1, "col": panel % columns + 1}, legend=panel == 0, hover="%{y:.2f}",
                 edges=run_edges(len(record.position)),
             )  # fmt: skip

@@ -139,7 +139,7 @@ def test_no_figure_exceeds_two_megabytes_at_the_longest_text(name):
 def test_figures_have_no_background_of_their_own_and_say_what_their_axes_are(name):
     layout = LARGE[name]().layout
     assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0, 0, 0, 0)"
-    assert set(layout.meta) <= {"x", "y"}
+    assert set(layout.meta) <= {"x", "y", "pooled"}
 
 
 def test_curves_are_means_over_neighbours():

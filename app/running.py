@@ -1,0 +1,181 @@
+"""Work that a visitor starts with Run and ends with Stop: in line for the device, shown as it goes, freed at once.
+
+A panel that computes builds its buttons with `build_run`, connects them with `wire_run`, and lets its callback yield
+what `run_steps` hands on.
+"""
+
+import contextlib
+import functools
+import html
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import gradio as gr
+import torch
+
+from app import devices, words
+from app.errors import for_visitor
+from app.visits import Visit
+from engine.errors import LongSightError
+
+S = TypeVar("S")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Others are at the device; `ahead` says how many."""
+
+    ahead: int
+
+    def __str__(self) -> str:
+        others = "another visitor" if self.ahead == 1 else f"{self.ahead} other visitors"
+        return f"waiting for {others}"
+
+
+def run_steps(
+    visit: Visit, device: torch.device, work: Generator[S, None, R]
+) -> Generator[S | Waiting, None, R | None]:
+    """Do `work` once the device is free; yields `Waiting` until then, and after that each of its steps.
+
+    Returns what `work` returns, or None when the visitor pressed Stop or left. However it ends, `work` is closed, so
+    that it frees what it holds, and the device is handed on. Raises `LongSightError` while the same visitor's page is
+    at work already.
+    """
+    if not visit.busy.acquire(blocking=False):
+        raise LongSightError("This page is still at work on something else; stop that first, or wait for it.")
+    try:
+        visit.stop.clear()
+        visit.left = False
+        door = devices.turnstile(device)
+        ticket = yield from _wait(door, visit)
+        if ticket is None:
+            return None
+        try:
+            return (yield from _until_stopped(visit, work))
+        finally:
+            work.close()  # before the next visitor comes in
+            door.leave(ticket)
+    finally:
+        visit.busy.release()
+
+
+def _wait(door: devices.Turnstile, visit: Visit) -> Generator[Waiting, None, object | None]:
+    steps = door.enter(visit.stop.is_set)
+    while True:
+        try:
+            yield Waiting(next(steps))
+        except StopIteration as entered:
+            return entered.value
+
+
+def _until_stopped(visit: Visit, work: Generator[S, None, R]) -> Generator[S, None, R | None]:
+    while not visit.stop.is_set():
+        try:
+            step = next(work)
+        except StopIteration as finished:
+            return finished.value
+        yield step
+    return None
+
+
+@dataclass
+class Pace:
+    """How fast equal pieces of work are done, and how long the rest of them will take."""
+
+    total: int
+    unit: str = "tokens"
+    start: float = field(default_factory=time.perf_counter)
+
+    @property
+    def elapsed(self) -> float:
+        return time.perf_counter() - self.start
+
+    def left(self, done: int) -> float | None:
+        """Seconds to go after `done` pieces; None before the first."""
+        return self.elapsed * (self.total - done) / done if done else None
+
+    def said(self, done: int, left: float | None = None) -> str:
+        """1,024 of 4,096 tokens · 3.1k a second · 2 s left. `left` [seconds]: where the caller knows better."""
+        parts = [f"{done:,} of {self.total:,} {self.unit}"]
+        if done and self.elapsed:
+            parts.append(f"{words.short_count(done / self.elapsed)} a second")
+        seconds = self.left(done) if left is None else left
+        if seconds is not None:
+            parts.append(f"{words.duration(seconds)} left")
+        return " · ".join(parts)
+
+
+def progress(sentence: str, part: float | None = None) -> str:
+    """A sentence with a bar under it, as HTML; `part` (0 to 1) is done, None: nobody knows."""
+    value = "" if part is None else f' value="{part:.3f}"'
+    return (
+        f'<div class="running" role="status"><span>{html.escape(sentence)}</span>'
+        f'<progress class="bar" max="1"{value}></progress></div>'
+    )
+
+
+@dataclass(frozen=True)
+class RunControls:
+    """Run, which becomes Stop while something runs, and beside them a place for the estimate and the progress."""
+
+    run: gr.Button
+    stop: gr.Button
+    status: gr.HTML
+
+
+def build_run(name: str, label: str = "Run") -> RunControls:
+    """The controls; their ids are NAME-run, NAME-stop and NAME-status."""
+    with gr.Row(elem_classes="run-row"):
+        run = gr.Button(label, variant="primary", size="sm", elem_id=f"{name}-run", scale=0)
+        stop = gr.Button("Stop", variant="stop", size="sm", visible=False, elem_id=f"{name}-stop", scale=0)
+        status = gr.HTML(elem_id=f"{name}-status")
+    return RunControls(run, stop, status)
+
+
+def wire_run(
+    controls: RunControls,
+    visit: gr.State,
+    callback: Callable[..., Generator[list[Any], None, None]],
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    *,
+    api_name: str,
+    also: Sequence[Any] = (),
+) -> Any:
+    """Let Run, and the events `also`, start `callback`, a generator of updates for `outputs`; returns what follows it.
+
+    Run gives way to Stop meanwhile, and comes back however the work ends: by itself, by Stop, or by an error.
+    """
+    options: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 32, "concurrency_id": "send"}
+    buttons = [controls.run, controls.stop]
+    started = gr.on(
+        [controls.run.click, *also], _with_buttons(callback), inputs, [*buttons, *outputs], api_name=api_name, **options
+    )
+    controls.stop.click(
+        stop, visit, None, queue=False, show_progress="hidden", api_name=f"stop_{api_name}"
+    )  # never queued behind what it is to stop
+    return started.then(_ready, None, buttons, show_progress="hidden", api_visibility="private")
+
+
+def stop(visit: Visit) -> None:
+    """End what this visitor's page is doing, after its current step."""
+    visit.stop.set()
+
+
+def _with_buttons(callback: Callable[..., Generator[list[Any], None, None]]) -> Callable[..., Any]:
+    @functools.wraps(callback)
+    def steps(*values: Any) -> Generator[list[Any], None, None]:
+        buttons: list[Any] = [gr.Button(visible=False), gr.Button(visible=True)]
+        with contextlib.closing(callback(*values)) as work:
+            for updates in work:
+                yield [*buttons, *updates]
+                buttons = [gr.skip(), gr.skip()]
+
+    return for_visitor(steps)
+
+
+def _ready() -> list[Any]:
+    return [gr.Button(visible=True), gr.Button(visible=False)]
