@@ -69,7 +69,7 @@ def prefill_shared(
 
 def plan(prompts: Sequence[Sequence[int]]) -> Branch:
     """The tree of non-empty prompts, its smaller ways first: the cache itself is then free for the last one."""
-    order = sorted(range(len(prompts)), key=lambda n: prompts[n])
+    order = sorted(range(len(prompts)), key=lambda n: tuple(prompts[n]))
     return _branch(prompts, tuple(order), 0)
 
 
