@@ -61,9 +61,12 @@ class Passkey(Asking):
     def cases(self, model: Model, length: int, trials: int, seed: int, text: str | None = None) -> list[Case]:
         """`trials` cases for each depth, in `text` or the task's own filler."""
         depths = np.linspace(0, 1, self.depths).tolist() if self.depths > 1 else [0.5]
-        return [self._case(model, length, depth, trial, seed, text) for trial in range(trials) for depth in depths]
+        return [self.case(model, length, depth, trial, seed, text) for trial in range(trials) for depth in depths]
 
-    def _case(self, model: Model, length: int, depth: float, trial: int, seed: int, text: str | None) -> Case:
+    def case(
+        self, model: Model, length: int, depth: float, trial: int, seed: int, text: str | None = None
+    ) -> Case:
+        """One trial, the same whichever others are made beside it."""
         own = np.random.default_rng([seed, length, trial, round(depth * 10_000)])
         shared = np.random.default_rng([seed, length, trial % self.passages])
         filler = self._filler(shared, 12 * length, text)
