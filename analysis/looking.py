@@ -13,6 +13,7 @@ import numpy as np
 
 from analysis.panels import DEFAULT, Choice, Panel, Records
 from analysis.probes.probing import Probing
+from analysis.probes.reading import chosen
 from engine.errors import LongSightError
 from engine.methods import Method
 from engine.models import Model
@@ -97,6 +98,8 @@ def look_steps(
     texts than the panel shows, and on choices that the model or the text does not offer.
     """
     check_texts(panel, texts)
+    if choice.heads is not None:
+        chosen("head", choice.heads, model.hf.config.num_attention_heads - 1, model.name)
     remembered = Remembered(0) if remembered is None else remembered
     end = _concluded_key(model, texts, method, panel, choice)
     if (records := remembered.get(end)) is not None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis import typed
 from analysis.clusters import PROJECTIONS
 from analysis.export import to_csv, to_json, to_npz
 from analysis.looking import Text, look_steps
@@ -85,7 +86,7 @@ def make_methods(model: Model, keys: str, changes: Sequence[str], length: int) -
         kinds = {spec.name: spec.type for spec in fields(methods[key])}
         if field not in kinds:
             raise LongSightError(f"{methods[key].title} has no parameter {field!r}; it has {', '.join(kinds)}.")
-        changed: dict[str, Any] = {field: _number(change, text, kinds[field] is float)}
+        changed: dict[str, Any] = {field: typed.number(change, text, kinds[field] is float)}
         methods[key] = replace(methods[key], **changed)
     return list(methods.values())
 
@@ -118,11 +119,11 @@ def _look(model: Model, texts: Sequence[Text], method: Method, panel: Panel, cho
 
 def _choice(given: argparse.Namespace) -> Choice:
     return Choice(
-        layers=_numbers("--layers", given.layers),
-        heads=_numbers("--heads", given.heads),
+        layers=typed.numbers("--layers", given.layers),
+        heads=typed.numbers("--heads", given.heads),
         most=given.most_queries,
-        queries=_range("--queries", given.queries),
-        keys=_range("--keys", given.keys),
+        queries=typed.span("--queries", given.queries),
+        keys=typed.span("--keys", given.keys),
         cells=given.cells,
         smoothing=given.smoothing,
         projection=given.projection,
@@ -142,25 +143,6 @@ def _listed(what: str, text: str, known: Sequence[str] | dict) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _number(asked: str, text: str, fraction: bool) -> int | float:
-    try:
-        return float(text) if fraction else int(text)
-    except ValueError:
-        kind = "a number" if fraction else "a whole number"
-        raise LongSightError(f"{asked} must give {kind}, but {text!r} was given.") from None
-
-
-def _numbers(name: str, text: str | None) -> tuple[int, ...] | None:
-    return None if text is None else tuple(int(_number(name, part, False)) for part in text.split(","))
-
-
-def _range(name: str, text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    first, _, last = text.partition(":")
-    return int(_number(name, first, False)), int(_number(name, last, False))
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m analysis.run", description="One panel, saved as a page and as data."
@@ -172,8 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", required=True, help="a folder for what is made")
     parser.add_argument("--set", action="append", default=[], metavar="KEY.FIELD=VALUE", help="a method's parameter")
     parser.add_argument("--length", type=int, default=DEFAULT_LENGTH, help="how many tokens of the text are read")
-    parser.add_argument("--layers", help="numbers from 0 with commas; clusters: depths, 0 is the embedding")
-    parser.add_argument("--heads", help="numbers from 0 with commas")
+    parser.add_argument("--layers", help="numbers from 0, as in 0,2,5 or 0-3; clusters: depths, 0 is the embedding")
+    parser.add_argument("--heads", help="likewise")
     parser.add_argument("--most-queries", type=int, default=MOST_QUERIES, help="measured at most; others are left out")
     parser.add_argument("--queries", metavar="FIRST:END", help="attention with one layer and head: a range of tokens")
     parser.add_argument("--keys", metavar="FIRST:END", help="likewise")

@@ -67,9 +67,9 @@ def _non_negative(relative: np.ndarray) -> np.ndarray:
 _speeds: dict[str, Speed] = {}
 
 
-def speed(model: Model) -> Speed:
-    """What has been measured of a model so far."""
-    return _speeds.setdefault(f"{model.name} {model.device}", Speed())
+def speed(model: Model, task: str = "") -> Speed:
+    """What has been measured of a model so far, while it only read, or at a task that takes longer."""
+    return _speeds.setdefault(f"{model.name} {model.device} {task}".rstrip(), Speed())
 
 
 def measure_steps(model: Model) -> Generator[None, None, None]:
@@ -88,20 +88,25 @@ def measure_steps(model: Model) -> Generator[None, None, None]:
 
 
 class Forecast:
-    """What reading a conversation of `tokens` with one method will take, `reused` of them being in a cache already."""
+    """What reading a conversation of `tokens` with one method will take, `reused` of them being in a cache already.
 
-    def __init__(self, model: Model, method: Method, tokens: int, reused: int = 0) -> None:
+    With a `task`, what doing that takes; before it was ever done, what reading alone takes, and `least` says so.
+    """
+
+    def __init__(self, model: Model, method: Method, tokens: int, reused: int = 0, task: str = "") -> None:
         kept = method.keeps(tokens)
         self.method = method
         self.reused = reused if kept == tokens else 0
         self.tokens = kept - self.reused
-        self.speed = speed(model)
+        self.speed = speed(model, task)
+        self.least = not self.speed.samples
         self.pairs = pairs(method, kept, self.reused)
-        self.seconds = self.speed.seconds(self.tokens, self.pairs)
+        guide = speed(model) if self.least else self.speed
+        self.seconds = guide.seconds(self.tokens, self.pairs)
 
     def left(self, done: int, elapsed: float) -> float | None:
         """Seconds to go when `done` tokens took `elapsed` seconds: late tokens may cost far more than early ones."""
-        so_far = self.speed.seconds(done, pairs(self.method, self.reused + done, self.reused))
+        so_far = None if self.least else self.speed.seconds(done, pairs(self.method, self.reused + done, self.reused))
         if self.seconds is None or not so_far:
             return None
         return max(self.seconds / so_far - 1, 0) * elapsed

@@ -10,6 +10,7 @@ from app import devices, intake, method_controls, offered, permalink, specs, the
 from app.about_panel import build_about
 from app.chat_panel import build_chat
 from app.context_panel import UNSET, build_context, shown, take, wire_context
+from app.diagnostics_panel import build_diagnostics
 from app.documents import MOST_BYTES
 from app.errors import for_visitor
 from app.maps_panel import build_maps
@@ -25,7 +26,7 @@ from engine.models import Model
 VISIT_SECONDS = 4 * 3600
 CONTEXT_PARTS = 4  # of `ContextPanel.parts`
 MOST_ADDRESS = 500  # characters of one value in the address
-CHAT, MAPS, ABOUT = TABS = ("chat", "maps", "about")
+CHAT, DIAGNOSTICS, MAPS, ABOUT = TABS = ("chat", "diagnostics", "maps", "about")
 TITLE = "LongSight"
 
 LAUNCH: dict[str, Any] = {
@@ -63,6 +64,7 @@ def build_page() -> gr.Blocks:
         views: list[View] = []
         with gr.Tabs(elem_id="tabs") as tabs:
             views += _panel(shell, CHAT, "Chat", lambda tab: build_chat(shell))
+            views += _panel(shell, DIAGNOSTICS, "Diagnostics", lambda tab: build_diagnostics(shell, tab))
             views += _panel(shell, MAPS, "Distance maps", lambda tab: build_maps(shell, tab))
             views += _panel(shell, ABOUT, "About", lambda tab: build_about())
         _wire(demo, shell, status, tabs, views)

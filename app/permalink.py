@@ -11,6 +11,8 @@ from typing import Any
 
 import gradio as gr
 
+from engine.errors import LongSightError
+
 SCRIPT = """
 window.longsight = {
   opened: false,  // until the view that the address asks for is restored, the address must stay as it came
@@ -59,7 +61,7 @@ def restored(views: Sequence[View], query: Mapping[str, str]) -> dict[Any, Any]:
             continue
         try:
             found[view.control] = view.read(query[view.name])
-        except ValueError:
-            text = html.escape(f"The address asks for {view.name} = {query[view.name]!r}, which is not a number.")
+        except (ValueError, LongSightError):
+            text = html.escape(f"The address asks for {view.name} = {query[view.name]!r}, which does not fit here.")
             gr.Warning(text, title="Address")
     return found

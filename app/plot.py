@@ -12,7 +12,7 @@ import plotly
 import plotly.graph_objects as go
 
 PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-DRAW = (Path(__file__).parent / "plot.js").read_text(encoding="utf-8")
+THEMED, DRAW = ((Path(__file__).parent / name).read_text(encoding="utf-8") for name in ("themed.js", "plot.js"))
 TEMPLATE = '<figure class="plot" role="img"><div class="plot-area"></div></figure>'
 
 
@@ -21,8 +21,12 @@ def plot(label: str, **options: Any) -> gr.HTML:
 
     A click on a point triggers its `pick` with `x`, `y`, `curve` and `text`.
     """
-    script = f'<script src="gradio_api/file={PLOTLY_JS}"></script>'  # loaded before DRAW runs, and once
-    return gr.HTML(label=label, html_template=TEMPLATE, js_on_load=DRAW, head=script, **options)
+    return gr.HTML(label=label, html_template=TEMPLATE, js_on_load=THEMED + DRAW, head=script(), **options)
+
+
+def script() -> str:
+    """What loads plotly: before any drawing, and once."""
+    return f'<script src="gradio_api/file={PLOTLY_JS}"></script>'
 
 
 def drawn(figure: go.Figure) -> str:

@@ -33,6 +33,8 @@ class Visit:
         self.turns: list[Turn] = []
         self.speakers: dict[tuple[str, str], Speaker] = {}  # by model and method
         self.incoming: object = None  # the text being taken in; a newer one makes an older one give up
+        self.panel = ""  # the diagnostics panel that is open
+        self.look: Any = None  # what the diagnostics show: see app.diagnostics
         self.fitted_length = 0  # tokens that the methods' parameters were last fitted to
         self.stop = threading.Event()
         self.busy = threading.Lock()
@@ -62,6 +64,7 @@ class Visit:
         """The page was closed: stop the work and free the memory. What is being written now is freed when it ends."""
         self.left = True
         self.stop.set()
+        self.look = None
         self.free()
 
 

@@ -45,7 +45,7 @@ def spread_layers(count: int, most: int = MOST_PANELS) -> list[int]:
     return [round(place * (count - 1) / (most - 1)) for place in range(most)]
 
 
-def translucent(colour: str, alpha: float = 0.15) -> str:
+def translucent(colour: str, alpha: float = 0.12) -> str:
     """`#rrggbb` as a colour that lets through what lies behind."""
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {alpha})"
@@ -119,6 +119,16 @@ def over_heads(heads: Sequence[int] | None) -> str:
 def short(values: np.ndarray) -> np.ndarray:
     """In single precision: half the size, and more digits than a screen shows."""
     return values.astype(np.float32)
+
+
+def lines_on_top(figure: go.Figure) -> go.Figure:
+    """Bands behind lines, and dashed lines in front of solid ones: where curves coincide, each can still be seen."""
+
+    def place(trace: go.Scatter) -> int:
+        return 0 if trace.line.width == 0 else 1 if trace.line.dash in (None, "solid") else 2
+
+    figure.data = sorted(figure.data, key=place)
+    return figure
 
 
 def mark_trained(figure: go.Figure, train_length: int, mark: int | None = None) -> None:

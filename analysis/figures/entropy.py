@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from analysis.figures.curves import (
     add_band,
     growing_edges,
+    lines_on_top,
     mark_trained,
     of_heads,
     over_heads,
@@ -45,7 +46,7 @@ def entropy_figure(
     figure.update_xaxes(type="log", dtick=np.log10(2), tickformat=",d", tickangle=0)
     figure.update_xaxes(title_text="context length [tokens]", row=-(-len(names) // columns))
     mark_trained(figure, records[0].train_length, mark)
-    return figure.update_layout(meta={"x": "position"})
+    return lines_on_top(figure).update_layout(meta={"x": "position"})
 
 
 def context(record: EntropyRecord) -> np.ndarray:

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from analysis.figures.curves import (
     add_band,
+    lines_on_top,
     mark_trained,
     of_heads,
     over_heads,
@@ -42,4 +43,4 @@ def logits_figure(
             )  # fmt: skip
     figure.update_xaxes(title_text="position [tokens]", row=-(-len(names) // columns))
     mark_trained(figure, records[0].train_length, mark)
-    return figure.update_layout(meta={"x": "position"})
+    return lines_on_top(figure).update_layout(meta={"x": "position"})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.figures.curves import mark_trained, run_edges, short, small_multiples
+from analysis.figures.curves import lines_on_top, mark_trained, run_edges, short, small_multiples
 from analysis.figures.palette import SURPRISE, colour, dash
 from analysis.observed import NLLRecord
 from engine.methods import METHODS
@@ -32,7 +32,7 @@ def nll_figure(records: Sequence[NLLRecord], smoothing: int = 64, mark: int | No
     figure.update_xaxes(title_text="position [tokens]")
     figure.update_yaxes(title_text="nats per token", rangemode="tozero")
     mark_trained(figure, records[0].train_length, mark)
-    return figure.update_layout(meta={"x": "position"})
+    return lines_on_top(figure).update_layout(meta={"x": "position"})
 
 
 def smoothed(values: np.ndarray, width: int) -> np.ndarray:

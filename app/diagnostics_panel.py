@@ -1,0 +1,236 @@
+"""Diagnostics: see why it breaks. All panels of the analysis in one tab, each made from what it says of itself."""
+
+import html
+import json
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from analysis.panels import PANELS, Panel
+from app import choice_controls, diagnostics, embedded, intake, method_controls, running
+from app.board import board, board_value
+from app.choice_controls import KINDS, build_choices, read_choice
+from app.diagnostics import FORMATS, Request
+from app.downloads import build_downloads, wire_downloads
+from app.errors import for_visitor
+from app.permalink import View
+from app.running import RunControls, build_run, wire_run
+from app.samples import samples
+from app.shell import Shell
+from app.visits import Visit
+from engine.errors import LongSightError
+
+TAB = "diagnostics"
+LENGTH = 2048
+FIRST = next(iter(PANELS))
+FIRST_SIGHT = Path(__file__).resolve().parent.parent / "assets" / "samples" / "first_look.json"
+EMPTY = "Nothing has been measured here yet. Press Run to read the text with each method and look inside."
+HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The controls and the places of the tab."""
+
+    panel: gr.Radio
+    look: gr.HTML
+    length: gr.Number
+    others: gr.Dropdown
+    choices: dict[str, Any]
+    run: RunControls
+    sides: gr.HTML
+    board: gr.HTML
+    again: gr.Number  # a number that grows when a click asks for another run
+
+    @property
+    def asked(self) -> list[Any]:
+        return [self.panel, self.length, self.others, *self.choices.values()]
+
+    @property
+    def shown(self) -> list[Any]:
+        """What `show` updates."""
+        return [self.look, self.others, *self.choices.values(), self.run.status, self.sides, self.board]
+
+
+def build_diagnostics(shell: Shell, tab: gr.Tab) -> list[View]:
+    names = [(panel.title, key) for key, panel in PANELS.items()]
+    panel = gr.Radio(names, value=FIRST, show_label=False, container=False, elem_id="panel", label="Panel")
+    look = gr.HTML(sentence(PANELS[FIRST]), elem_id="look")
+    with gr.Row(elem_classes="tight", elem_id="look-controls"):
+        length = gr.Number(
+            LENGTH, label="Length [tokens]", precision=0, minimum=0, elem_id="look-length", min_width=120
+        )
+        others = gr.Dropdown(
+            [(entry.title, key) for key, entry in samples().items()], multiselect=True, max_choices=3,
+            label="Beside the document", elem_id="look-others", visible=False, min_width=200,
+        )  # fmt: skip
+        choices = build_choices()
+    run = build_run("look")
+    sides = gr.HTML(elem_id="look-sides")
+    shown = board(first_sight(), elem_id="board")
+    downloads = build_downloads("look", list(FORMATS), "The numbers behind the figures, with names and units:")
+    again = gr.Number(0, visible="hidden", elem_id="look-again", label="runs asked for by clicks")
+    parts = Parts(panel, look, length, others, choices, run, sides, shown, again)
+    wire_downloads(downloads, diagnostics.files, [shell.visit])
+    _wire(shell, tab, parts)
+    return [
+        View("panel", panel, _panel_key),
+        View("length", length, lambda text: diagnostics.check_length(int(text))),
+        *choice_controls.views(choices),
+    ]
+
+
+def _wire(shell: Shell, tab: gr.Tab, parts: Parts) -> None:
+    context = [shell.model, shell.visit, *shell.methods.inputs]
+    asked, again = [*parts.asked, *context], [parts.again.change]
+    wire_run(
+        parts.run,
+        shell.visit,
+        run_look,
+        asked,
+        [parts.run.status, parts.sides, parts.board],
+        api_name="look",
+        also=again,
+    )
+    changes = [
+        parts.panel.change, parts.others.input, parts.length.submit, parts.length.blur,
+        *choice_controls.changes(parts.choices), shell.methods.line.change, shell.context.length.change,
+    ]  # fmt: skip
+    options: dict[str, Any] = {**HIDDEN, "trigger_mode": "always_last"}
+    gr.on(changes, follow, [shell.tab, *asked], parts.shown, **options)
+    tab.select(show, asked, parts.shown, **HIDDEN)
+    picked = [parts.choices["mark"], parts.choices["layers"], parts.choices["heads"], parts.again]
+    parts.board.pick(pick, [parts.again], picked, **HIDDEN).then(show, asked, parts.shown, **options)
+    zoomed = [parts.choices["queries"], parts.choices["keys"], parts.again]
+    parts.board.zoom(zoom, [*zoomed], zoomed, **HIDDEN)
+
+
+def sentence(panel: Panel) -> str:
+    """What to look for, and the figure of the papers that shows it."""
+    source = f'<span class="source">Compare: {html.escape(panel.paper)}.</span>'
+    return f'<div class="lead"><p>{html.escape(panel.look)} {source}</p></div>'
+
+
+def read_request(
+    panel_key: Any,
+    length: Any,
+    others: Any,
+    choices: Sequence[Any],
+    model_name: str,
+    visit: Visit,
+    values: Sequence[Any],
+) -> Request:
+    """What the controls ask for. Raises `LongSightError` where that cannot be looked at.
+
+    Parameters that stand at their rule of thumb follow the length that is looked at, not that of the whole document.
+    """
+    panel = PANELS[_panel_key(panel_key)]
+    model = embedded.model(model_name)
+    tokens = diagnostics.check_length(length)
+    texts = diagnostics.read_texts(visit, model, panel, tokens, list(others or []))
+    whole = intake.target_length(visit, model)
+    methods = method_controls.read_values(model, values, whole)
+    methods = method_controls.follow(model, methods, whole, max(len(text.ids) for text in texts))
+    return Request(model, panel, texts, tuple(methods), read_choice(panel, choices))
+
+
+def _panel_key(key: Any) -> str:
+    if key not in PANELS:
+        raise LongSightError(f"There is no panel {key!r}; there are {', '.join(PANELS)}.")
+    return str(key)
+
+
+def _split(values: Sequence[Any]) -> tuple[Any, ...]:
+    """The values of `Parts.asked` and the context as the arguments of `read_request`."""
+    panel, length, others, *rest = values
+    choices, (model_name, visit, *methods) = rest[: len(KINDS)], rest[len(KINDS) :]
+    return panel, length, others, choices, model_name, visit, methods
+
+
+def run_look(*values: Any) -> Generator[list[Any], None, None]:
+    """Run: read and measure with each method; updates for the line, the methods' cells and the board."""
+    arguments = _split(values)
+    visit: Visit = arguments[5]
+    request = read_request(*arguments)
+    visit.panel = request.panel.key
+    for picture in diagnostics.look_steps(visit, request):
+        if visit.panel != request.panel.key:  # another panel was opened meanwhile
+            running.stop(visit)
+            continue
+        yield [picture.status, picture.sides, gr.skip() if picture.board is None else picture.board]
+
+
+@for_visitor
+def follow(tab: str, *values: Any) -> list[Any]:
+    """A control has changed; nothing is done where nobody looks."""
+    return show(*values) if tab == TAB else [gr.skip()] * SHOWN
+
+
+SHOWN = 2 + len(KINDS) + 3
+
+
+@for_visitor
+def show(*values: Any) -> list[Any]:
+    """The panel as it is asked for: its sentence and controls, what a run would take, and what was measured before."""
+    panel_key, *_, visit, methods = arguments = _split(values)
+    panel = PANELS[_panel_key(panel_key)]
+    head = [sentence(panel), gr.update(visible=panel.texts > 1), *choice_controls.shown(panel)]
+    if method_controls.opening(methods):
+        return [*head, *[gr.skip()] * 3]
+    fresh, visit.panel = visit.panel != panel.key, panel.key
+    blank = ["", unmeasured(panel)] if fresh else [gr.skip()] * 2
+    try:
+        request = read_request(*arguments)
+    except LongSightError as error:
+        return [*head, f'<p class="problem" role="alert">{html.escape(str(error))}</p>', *blank]
+    if visit.busy.locked():
+        return [*head, gr.skip(), *blank]
+    sides = diagnostics.recall(request)
+    if sides is None:
+        return [*head, f"<span>{html.escape(diagnostics.plan(request))}</span>", *blank]
+    visit.look = diagnostics.Look(request, sides)
+    return [*head, "<span>measured</span>", diagnostics.sides_view(sides, {}), diagnostics.shown(request, sides)]
+
+
+def unmeasured(panel: Panel) -> dict[str, Any]:
+    """What stands in a panel before its first run: a finished example where there is one, or how to begin."""
+    return first_sight() if panel.key == FIRST else board_value({}, [], note=EMPTY)
+
+
+def first_sight() -> dict[str, Any]:
+    """A finished look, recorded with an embedded model."""
+    return (
+        json.loads(FIRST_SIGHT.read_text(encoding="utf-8")) if FIRST_SIGHT.exists() else board_value({}, [], note=EMPTY)
+    )
+
+
+@for_visitor
+def pick(again: Any, event: gr.EventData) -> list[Any]:
+    """A click in a figure: mark its position, or look at the head whose small map it was."""
+    told = event._data
+    position, layer, head = (_clicked(told.get(name)) for name in ("position", "layer", "head"))
+    if layer is not None and head is not None:
+        return [gr.skip(), str(layer), str(head), int(again or 0) + 1]
+    return [gr.skip() if position is None else str(position), gr.skip(), gr.skip(), gr.skip()]
+
+
+@for_visitor
+def zoom(queries: Any, keys: Any, again: Any, event: gr.EventData) -> list[Any]:
+    """A frame drawn in a pooled map: look at what is inside in full resolution; a double click: at all again."""
+    wanted = [_span(event._data.get(name)) for name in ("queries", "keys")]
+    if wanted == [queries or "", keys or ""]:
+        return [gr.skip()] * 3
+    return [*wanted, int(again or 0) + 1]
+
+
+def _span(told: Any) -> str:
+    return "" if told is None else f"{_clicked(told[0])}:{_clicked(told[1])}"
+
+
+def _clicked(told: Any) -> int | None:
+    if told is None or isinstance(told, bool) or not isinstance(told, (int, float)):
+        return None
+    return int(told)
