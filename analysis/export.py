@@ -40,7 +40,7 @@ def to_csv(record: Record) -> str:
     text = io.StringIO()
     for name, single in _single_values(record).items():
         text.write(f"# {name}: {json.dumps(single, ensure_ascii=False)}\n")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text)  # ends lines as RFC 4180 has it; with another end, a lone \r in a text would go unquoted
     writer.writerow([f"{axis} index" for axis in axes] + [_heading(column) for column in columns])
     writer.writerows(zip(*(_plain(values) for values in index + cells), strict=True))
     return text.getvalue()
@@ -92,7 +92,9 @@ def from_json(kind: type[R], text: str | bytes) -> R:
         arrays = {spec.name: _with_nan(told["arrays"][spec.name]["values"]) for spec in kind.arrays()}
         singles = {spec.name: _hashable(told[spec.name]) for spec in kind.values()}
     except (ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise LongSightError(f"The file is no {kind.__name__} in JSON: {type(problem).__name__}, {problem}.") from problem
+        raise LongSightError(
+            f"The file is no {kind.__name__} in JSON: {type(problem).__name__}, {problem}."
+        ) from problem
     return kind(**arrays, **singles)
 
 
@@ -129,7 +131,7 @@ def _without_nan(values: Any) -> Any:
 def _with_nan(values: Any) -> np.ndarray:
     """What `_without_nan` was given, as an array. Raises ValueError on a mixture."""
     given = np.array(values, dtype=object)
-    undefined = np.equal(given, None).astype(bool)
+    undefined = np.vectorize(lambda v: v is None, otypes=[bool])(given)
     kinds = {type(v) for v in given[~undefined].tolist()}
     if kinds <= {int, float} and (undefined.any() or float in kinds):
         return np.where(undefined, np.nan, given).astype(np.float64)

@@ -40,7 +40,9 @@ class GridRecord(Record):
     method: np.ndarray = array("method", "key of the method in METHODS")
     caption: np.ndarray = array("method", "the method and its parameters in one line")
     parameters: np.ndarray = array("method", "the method's parameters as JSON")
-    limit: np.ndarray = array("method", "the longest text that it reads whole at familiar distances; NaN: any", "tokens")
+    limit: np.ndarray = array(
+        "method", "longest text read whole at familiar distances; NaN: any", "tokens"
+    )
     length: np.ndarray = array("length", "length of the prompt and its answer", "tokens")
     depth: np.ndarray = array("depth", "where the key stands: 0 at the beginning, 1 at the end")
     trial: np.ndarray = array("trial", "number of the trial, from 0")
@@ -63,6 +65,8 @@ class GridRecord(Record):
             raise LongSightError(f"Depths lie between 0 and 1, but {self.depth.tolist()} were given.")
         if self.trial.tolist() != list(range(len(self.trial))):
             raise LongSightError("The trials of a grid are numbered from 0.")
+        self.methods()
+        self.passkey()
 
     def _check_kinds(self) -> None:
         kinds = {"method": "U", "caption": "U", "parameters": "U", "limit": "f", "length": "i", "depth": "f",

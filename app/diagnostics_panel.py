@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from analysis.panels import PANELS, Panel
-from app import choice_controls, diagnostics, embedded, intake, method_controls, running
+from app import choice_controls, diagnostics, intake, method_controls, offered, running
 from app.board import board, board_value
 from app.choice_controls import KINDS, build_choices, read_choice
 from app.diagnostics import FORMATS, Request
@@ -128,7 +128,7 @@ def read_request(
     Parameters that stand at their rule of thumb follow the length that is looked at, not that of the whole document.
     """
     panel = PANELS[_panel_key(panel_key)]
-    model = embedded.model(model_name)
+    model = offered.model(model_name)
     tokens = diagnostics.check_length(length)
     texts = diagnostics.read_texts(visit, model, panel, tokens, list(others or []))
     whole = intake.target_length(visit, model)

@@ -3,7 +3,7 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.figures.layout import INK, plain_layout
+from analysis.figures.layout import INK, UNUSED, plain_layout
 from analysis.figures.palette import FOUND
 from analysis.grids import GridRecord
 
@@ -39,7 +39,13 @@ def grid_figure(record: GridRecord, method: int) -> go.Figure:
     )  # fmt: skip
     _mark_limit(figure, record, method)
     height = 110 + 40 * max(len(record.depth), 3)
-    return figure.update_layout(title=None, height=height, margin={"l": 64, "r": 12, "t": 28, "b": 48})
+    return figure.update_layout(
+        title=None,
+        dragmode=False,
+        modebar={"remove": UNUSED},
+        height=height,
+        margin={"l": 76, "r": 12, "t": 28, "b": 48},
+    )
 
 
 def _told(record: GridRecord) -> list[list[str]]:

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures.curves import short
-from analysis.figures.layout import plain_layout
+from analysis.figures.layout import UNUSED, plain_layout
 from analysis.figures.palette import SHARE
 from analysis.tasks.tracing import TrialRecord
 
@@ -38,7 +38,13 @@ def trial_figure(record: TrialRecord) -> go.Figure:
         title_text="layer", showgrid=False, zeroline=False, autorange="reversed", tickvals=_ticks(record.layer)
     )
     height = 110 + max(36 * len(record.layer), 120) if named else 480
-    return figure.update_layout(title=None, height=height, margin={"l": 56, "r": 12, "t": 12, "b": 48})
+    return figure.update_layout(
+        title=None,
+        dragmode=False,
+        modebar={"remove": UNUSED},
+        height=height,
+        margin={"l": 56, "r": 12, "t": 12, "b": 48},
+    )
 
 
 def _ticks(numbers: np.ndarray) -> np.ndarray:

@@ -63,9 +63,7 @@ class Passkey(Asking):
         depths = np.linspace(0, 1, self.depths).tolist() if self.depths > 1 else [0.5]
         return [self.case(model, length, depth, trial, seed, text) for trial in range(trials) for depth in depths]
 
-    def case(
-        self, model: Model, length: int, depth: float, trial: int, seed: int, text: str | None = None
-    ) -> Case:
+    def case(self, model: Model, length: int, depth: float, trial: int, seed: int, text: str | None = None) -> Case:
         """One trial, the same whichever others are made beside it."""
         own = np.random.default_rng([seed, length, trial, round(depth * 10_000)])
         shared = np.random.default_rng([seed, length, trial % self.passages])
