@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from analysis import specs
+from analysis.limits import sight
 from analysis.results import Cell, Row, mean_scores
 from analysis.tasks import Case, Outcome, Step
 from engine.errors import LongSightError
@@ -90,6 +91,7 @@ def describe(cell: Cell, model: Model, method: Method | None, refused: str | Non
             "caption": None if method is None else method.describe(),
             "parameters": None if method is None else vars(method),
             "reach": None if method is None else method.reach(model.train_length),
+            "sight": None if method is None else sight(method, cell.length),
         },
         "task": {"key": task.key, "text": cell.task, "options": vars(task)},
         "length": cell.length,
