@@ -35,13 +35,15 @@ class Case:
 class Outcome:
     """What came of a case: the number of the case, its scores by name, and what the model said.
 
-    `cost` holds what it took (seconds, bytes): all that may differ when it is done again.
+    `cost` holds what it took (seconds, bytes): all that may differ when it is done again. `more` holds results that are
+    no single numbers.
     """
 
     case: int
     scores: dict[str, float]
     said: str = ""
     cost: dict[str, float] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ class Passkey(Asking):
         """One trial, the same whichever others are made beside it."""
         own = np.random.default_rng([seed, length, trial, round(depth * 10_000)])
         shared = np.random.default_rng([seed, length, trial % self.passages])
-        filler = self._filler(shared, 12 * length, text)
+        filler = self._filler(shared, 8 * length, text)
         value, statement, question, others = self._facts(own)
 
         def prompt(size: int, cuts: Sequence[int], hidden: Sequence[str]) -> list[int]:

@@ -51,22 +51,17 @@ def read_text(source: str) -> str:
 
 
 def passage(source: str, rng: np.random.Generator, characters: int) -> str:
-    """`characters` characters of filler, from the start of a sentence. Raises `LongSightError` when there are fewer."""
+    """At most `characters` characters of filler, from the start of a sentence."""
     if source == PAPER:
         start = int(rng.integers(len(SENTENCES)))
         around = " ".join(SENTENCES[start:] + SENTENCES[:start]) + " "
         return (around * (characters // len(around) + 1))[:characters]
-    return part_of(read_text(source), source, rng, characters)
+    return part_of(read_text(source), rng, characters)
 
 
-def part_of(text: str, name: str, rng: np.random.Generator, characters: int) -> str:
-    """`characters` characters of `text`, from the start of a sentence where one is near."""
-    if len(text) < characters:
-        raise LongSightError(
-            f"{name} has {len(text):,} characters, but about {characters:,} are needed for this length; "
-            "give a longer text or choose a smaller length."
-        )
-    start = int(rng.integers(len(text) - characters + 1))
+def part_of(text: str, rng: np.random.Generator, characters: int) -> str:
+    """At most `characters` characters of `text`, from the start of a sentence where one is near."""
+    start = int(rng.integers(max(len(text) - characters, 0) + 1))
     ends = [found.end() for found in SENTENCE_END.finditer(text, max(start - 1000, 0), start)]
     return text[ends[-1] if ends else start :][:characters]
 
