@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from analysis.observed import HiddenRecord
 from analysis.probes.reading import STARTING
@@ -105,7 +106,8 @@ def pca(points: np.ndarray, axes: int) -> tuple[np.ndarray, np.ndarray]:
 
     Signs are chosen so that the largest coordinate along each axis is positive: the same picture on every machine.
     """
-    u, strengths, _ = np.linalg.svd(points - points.mean(0), full_matrices=False)
+    with threadpool_limits(1, user_api="blas"):  # more threads than free cores wait for each other 50 times as long
+        u, strengths, _ = np.linalg.svd(points - points.mean(0), full_matrices=False)
     found = u[:, :axes] * strengths[:axes]
     signs = np.sign(found[np.abs(found).argmax(0), np.arange(found.shape[1])])
     total = (strengths**2).sum()

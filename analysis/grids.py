@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from analysis.limits import sight
 from analysis.records import Record, array, value
+from analysis.tables import GridRecord
 from analysis.tasks import Case
 from analysis.tasks import Step as TaskStep
 from analysis.tasks.passkey import Passkey
 from engine.errors import LongSightError
 from engine.methods import METHODS, Method
-from engine.methods.base import LARGEST
 from engine.models import Model
 
 MOST = {"method": 8, "length": 16, "depth": 21, "trial": 50}
@@ -25,7 +26,7 @@ MOST = {"method": 8, "length": 16, "depth": 21, "trial": 50}
 
 
 @dataclass(frozen=True, eq=False)
-class GridRecord(Record):
+class TrialGrid(Record):
     """What was asked, and what came of it so far. A trial is done when its `found` is a number.
 
     Raises `LongSightError` on values that no run of ours could have left there.
@@ -40,9 +41,8 @@ class GridRecord(Record):
     method: np.ndarray = array("method", "key of the method in METHODS")
     caption: np.ndarray = array("method", "the method and its parameters in one line")
     parameters: np.ndarray = array("method", "the method's parameters as JSON")
-    limit: np.ndarray = array(
-        "method", "longest text read whole at familiar distances; NaN: any", "tokens"
-    )
+    reach: np.ndarray = array("method", "longest text with familiar distances only; NaN: any", "tokens")
+    sight: np.ndarray = array("method", "longest text that is seen whole; NaN: any that is in the grid", "tokens")
     length: np.ndarray = array("length", "length of the prompt and its answer", "tokens")
     depth: np.ndarray = array("depth", "where the key stands: 0 at the beginning, 1 at the end")
     trial: np.ndarray = array("trial", "number of the trial, from 0")
@@ -58,7 +58,7 @@ class GridRecord(Record):
             if not 1 <= count <= most:
                 raise LongSightError(f"A grid has 1 to {most} of '{axis}', but {count} were given.")
         if not np.isin(self.found[~np.isnan(self.found)], (0, 1)).all():
-            raise LongSightError("GridRecord.found must hold 0, 1 or nothing for each trial.")
+            raise LongSightError("TrialGrid.found must hold 0, 1 or nothing for each trial.")
         if (np.diff(self.length) <= 0).any() or (np.diff(self.depth) <= 0).any() or self.length[0] < 1:
             raise LongSightError("The lengths and the depths of a grid must rise.")
         if self.depth[0] < 0 or self.depth[-1] > 1:
@@ -69,8 +69,8 @@ class GridRecord(Record):
         self.passkey()
 
     def _check_kinds(self) -> None:
-        kinds = {"method": "U", "caption": "U", "parameters": "U", "limit": "f", "length": "i", "depth": "f",
-                 "trial": "i", "expected": "U", "found": "f", "said": "U"}  # fmt: skip
+        kinds = {"method": "U", "caption": "U", "parameters": "U", "reach": "f", "sight": "f", "length": "i",
+                 "depth": "f", "trial": "i", "expected": "U", "found": "f", "said": "U"}  # fmt: skip
         wrong = [name for name, kind in kinds.items() if getattr(self, name).dtype.kind != kind]
         types = {"model": str, "train_length": int, "task": dict, "text": str, "digest": str, "seed": int}
         wrong += [name for name, type_ in types.items() if type(getattr(self, name)) is not type_]
@@ -97,7 +97,26 @@ class GridRecord(Record):
         except TypeError as problem:
             raise LongSightError(f"The pass key task has no options {self.task}.") from problem
 
-    def asks_like(self, other: "GridRecord") -> bool:
+    def of_method(self, number: int) -> GridRecord:
+        """The keys found by the method at place `number`, counted: what figures are drawn from."""
+        found = self.found[number]
+        limits = [np.full(len(self.length), np.inf if np.isnan(limit[number]) else limit[number])
+                  for limit in (self.reach, self.sight)]  # fmt: skip
+        return GridRecord(
+            model=self.model,
+            task=self.passkey().describe(),
+            method=str(self.method[number]),
+            label=str(self.caption[number]),
+            train_length=self.train_length,
+            length=self.length,
+            depth=self.depth,
+            reach=limits[0],
+            sight=limits[1],
+            found=np.nansum(found, -1).T.astype(np.int64),
+            trials=np.isfinite(found).sum(-1).T,
+        )
+
+    def asks_like(self, other: "TrialGrid") -> bool:
         """Whether both ask the same of the same model, whatever was answered so far."""
         singles = all(getattr(self, spec.name) == getattr(other, spec.name) for spec in self.values())
         axes = ("method", "parameters", "length", "depth", "trial")
@@ -118,16 +137,6 @@ def text_digest(text: str | None) -> str:
     return "" if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
-def familiar_length(method: Method, train_length: int) -> int | None:
-    """The longest text [tokens] that `method` reads whole, at no distance that training never showed; None: any.
-
-    Truncation's is where it begins to cut, SelfExtend's its reach (L - W) * G + W.
-    """
-    reach, kept = method.reach(train_length), method.keeps(LARGEST)
-    limits = ([] if reach is None else [reach]) + ([kept] if kept < LARGEST else [])
-    return min(limits, default=None)
-
-
 def new_grid(
     model: Model,
     task: Passkey,
@@ -138,13 +147,12 @@ def new_grid(
     seed: int,
     text: str | None = None,
     name: str = "",
-) -> GridRecord:
+) -> TrialGrid:
     """A grid in which nothing is done yet; `text` is called `name`. Raises `LongSightError` on what makes no grid."""
     if trials < 1 or not (methods and lengths and depths):
         raise LongSightError("A grid needs at least one method, one length, one depth and one trial.")
     shape = (len(lengths), len(depths), trials)
-    limits = [familiar_length(method, model.train_length) for method in methods]
-    return GridRecord(
+    return TrialGrid(
         model=model.name,
         train_length=model.train_length,
         task=asdict(task),
@@ -154,7 +162,8 @@ def new_grid(
         method=np.array([method.key for method in methods]),
         caption=np.array([method.describe() for method in methods]),
         parameters=np.array([json.dumps(asdict(method)) for method in methods]),
-        limit=np.array([np.nan if limit is None else limit for limit in limits], dtype=np.float64),
+        reach=np.array([_limit(method.reach(model.train_length)) for method in methods]),
+        sight=np.array([_limit(sight(method, max(lengths))) for method in methods]),
         length=np.array(lengths, dtype=np.int64),
         depth=np.array(depths, dtype=np.float64),
         trial=np.arange(trials),
@@ -162,6 +171,10 @@ def new_grid(
         found=np.full((len(methods), *shape), np.nan),
         said=np.full((len(methods), *shape), "", dtype=np.str_),
     )
+
+
+def _limit(tokens: int | None) -> float:
+    return np.nan if tokens is None else float(tokens)
 
 
 @dataclass(frozen=True)
@@ -175,15 +188,15 @@ class GridStep:
     method: int
     length: int
     part: float
-    record: Callable[[], GridRecord]
+    record: Callable[[], TrialGrid]
     place: tuple[int, int, int, int] | None = None
     problem: str = ""
     doing: str = "reading"
 
 
 def fill_steps(
-    model: Model, grid: GridRecord, text: str | None = None, skip: Sequence[int] = ()
-) -> Generator[GridStep, None, GridRecord]:
+    model: Model, grid: TrialGrid, text: str | None = None, skip: Sequence[int] = ()
+) -> Generator[GridStep, None, TrialGrid]:
     """Do the trials that are missing, the short texts first; yields often, returns the full grid.
 
     Methods whose places are in `skip` are left out; one that fails says so and is left out from there on. Closing the
@@ -213,7 +226,7 @@ def fill_steps(
     return work.record()
 
 
-def make_case(model: Model, grid: GridRecord, place: tuple[int, int, int], text: str | None) -> Case:
+def make_case(model: Model, grid: TrialGrid, place: tuple[int, int, int], text: str | None) -> Case:
     """The case at (length, depth, trial) of a grid."""
     length, depth, trial = place
     return grid.passkey().case(model, int(grid.length[length]), float(grid.depth[depth]), trial, grid.seed, text)
@@ -222,7 +235,7 @@ def make_case(model: Model, grid: GridRecord, place: tuple[int, int, int], text:
 class _Work:
     """A grid while it is being filled."""
 
-    def __init__(self, grid: GridRecord) -> None:
+    def __init__(self, grid: TrialGrid) -> None:
         self.grid = grid
         self.found = grid.found.copy()
         self.said, self.expected = grid.said.astype(object), grid.expected.astype(object)
@@ -231,7 +244,7 @@ class _Work:
         """(depth, trial) of the trials that are still to be done."""
         return [(int(depth), int(trial)) for depth, trial in np.argwhere(np.isnan(self.found[method, length]))]
 
-    def record(self) -> GridRecord:
+    def record(self) -> TrialGrid:
         return replace(
             self.grid, found=self.found.copy(), said=self.said.astype(np.str_), expected=self.expected.astype(np.str_)
         )

@@ -16,6 +16,7 @@ function make(tag, className, parent, text = '') {
 function build(name) {
   const node = make('figure', 'board-figure', figures);
   node.dataset.name = name;
+  node.heading = make('h4', '', node);
   node.area = make('div', 'plot-area', node);
   const tools = make('figcaption', 'tools', node);
   for (const format of ['png', 'svg']) {
@@ -62,7 +63,7 @@ function clicked(node, event) {
 // Dragging a frame over a pooled map asks for the tokens inside; a double click asks for all of them again.
 function zoomed(node, event) {
   const [x0, x1, y0, y1] = ['xaxis', 'yaxis'].flatMap((axis) => [event[`${axis}.range[0]`], event[`${axis}.range[1]`]]);
-  if (event['xaxis.autorange'] && node.area.layout.meta?.cropped) return trigger('zoom', {queries: null, keys: null});
+  if (event['xaxis.autorange'] && 'pooled' in (node.area.layout.meta ?? {})) return trigger('zoom', {queries: null, keys: null});
   if (x0 === undefined || y0 === undefined || !node.area.layout.meta?.pooled) return;
   const range = (a, b) => [Math.max(0, Math.floor(Math.min(a, b))), Math.max(1, Math.ceil(Math.max(a, b)))];
   trigger('zoom', {queries: range(y0, y1), keys: range(x0, x1)});
@@ -73,6 +74,8 @@ async function drawFigure(node, item) {
   [node.drawn, node.shade] = [item.json, document.body.className];
   node.classList.toggle('wide', item.wide);
   const figure = JSON.parse(item.json);
+  node.heading.textContent = item.wide ? '' : figure.layout.title?.text ?? '';
+  if (!item.wide) figure.layout.title = {text: ''};  // plotly would cut it off
   node.area.style.height = `${figure.layout.height ?? 460}px`;
   await Plotly.react(node.area, figure.data, themed(figure.layout), CONFIG);
   node.area.removeAllListeners('plotly_click');

@@ -13,7 +13,7 @@ from analysis.comparing import Side
 from analysis.export import to_csv, to_json, to_npz
 from analysis.looking import Remembered, Text, check_texts, finish
 from analysis.panels import Choice, Panel
-from app import board, estimate, intake, running, words
+from app import board, estimate, intake, offered, running, words
 from app.documents import tokenize_steps
 from app.estimate import Forecast
 from app.running import Pace, Waiting
@@ -76,7 +76,7 @@ def read_texts(visit: Visit, model: Model, panel: Panel, length: int, others: Se
     if panel.texts > 1:
         picked = [sample(key) for key in others]
         texts += [
-            Text(entry.title, _sample_ids(model, entry.key)[:length])
+            Text(entry.title, _sample_ids(model.name, entry.key)[:length])
             for entry in picked
             if entry.title != visit.document.name
         ]
@@ -85,8 +85,8 @@ def read_texts(visit: Visit, model: Model, panel: Panel, length: int, others: Se
 
 
 @lru_cache(maxsize=8)
-def _sample_ids(model: Model, key: str) -> np.ndarray:
-    return finish(tokenize_steps(model.tokenizer, sample(key).document().text))
+def _sample_ids(model_name: str, key: str) -> np.ndarray:
+    return finish(tokenize_steps(offered.model(model_name).tokenizer, sample(key).document().text))
 
 
 def plan(request: Request) -> str:

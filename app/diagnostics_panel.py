@@ -25,8 +25,8 @@ from engine.errors import LongSightError
 
 TAB = "diagnostics"
 LENGTH = 2048
-FIRST = next(iter(PANELS))
-FIRST_SIGHT = Path(__file__).resolve().parent.parent / "assets" / "samples" / "first_look.json"
+FIRST = "nll"  # where one sees at once that something breaks
+FIRST_LOOK = Path(__file__).resolve().parent.parent / "assets" / "samples" / "first_look.json"
 EMPTY = "Nothing has been measured here yet. Press Run to read the text with each method and look inside."
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -70,7 +70,7 @@ def build_diagnostics(shell: Shell, tab: gr.Tab) -> list[View]:
         choices = build_choices()
     run = build_run("look")
     sides = gr.HTML(elem_id="look-sides")
-    shown = board(first_sight(), elem_id="board")
+    shown = board(first_look(), elem_id="board")
     downloads = build_downloads("look", list(FORMATS), "The numbers behind the figures, with names and units:")
     again = gr.Number(0, visible="hidden", elem_id="look-again", label="runs asked for by clicks")
     parts = Parts(panel, look, length, others, choices, run, sides, shown, again)
@@ -197,13 +197,13 @@ def show(*values: Any) -> list[Any]:
 
 def unmeasured(panel: Panel) -> dict[str, Any]:
     """What stands in a panel before its first run: a finished example where there is one, or how to begin."""
-    return first_sight() if panel.key == FIRST else board_value({}, [], note=EMPTY)
+    return first_look() if panel.key == FIRST else board_value({}, [], note=EMPTY)
 
 
-def first_sight() -> dict[str, Any]:
+def first_look() -> dict[str, Any]:
     """A finished look, recorded with an embedded model."""
     return (
-        json.loads(FIRST_SIGHT.read_text(encoding="utf-8")) if FIRST_SIGHT.exists() else board_value({}, [], note=EMPTY)
+        json.loads(FIRST_LOOK.read_text(encoding="utf-8")) if FIRST_LOOK.exists() else board_value({}, [], note=EMPTY)
     )
 
 

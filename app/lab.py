@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 
 from analysis import typed
 from analysis.export import from_json, to_csv, to_json
-from analysis.grids import MOST, GridRecord, new_grid
+from analysis.figures.evaluation import grid_figure
+from analysis.figures.layout import UNUSED
+from analysis.grids import MOST, TrialGrid, new_grid
 from analysis.tasks.passkey import Passkey
 from analysis.tasks.texts import HIDDEN, PAPER, PROSE
 from app import board, intake, words
@@ -37,7 +40,7 @@ class Request:
 
     model: Model
     methods: tuple[Method, ...]
-    grid: GridRecord
+    grid: TrialGrid
     text: str | None
 
 
@@ -45,15 +48,15 @@ class Request:
 class Lab:
     """What a visitor has before them: a grid, why some of its methods cannot go on, and the answer that came last."""
 
-    grid: GridRecord
+    grid: TrialGrid
     problems: dict[int, str] = field(default_factory=dict)
     latest: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
 
 
 @cache
-def example() -> GridRecord:
+def example() -> TrialGrid:
     """A finished grid of an embedded model, made by `python -m app.record passkey`."""
-    return from_json(GridRecord, EXAMPLE.read_text(encoding="utf-8"))
+    return from_json(TrialGrid, EXAMPLE.read_text(encoding="utf-8"))
 
 
 def current(visit: Visit) -> Lab:
@@ -123,7 +126,7 @@ def make_request(visit: Visit, model: Model, methods: Sequence[Method], asked: S
     return Request(model, tuple(methods), grid, text)
 
 
-def continued(visit: Visit, request: Request) -> GridRecord:
+def continued(visit: Visit, request: Request) -> TrialGrid:
     """The visitor's grid where it asks the same, with all that was answered; else the one asked for."""
     mine: Lab | None = visit.lab
     return mine.grid if mine is not None and mine.grid.asks_like(request.grid) else request.grid
@@ -142,6 +145,15 @@ def side_view(lab: Lab, number: int, working: int | None = None, part: float = 0
     return board.side_view(lab.grid.methods()[number], state, said, lab.problems.get(number, ""), part)
 
 
+def grid_picture(grid: TrialGrid, number: int) -> go.Figure:
+    """The grid of one method, without a title of its own; x and y of a cell are the places of its length and depth."""
+    figure = grid_figure([grid.of_method(number)])
+    return figure.update_layout(
+        title=None, annotations=[], dragmode=False, modebar={"remove": UNUSED}, showlegend=False,
+        height=100 + 40 * max(len(grid.depth), 3), margin={"l": 56, "r": 8, "t": 28, "b": 48},
+    )  # fmt: skip
+
+
 def problem(error: LongSightError) -> str:
     """An error that stands where the estimate would, as HTML."""
     return f'<p class="problem" role="alert">{html.escape(str(error))}</p>'
@@ -154,11 +166,11 @@ def files(kind: str, visit: Visit) -> tuple[str, dict[str, bytes]]:
     return "passkey", {f"longsight-passkey.{kind}": FORMATS[kind](current(visit).grid).encode()}
 
 
-def read_grid(path: Path) -> GridRecord:
+def read_grid(path: Path) -> TrialGrid:
     """A grid that was saved here as JSON. Raises `LongSightError`, in a sentence, on any other file."""
     if (size := path.stat().st_size) > MOST_FILE:
         raise LongSightError(f"{path.name} has {words.size(size)}; a grid has {words.size(MOST_FILE)} at most.")
-    grid = from_json(GridRecord, path.read_bytes())
+    grid = from_json(TrialGrid, path.read_bytes())
     if grid.passkey().filler not in (PAPER, PROSE):
         raise LongSightError("The file asks for a text of the server's; only the fillers of this page are read.")
     if (grid.length > LENGTHS[1]).any():

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.figures.grid import grid_figure
 from analysis.grids import MOST
 from app import intake, lab, lab_run, method_controls, offered
 from app.downloads import build_downloads, wire_downloads
@@ -29,7 +28,8 @@ HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 INTRODUCTION = """\
 A number is hidden somewhere in a long text, and the model is asked for it. Each cell is one length and one depth: \
 **how often the key was found**. Look for a wall at the trained length, for a slope where a method sees only what is \
-near the end, and for the dashed line, where a method's reach ends. **Click on a cell to open that very trial.**"""
+near the end, and for a wall at a line: up to the plain one a method's distances are familiar, up to the dotted one it \
+sees the whole text. **Click on a cell to open that very trial.**"""
 EXAMPLE = "A finished example, recorded with {model}. Set what you like above and press Run."
 
 
@@ -146,7 +146,7 @@ def pictured(shown: Lab, note: str = "", working: int | None = None, part: float
     updates: list[Any] = [f'<p class="note">{note}</p>' if note else ""]
     for number in range(count):
         side = lab.side_view(shown, number, working, part)
-        updates += [gr.Column(visible=True), side, drawn(grid_figure(shown.grid, number))]
+        updates += [gr.Column(visible=True), side, drawn(lab.grid_picture(shown.grid, number))]
     return updates + [gr.Column(visible=False), gr.skip(), gr.skip()] * (MOST_METHODS - count)
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from analysis.grids import GridRecord, GridStep, fill_steps
+from analysis.grids import GridStep, TrialGrid, fill_steps
 from app import estimate, running, words
 from app.lab import Lab, Request, continued
 from app.running import Waiting
@@ -19,7 +19,7 @@ TASK = "passkey"
 PAUSE = 0.4  # seconds between two pictures
 
 
-def plan(request: Request, grid: GridRecord) -> str:
+def plan(request: Request, grid: TrialGrid) -> str:
     """What is still to be done and how long that takes, in one sentence."""
     left = grid.found.size - grid.done
     if not left:
@@ -36,11 +36,11 @@ def plan(request: Request, grid: GridRecord) -> str:
     return f"{what}: {least if total >= 1 else ''}{words.duration(total)}"
 
 
-def _places(grid: GridRecord) -> range:
+def _places(grid: TrialGrid) -> range:
     return range(len(grid.length))
 
 
-def _cost(grid: GridRecord, method: Method, number: int, length: int) -> tuple[float, float]:
+def _cost(grid: TrialGrid, method: Method, number: int, length: int) -> tuple[float, float]:
     """Tokens and pairs of the missing trials of one method and one length: the text once, then from each key on."""
     missing = np.isnan(grid.found[number, length]).sum(-1)
     if not missing.any():
@@ -110,7 +110,7 @@ def _memory_problems(request: Request) -> dict[int, str]:
 class _Clock:
     """How much of a run is done, by what its parts cost, and how fast it has been."""
 
-    def __init__(self, request: Request, grid: GridRecord) -> None:
+    def __init__(self, request: Request, grid: TrialGrid) -> None:
         self.model = request.model
         self.costs = {
             (number, length): _cost(grid, method, number, length)
@@ -134,7 +134,7 @@ class _Clock:
             tokens, pairs = self.costs[self.at]
             estimate.speed(self.model, TASK).add(int(tokens), pairs, time.perf_counter() - self.entered)
 
-    def said(self, step: GridStep, grid: GridRecord) -> str:
+    def said(self, step: GridStep, grid: TrialGrid) -> str:
         """A sentence with a bar."""
         weights = {where: self._weight(cost) for where, cost in self.costs.items()}
         done = sum(weights[where] for where in self.before) + step.part * weights[step.method, step.length]

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures.trial import marked_prompt, trial_figure
-from analysis.grids import GridRecord, make_case, text_digest
+from analysis.grids import TrialGrid, make_case, text_digest
 from analysis.tasks import Step
 from analysis.tasks.tracing import TrialRecord, trace_steps
 from app import estimate, lab, offered, running
@@ -22,7 +22,7 @@ Place = tuple[int, int, int, int]
 AXES = ("method", "length", "depth", "trial")
 
 
-def read_place(grid: GridRecord, cell: object) -> Place:
+def read_place(grid: TrialGrid, cell: object) -> Place:
     """`2:0:3:1`, as `write_place` wrote it. Raises `LongSightError` on what is no trial of the grid."""
     parts = str(cell).split(":")
     if len(parts) != len(AXES) or not all(part.isdecimal() and len(part) < 4 for part in parts):
@@ -38,7 +38,7 @@ def write_place(place: Place) -> str:
     return ":".join(map(str, place))
 
 
-def choices(grid: GridRecord, place: Place) -> list[tuple[str, int]]:
+def choices(grid: TrialGrid, place: Place) -> list[tuple[str, int]]:
     """The trials of a cell, as a visitor picks one: 1 found, 2 not found."""
     said = {1.0: "found", 0.0: "not found"}
     return [(f"{n + 1} {said.get(float(k), 'not done')}", n) for n, k in enumerate(grid.found[place[:3]])]
@@ -90,7 +90,7 @@ def open_steps(visit: Visit, cell: object) -> Generator[TrialPicture, None, None
     yield TrialPicture("", told(grid, place, record), marked_prompt(record), trial_figure(record))
 
 
-def told(grid: GridRecord, place: Place, record: TrialRecord) -> str:
+def told(grid: TrialGrid, place: Place, record: TrialRecord) -> str:
     """The trial in words, as HTML: what was asked, what came, whether the key could be seen, and who looked."""
     head = f"{record.caption} · {grid.length[place[1]]:,} tokens · key at depth {grid.depth[place[2]]:.0%}"
     answer = html.escape(record.answer.strip()) or "nothing"
@@ -116,7 +116,7 @@ def most_attentive(record: TrialRecord) -> str:
     )
 
 
-def _differs(grid: GridRecord, place: Place, record: TrialRecord) -> str:
+def _differs(grid: TrialGrid, place: Place, record: TrialRecord) -> str:
     """Prompts of a grid are read together, a trial alone: rounding may differ, and an answer on the brink with it."""
     before = str(grid.said[place])
     if np.isnan(grid.found[place]) or before == record.answer:

@@ -1,8 +1,9 @@
-"""Make what ships in assets/samples/: the example documents, and finished runs that the page opens with.
+"""Make what ships in assets/samples/: the example documents, and the finished runs that the page opens with.
 
 python -m app.record documents BOOKS    from plain-text books in the public domain, one .txt file each
 python -m app.record first-sight        a real run of the embedded model on the first example document
-python -m app.record passkey            a real pass key grid of the embedded model: some minutes on two cores
+python -m app.record first-look         what the diagnostics open with: a real look at the second one
+python -m app.record passkey            what the passkey lab opens with: a real grid, some minutes on two cores
 """
 
 import argparse
@@ -14,8 +15,10 @@ from pathlib import Path
 
 from analysis.export import to_json
 from analysis.grids import fill_steps, new_grid
+from analysis.panels import PANELS, Choice
 from analysis.tasks.passkey import Passkey
-from app import cells, chat, intake, offered, specs
+from app import cells, chat, diagnostics, intake, offered, specs
+from app.diagnostics_panel import FIRST, FIRST_LOOK, LENGTH
 from app.documents import Document
 from app.lab import EXAMPLE
 from app.method_controls import FIRST_METHODS
@@ -94,6 +97,25 @@ def record_first_sight(model_name: str) -> None:
             print(f"{cell.method.title}: {cell.text!r}  ({cells.STATUS[cell.state](cell, turn.cells)})")
 
 
+def record_first_look(model_name: str) -> None:
+    """Let the diagnostics look for real, and keep their figures; texts would take too much room."""
+    model, entry = offered.model(model_name), list(samples().values())[1]
+    visit, panel = Visit(), PANELS[FIRST]
+    _take(visit, entry.document(), model_name)
+    texts = diagnostics.read_texts(visit, model, panel, LENGTH, ())
+    methods = tuple(model.method(key, len(texts[0].ids)) for key in FIRST_METHODS)
+    request = diagnostics.Request(model, panel, texts, methods, Choice())
+    for _ in diagnostics.look_steps(visit, request):
+        pass
+    note = (
+        f"A finished example, recorded with {model.name} on {date.today():%-d %B %Y}: {len(texts[0].ids):,} tokens of "
+        f"{texts[0].name}. Press Run to look at your own text."
+    )
+    value = {**diagnostics.shown(request, visit.look.sides), "note": note, "texts": []}
+    FIRST_LOOK.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"{FIRST_LOOK.name}: {FIRST_LOOK.stat().st_size:,} bytes")
+
+
 PASSKEY_METHODS = "truncation;lm-infinite;self-extend:group=4,window=128"
 PASSKEY_LENGTHS, PASSKEY_DEPTHS, PASSKEY_TRIALS = (256, 512, 1024, 2048, 4096), (0, 0.25, 0.5, 0.75, 1), 4
 
@@ -124,19 +146,20 @@ def _take(visit: Visit, document: Document, model_name: str) -> None:
         pass
 
 
+RECORDED = {"first-sight": record_first_sight, "first-look": record_first_look, "passkey": record_passkey}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("documents").add_argument("books", type=Path)
-    commands.add_parser("first-sight").add_argument("--model", default=None)
-    commands.add_parser("passkey").add_argument("--model", default=None)
+    for name in RECORDED:
+        commands.add_parser(name).add_argument("--model", default=None)
     asked = parser.parse_args()
     if asked.command == "documents":
         write_documents(asked.books)
-    elif asked.command == "passkey":
-        record_passkey(asked.model or offered.names()[0])
     else:
-        record_first_sight(asked.model or offered.names()[0])
+        RECORDED[asked.command](asked.model or offered.names()[0])
 
 
 if __name__ == "__main__":

@@ -37,9 +37,9 @@ def overview_figure(record: AttentionMap) -> go.Figure:
         )
     figure = make_subplots(
         layers, heads, row_titles=[f"layer {n}" for n in record.layer], horizontal_spacing=0.06 / heads,
-        column_titles=[f"head {n}" for n in record.head], vertical_spacing=0.06 / layers,
+        column_titles=[f"{n}" for n in record.head], vertical_spacing=0.06 / layers,
     )  # fmt: skip
-    figure.update_layout(plain_layout(f"{record.caption}: every layer and head"))
+    figure.update_layout(plain_layout(f"{record.caption}: layers downwards, heads to the right"))
     for layer, head in np.ndindex(layers, heads):
         hover = f"layer {record.layer[layer]}, head {record.head[head]}<br>" + _hover("%{z:.3~g}")
         heatmap = go.Heatmap(
@@ -130,7 +130,7 @@ def _colour(figure: go.Figure, stops: Sequence[float], colours: Sequence[str]) -
     even = [place / (len(stops) - 1) for place in range(len(stops))]
     bar = {
         "tickvals": even, "ticktext": [f"{stop:g}" for stop in stops], "title": "attention", "outlinewidth": 0,
-        "tickcolor": INK,
+        "thickness": 12, "tickcolor": INK,
     }  # fmt: skip
     marker = {
         "color": [0], "cmin": 0, "cmax": 1, "colorscale": list(zip(even, colours, strict=True)), "showscale": True,

@@ -17,9 +17,10 @@ MOST_DRAWN = 2048
 """Points of one depth and text that are drawn; the record keeps all."""
 
 SINK_NAMES = 12
+LONGEST_NAME = 24  # characters of a text's name in a legend
 
 
-def clusters_figure(record: ClusterRecord, mark: int | None = None, columns: int = 2) -> go.Figure:
+def clusters_figure(record: ClusterRecord, mark: int | None = None, columns: int = 1) -> go.Figure:
     """One panel per depth. Colour: position. Large with a rim: starting tokens. Shape: which text.
 
     A ring stands around the token nearest to the marked position that is drawn.
@@ -46,10 +47,14 @@ def clusters_figure(record: ClusterRecord, mark: int | None = None, columns: int
         if mark is not None:
             _add_ring(figure, record, depth, mark, {"row": depth // columns + 1, "col": depth % columns + 1}, flat)
     figure.update_annotations(font={"size": 12, "color": INK})
-    bar = {"title": "position", "outlinewidth": 0}
-    return with_legend_above(figure, 140 + 330 * rows, room=120).update_layout(
+    bar = {
+        "title": {"text": "position", "side": "top", "font": {"size": 12}}, "outlinewidth": 0, "thickness": 10,
+        "orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom",
+    }  # fmt: skip
+    return with_legend_above(figure, 140 + (330 if columns > 1 else 270) * rows, room=120).update_layout(
         coloraxis={"colorscale": list(POSITIONS), "cmin": 0, "cmax": int(record.position.max()), "colorbar": bar},
         meta={"x": "component"},
+        margin_b=80,
     )
 
 
@@ -74,12 +79,20 @@ def _add_text(figure: go.Figure, record: ClusterRecord, depth: int, text: int, a
         kind = go.Scatter if flat else go.Scatter3d
         trace = kind(
             **coordinates, mode="markers", marker=marker, showlegend=depth == 0,
-            name=f"{record.texts[text]}, {'first tokens' if starting else 'others'}", legendgroup=f"{text} {starting}",
+            name=_trace_name(record, text, starting), legendgroup=f"{text} {starting}",
             text=[f"{token!r}, position {at_:,}" for token, at_ in zip(record.token[chosen].tolist(),
                   record.position[chosen].tolist(), strict=True)],
             customdata=record.position[chosen], hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
         figure.add_trace(trace, **at)
+
+
+def _trace_name(record: ClusterRecord, text: int, starting: bool) -> str:
+    which = "first tokens" if starting else "others"
+    if len(record.texts) == 1:
+        return which
+    name = record.texts[text]
+    return f"{name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + '…'}, {which}"
 
 
 def _add_ring(figure: go.Figure, record: ClusterRecord, depth: int, mark: int, at: dict[str, int], flat: bool) -> None:
@@ -107,6 +120,6 @@ def sinks_figure(record: SinkRecord) -> go.Figure:
         marker={"symbol": "line-ns-open", "size": 14, "color": INK},
         hovertemplate="strongest head %{x:.3~g}<extra></extra>",
     )  # fmt: skip
-    figure.update_xaxes(title_text="attention collected, in queries (mean of all tokens: 1)", rangemode="tozero")
+    figure.update_xaxes(title_text="attention collected (mean token: 1)", title_font_size=12, rangemode="tozero")
     figure.update_yaxes(autorange="reversed", automargin=True)
     return with_legend_above(figure, 160 + 24 * len(names), room=80).update_layout(meta={"x": "share"})

@@ -127,6 +127,8 @@ def lines_on_top(figure: go.Figure) -> go.Figure:
     def place(trace: go.Scatter) -> int:
         return 0 if trace.line.width == 0 else 1 if trace.line.dash in (None, "solid") else 2
 
+    for rank, trace in enumerate(figure.data):
+        trace.legendrank = rank
     figure.data = sorted(figure.data, key=place)
     return figure
 

@@ -36,7 +36,7 @@ def grid_figure(records: Sequence[GridRecord]) -> go.Figure:
         for limits, kind in ((record.reach, "solid"), (record.sight, "dot")):
             place = limit_place(record.length, limits)
             if place is not None:
-                figure.add_vline(place, line={"color": "#000", "width": 2, "dash": kind}, row=row, col=column)
+                figure.add_vline(place, line={"color": INK, "width": 2, "dash": kind}, row=row, col=column)
     first = records[0]
     ticks = {"tickvals": np.arange(len(first.length)), "ticktext": [f"{length:,}" for length in first.length]}
     figure.update_xaxes(title_text="length [tokens]", range=[-0.5, len(first.length) - 0.5], **ticks)
@@ -48,7 +48,8 @@ def grid_figure(records: Sequence[GridRecord]) -> go.Figure:
 def limit_place(lengths: np.ndarray, limits: np.ndarray) -> float | None:
     """Where on an axis of columns (0, 1 ...) texts become longer than their limit; None when they never do.
 
-    A limit between two columns stands at its own place, in steps of the logarithm.
+    The column at k stands for texts of its length and shorter ones, and so ends with it at k + 0.5; a limit between two
+    lengths stands at its own place, in steps of the logarithm.
     """
     beyond = np.flatnonzero(lengths > limits)
     if not len(beyond):
@@ -59,7 +60,7 @@ def limit_place(lengths: np.ndarray, limits: np.ndarray) -> float | None:
     if limits[first] < lengths[first - 1]:  # other parameters at the length before, which reach farther
         return first - 0.5
     below, above = math.log(lengths[first - 1]), math.log(lengths[first])
-    return first - 1 + (math.log(limits[first]) - below) / (above - below)
+    return first - 0.5 + (math.log(limits[first]) - below) / (above - below)
 
 
 def lines_figure(table: ScoreTable, unit: str, logarithmic: bool = False) -> go.Figure:

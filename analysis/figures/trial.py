@@ -54,8 +54,8 @@ def _ticks(numbers: np.ndarray) -> np.ndarray:
 def marked_prompt(record: TrialRecord) -> str:
     """HTML: the prompt's beginning, the surroundings of the key, and its end, all text escaped.
 
-    The key's digits are marked, the statement that holds them underlined, and tokens that the answering query cannot
-    see are faint.
+    The key's digits are marked and the statement that holds them underlined. What the answering query neither sees nor
+    can fetch is faint, and what was never read is struck out.
     """
     stated = np.flatnonzero(record.statement)
     shown = np.zeros(record.n, dtype=bool)
@@ -80,5 +80,10 @@ def _text(record: TrialRecord, start: int, end: int) -> str:
 
 
 def _kind(record: TrialRecord, place: int) -> str:
-    names = {"key": record.key, "statement": record.statement, "unseen": ~record.visible}
+    names = {
+        "key": record.key,
+        "statement": record.statement,
+        "unseen": ~(record.visible | record.fetchable),
+        "unread": ~record.read,
+    }
     return " ".join(name for name, marked in names.items() if marked[place])

@@ -4,14 +4,15 @@ import csv
 import io
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from analysis.export import from_json, to_csv, to_json
-from analysis.figures.grid import grid_figure, limit_place
+from analysis.figures.evaluation import grid_figure, limit_place
 from analysis.figures.trial import marked_prompt, trial_figure
-from analysis.grids import GridRecord, familiar_length, fill_steps, make_case, new_grid
+from analysis.grids import TrialGrid, fill_steps, make_case, new_grid
 from analysis.looking import finish
 from analysis.tasks.passkey import Passkey
 from analysis.tasks.tracing import trace_steps
@@ -103,7 +104,7 @@ def test_own_text_is_asked_for_again_and_a_short_one_is_refused(model, methods):
 @pytest.mark.parametrize("name", ["full", "empty"])
 def test_json_is_read_back(name, request):
     grid = request.getfixturevalue(name)
-    again = from_json(GridRecord, to_json(grid))
+    again = from_json(TrialGrid, to_json(grid))
     assert again == grid
     assert again.methods() == grid.methods()
     assert again.passkey() == Passkey()
@@ -115,8 +116,8 @@ def test_json_is_read_back(name, request):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda told: told.update(record="Other"), "A GridRecord was asked for, but the file holds a Other"),
-        (lambda told: told.pop("seed"), "no GridRecord in JSON: KeyError, 'seed'"),
+        (lambda told: told.update(record="Other"), "A TrialGrid was asked for, but the file holds a Other"),
+        (lambda told: told.pop("seed"), "no TrialGrid in JSON: KeyError, 'seed'"),
         (lambda told: told.update(seed="7"), "seed of a grid must hold other kinds"),
         (lambda told: told["arrays"]["found"].update(values=[[1, "a"]]), "mixture of int, str"),
         (lambda told: told["arrays"]["found"].update(values=[[[[2.5]]]]), "has 1 along 'method', but method has 2"),
@@ -131,39 +132,48 @@ def test_a_file_that_is_none_of_ours_gets_one_sentence(full, change, sentence):
     told = json.loads(to_json(full))
     change(told)
     with pytest.raises(LongSightError, match=sentence):
-        from_json(GridRecord, json.dumps(told))
+        from_json(TrialGrid, json.dumps(told))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "3", "{", "\x00", '{"record": "GridRecord"}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "[]", "3", "{", "\x00", '{"record": "TrialGrid"}', "[" * 100_000])
 def test_noise_is_no_grid(text):
-    with pytest.raises(LongSightError, match="no GridRecord in JSON"):
-        from_json(GridRecord, text)
+    with pytest.raises(LongSightError, match="no TrialGrid in JSON"):
+        from_json(TrialGrid, text)
 
 
-def test_familiar_lengths_are_the_reach_and_where_truncation_cuts():
-    trained = 512
-    assert familiar_length(METHODS["self-extend"](group=4, window=128), trained) == (512 - 128) * 4 + 128
-    assert familiar_length(METHODS["truncation"](length=512), trained) == 512
-    assert familiar_length(METHODS["vanilla"](), trained) == 512
-    assert familiar_length(METHODS["lm-infinite"].for_model(512, 4096), trained) is None
+def test_the_limits_are_the_reach_and_where_truncation_cuts():
+    """A model trained on 512 tokens: (L - W) * G + W, and L."""
+    trained = replace_trained(512)
+    methods = [METHODS["self-extend"](group=4, window=128), METHODS["truncation"](length=512), METHODS["vanilla"]()]
+    methods.append(METHODS["lm-infinite"].for_model(512, 4096))
+    grid = new_grid(trained, Passkey(), methods, [256, 4096], [0.5], 1, 0)
+    assert np.array_equal(grid.reach, [(512 - 128) * 4 + 128, np.nan, 512, np.nan], equal_nan=True)
+    assert np.array_equal(grid.sight, [np.nan, 512, np.nan, 522], equal_nan=True)
 
 
-def test_the_figure_counts_cells_and_draws_the_line_between_columns(full):
-    figure = grid_figure(replace(full, limit=np.array([300.0, np.nan])), 0)
-    [heatmap] = figure.data
+def replace_trained(length):
+    return SimpleNamespace(name="trained", train_length=length)
+
+
+def test_figures_count_cells_and_draw_lines_between_columns(full):
+    limited = replace(full, reach=np.array([300.0, np.nan]), sight=np.array([np.nan, 240.0]))
     hits = full.found[0].sum(-1).T
-    assert [list(row) for row in heatmap.text] == [[f"{int(k)}/2" for k in row] for row in hits]
-    assert np.array_equal(heatmap.z, hits / 2)
-    [line] = figure.layout.shapes
-    assert line.x0 == line.x1 == limit_place(full.length, 300)
-    assert 0.5 < line.x0 < 1.5
-    assert not grid_figure(replace(full, limit=np.array([np.nan, 400.0])), 0).layout.shapes
-    assert limit_place(np.array([256, 512, 1024]), 512) == 1.5
-    assert limit_place(np.array([256, 512, 1024]), 100) == -0.5
+    for number, kind in ((0, "solid"), (1, "dot")):
+        figure = grid_figure([limited.of_method(number)])
+        [heatmap] = figure.data
+        assert [list(row) for row in heatmap.text] == [[f"{int(k)}/2" for k in row] for row in hits]
+        assert np.array_equal(heatmap.z, hits / 2)
+        [line] = figure.layout.shapes
+        assert line.line.dash == kind
+        assert 0.5 <= line.x0 < 1.5
+    lengths = np.array([256, 512, 1024])
+    assert limit_place(lengths, np.full(3, 512.0)) == 1.5
+    assert limit_place(lengths, np.full(3, 100.0)) == -0.5
+    assert limit_place(lengths, np.full(3, 1024.0)) is None
 
 
 def test_a_cell_that_was_not_done_is_blank(empty):
-    [heatmap] = grid_figure(empty, 1).data
+    [heatmap] = grid_figure([empty.of_method(1)]).data
     assert np.isnan(heatmap.z).all()
     assert set(np.ravel(heatmap.text)) == {""}
 

@@ -1,0 +1,244 @@
+"""Every diagnostics panel in a real browser, on real text, with the embedded model."""
+
+import csv
+import io
+import json
+import re
+import zipfile
+
+import pytest
+from playwright.sync_api import expect
+
+from analysis.export import from_npz
+from analysis.observed import NLLRecord
+from analysis.panels import PANELS
+from app import devices, diagnostics, offered
+from tests.browser.conftest import PHONE, shoot
+
+MODEL = offered.names()[0]
+BOOK = "?tab=diagnostics&text=hound&methods=vanilla;lm-infinite&length=1024"
+FIGURES = """() => [...document.querySelectorAll('.board-figure')].map(({dataset, area}) => ({
+  name: dataset.name,
+  types: [...new Set(area._fullData.map((trace) => trace.type))],
+  traces: area._fullData.filter((trace) => trace.visible === true).length,
+  legend: area._fullData.filter((trace) => trace.showlegend).map((trace) => trace.name),
+  x: Object.keys(area._fullLayout).filter((key) => /^xaxis/.test(key))
+    .map((key) => area._fullLayout[key].title.text).filter(Boolean),
+  last: area._fullData.map((trace) => trace.x?.length ? Number(trace.x[trace.x.length - 1]) : null),
+  known: area._fullData.map((trace) => [...(trace.y ?? [])].filter((y) => Number.isFinite(Number(y))).length),
+  drawn: area.querySelectorAll('.scatterlayer .trace, .heatmaplayer image, .barlayer .trace, .gl-container').length,
+  marks: (area.layout.shapes ?? []).filter((shape) => shape.name === 'mark').map((shape) => shape.x0 ?? shape.y0),
+}))"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_measured():
+    """What an earlier test has measured would be shown at once."""
+    diagnostics.remembered.clear()
+
+
+def sides(page, state):
+    return page.locator(f".side[data-state={state}]")
+
+
+def choose(page, panel):
+    page.locator(f"#panel input[value={panel}]").check()
+    expect(page.locator("#look .lead")).to_contain_text(PANELS[panel].look[:40])
+
+
+def run(page, methods=2):
+    expect(page.locator("#look-run")).to_be_visible()
+    page.click("#look-run")
+    expect(sides(page, "done")).to_have_count(methods)
+    expect(page.locator("#look-run")).to_be_visible()
+
+
+def figures(page, names):
+    """What is drawn, by name, once all of `names` are."""
+    page.wait_for_function(
+        "names => names.every(name => document.querySelector(`[data-name=${name}] .main-svg`))"
+        " && document.querySelectorAll('.board-figure').length === names.length",
+        arg=list(names),
+    )
+    page.wait_for_timeout(300)
+    return {figure["name"]: figure for figure in page.evaluate(FIGURES)}
+
+
+def at_rest():
+    return not devices.turnstile(offered.model(MODEL).device).busy
+
+
+def test_the_first_thing_seen_is_a_finished_look(visit_page):
+    page = visit_page("?tab=diagnostics")
+    figure = figures(page, ["nll"])["nll"]
+    assert figure["traces"] == 3
+    expect(page.locator(".board .note")).to_contain_text("A finished example, recorded")
+    expect(page.locator("#look-status")).to_contain_text(re.compile(r"2,048 tokens with 3 methods: .* s"))
+    shoot(page, "diagnostics")
+
+
+@pytest.mark.parametrize(
+    ("panel", "names", "legend", "axis", "last"),
+    [
+        ("logits", ["logits"], ["Vanilla", "LM-Infinite"], "position [tokens]", 1000),
+        ("entropy", ["entropy"], ["ln n: spread evenly", "Vanilla", "LM-Infinite"], "context length [tokens]", 1000),
+        ("distances", ["distances"], ["trained on", "Vanilla", "LM-Infinite"], "effective distance [tokens]", 1024),
+        ("nll", ["nll"], ["Vanilla", "LM-Infinite"], "position [tokens]", 1023),
+    ],
+)
+def test_curves_of_both_methods_are_drawn_to_the_end_of_the_text(visit_page, panel, names, legend, axis, last):
+    page = visit_page(f"{BOOK}&panel={panel}")
+    choose(page, panel)
+    run(page)
+    figure = figures(page, names)[names[0]]
+    assert set(figure["legend"]) >= set(legend)
+    assert any(axis in title for title in figure["x"])
+    assert max(figure["last"]) >= last
+    assert min(figure["known"]) > 20
+    assert figure["drawn"] >= len(legend)
+    for side in page.locator(".side span").all_inner_texts():
+        assert re.fullmatch(r"1,024 tokens in .+", side)
+    shoot(page, f"diagnostics-{panel}")
+
+
+def test_the_text_is_coloured_by_its_surprise_and_one_position_is_marked_everywhere(visit_page):
+    page = visit_page(f"{BOOK}&panel=nll")
+    run(page)
+    assert page.locator(".texts .text").count() == 2
+    tokens = page.locator(".texts .text >> nth=0 >> [data-position]")
+    assert tokens.count() == 768
+    expect(tokens.first).to_have_attribute("title", re.compile(r"position 256: \d+\.\d\d nats"))
+    tokens.nth(200).click()
+    assert figures(page, ["nll"])["nll"]["marks"] == [456]
+    expect(page.locator(".board .note")).to_contain_text("Marked: position 456, ")
+    page.wait_for_function("location.search.includes('mark=456')")
+    page.fill("#look-smoothing input", "9")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('[data-name=nll] .gtitle').textContent.includes('over 9 tokens')")
+    choose(page, "logits")
+    run(page)
+    assert set(figures(page, ["logits"])["logits"]["marks"]) == {456}
+
+
+def test_clusters_of_two_texts_show_the_first_tokens_and_name_the_sinks(visit_page):
+    page = visit_page(f"{BOOK}&panel=clusters&layers=0,4")
+    expect(page.locator("#look-others")).to_be_visible()
+    page.locator("#look-others input").click()
+    page.get_by_role("option", name="Dracula").click()
+    page.keyboard.press("Escape")
+    expect(page.locator("#look-status")).to_contain_text("2 texts")
+    run(page)
+    names = [f"{kind}-{method}" for kind in ("clusters", "sinks") for method in ("vanilla", "lm-infinite")]
+    drawn = figures(page, names)
+    legend = drawn["clusters-vanilla"]["legend"]
+    assert [name.rpartition(", ")[2] for name in legend] == ["others", "first tokens"] * 2
+    assert drawn["clusters-vanilla"]["traces"] == 8
+    assert drawn["sinks-vanilla"]["types"] == ["bar", "scatter"]
+    expect(page.locator("[data-name=clusters-vanilla]")).to_contain_text(re.compile(r"separation \d\.\d"))
+    expect(page.locator("[data-name=sinks-vanilla]")).to_contain_text(re.compile(r"' at \d"))
+    shoot(page, "diagnostics-clusters")
+
+
+def test_a_head_is_picked_by_a_click_and_a_frame_is_looked_at_in_full(visit_page):
+    page = visit_page(f"{BOOK}&panel=attention")
+    run(page)
+    overview = figures(page, ["overview-vanilla", "overview-lm-infinite", "mass"])["overview-vanilla"]
+    assert "heatmap" in overview["types"]
+    assert overview["drawn"] >= 4
+    panel = page.locator("[data-name=overview-vanilla] .nsewdrag >> nth=1")
+    panel.scroll_into_view_if_needed()
+    box = panel.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.8)
+    names = ["overview-vanilla", "overview-lm-infinite", "mass", "map-vanilla", "map-lm-infinite"]
+    names += ["difference-lm-infinite-vanilla"]
+    drawn = figures(page, names)
+    assert (page.input_value("#look-layers textarea, #look-layers input"),) == ("0",)
+    assert (page.input_value("#look-heads textarea, #look-heads input"),) == ("1",)
+    assert drawn["map-vanilla"]["x"] == ["key position j"]
+    expect(sides(page, "done")).to_have_count(2)
+    shoot(page, "diagnostics-attention")
+    page.evaluate(
+        "Plotly.relayout(document.querySelector('[data-name=map-vanilla] .plot-area'),"
+        " {'xaxis.range[0]': 600, 'xaxis.range[1]': 660, 'yaxis.range[0]': 700, 'yaxis.range[1]': 640})"
+    )
+    page.wait_for_function("location.search.includes('queries=640:700') && location.search.includes('keys=600:660')")
+    page.wait_for_function(
+        "document.querySelector('[data-name=map-vanilla] .plot-area')._fullData?.[0]?.z?.length === 60"
+    )
+    text = page.evaluate("document.querySelector('[data-name=map-vanilla] .plot-area')._fullData[0].text[59][0]")
+    assert " looks at " in text
+
+
+def test_stop_ends_the_reading_and_frees_the_device(visit_page):
+    page = visit_page("?tab=diagnostics&text=dracula&methods=vanilla;self-extend&length=60000&panel=entropy")
+    expect(page.locator("#document .count")).to_contain_text("tokens")
+    expect(page.locator("#look-status")).to_contain_text("60,000 tokens with 2 methods")
+    page.click("#look-run")
+    expect(sides(page, "working")).to_contain_text(
+        re.compile(r"reading [\d,]+ of 60,000 tokens · .* a second · .* left")
+    )
+    figures(page, ["entropy"])  # what is known so far
+    assert not at_rest()
+    page.click("#look-stop")
+    expect(sides(page, "stopped")).to_have_count(2)
+    expect(sides(page, "stopped").first).to_contain_text("memory freed")
+    expect(page.locator("#look-run")).to_be_visible()
+    page.wait_for_timeout(200)
+    assert at_rest()
+    assert diagnostics.remembered.nbytes == 0
+
+
+def test_what_cannot_be_done_is_one_sentence_and_the_other_methods_go_on(visit_page):
+    page = visit_page(f"{BOOK}&panel=logits&layers=9")
+    page.click("#look-run")
+    expect(sides(page, "failed")).to_have_count(2)
+    expect(sides(page, "failed").first).to_contain_text("layer 9 was asked for; rope-small has 0 to")
+    page.fill("#look-layers textarea, #look-layers input", "many")
+    page.keyboard.press("Tab")
+    expect(page.locator("#look-status .problem")).to_have_text("layers must give a whole number, but 'many' was given.")
+    page.fill("#look-layers textarea, #look-layers input", "1")
+    page.keyboard.press("Tab")
+    run(page)
+    page.click("#remove")
+    expect(page.locator("#look-status .problem")).to_contain_text("There is no text yet")
+    assert at_rest()
+
+
+def test_records_and_figures_are_saved(visit_page):
+    page = visit_page(f"{BOOK}&panel=nll")
+    run(page)
+    page.wait_for_selector("[data-name=nll] .main-svg")
+    saved = {}
+    for kind in diagnostics.FORMATS:
+        with page.expect_download() as download:
+            page.click(f"#look-{kind}")
+        assert download.value.suggested_filename == "longsight-nll.zip"
+        archive = zipfile.ZipFile(download.value.path())
+        assert archive.namelist() == [f"nll-vanilla.{kind}", f"nll-lm-infinite.{kind}"]
+        saved[kind] = archive.read(f"nll-vanilla.{kind}")
+    record = from_npz(NLLRecord, saved["npz"])
+    assert (record.n, record.method, record.model) == (1024, "vanilla", MODEL)
+    rows = list(csv.reader(io.StringIO("".join(saved["csv"].decode().splitlines(keepends=True)))))
+    assert any("nll [nats]" in row for row in rows)
+    assert json.loads(saved["json"])["arrays"]["nll"]["unit"] == "nats"
+    for kind, begins in (("png", b"\x89PNG"), ("svg", b"<svg")):
+        with page.expect_download() as download:
+            page.locator("[data-name=nll] .tool", has_text=kind.upper()).click()
+        assert download.value.suggested_filename == f"longsight-nll.{kind}"
+        assert download.value.path().read_bytes().startswith(begins)
+
+
+def test_on_a_phone_in_the_dark_figures_stand_under_each_other_and_the_address_is_the_view(visit_page):
+    page = visit_page(f"{BOOK}&panel=logits&layers=1&heads=0,2", size=PHONE, dark=True)
+    run(page)
+    figure = figures(page, ["logits"])["logits"]
+    assert figure["traces"] == 6
+    expect(page.locator("[data-name=logits]")).to_contain_text("over heads 0, 2")
+    ink = "getComputedStyle(document.querySelector('[data-name=logits] .xtick text')).fill"
+    assert min(int(part) for part in re.findall(r"\d+", page.evaluate(ink))[:3]) > 180
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    shoot(page, "phone-diagnostics")
+    assert "panel=logits" in page.url
+    again = visit_page(page.url[page.url.index("?") :])  # measured before, so it is there at once
+    assert figures(again, ["logits"])["logits"]["traces"] == 6
+    expect(sides(again, "done")).to_have_count(2)
