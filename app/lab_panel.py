@@ -27,9 +27,9 @@ SHOWN = 1 + 3 * MOST_METHODS  # the note, and a column with two parts for each m
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 INTRODUCTION = """\
 A number is hidden somewhere in a long text, and the model is asked for it. Each cell is one length and one depth: \
-**how often the key was found**. Look for a wall at the trained length, for a slope where a method sees only what is \
-near the end, and for a wall at a line: up to the plain one a method's distances are familiar, up to the dotted one it \
-sees the whole text. **Click on a cell to open that very trial.**"""
+**how often the key was found**. Two lines say how far a method goes: up to the plain one its distances are familiar, up \
+to the dotted one it sees the whole text, and beyond that only what is near the end. **Click on a cell to open that very \
+trial.**"""
 EXAMPLE = "A finished example, recorded with {model}. Set what you like above and press Run."
 
 

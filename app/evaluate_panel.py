@@ -1,0 +1,109 @@
+"""Evaluations: a finished run, or one that the visitor brings, in the shape of the papers' tables and figures."""
+
+import html
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from analysis.parts import Part, html_of
+from analysis.report import lead
+from analysis.results import FILE, Row, read_results
+from analysis.results_file import MOST_BYTES, read_rows
+from analysis.sections import make_parts
+from app import words
+from app.board import board, board_value
+from app.errors import for_visitor
+from app.permalink import View
+from app.shell import Shell
+from app.visits import Visit
+from engine.errors import LongSightError
+
+TAB = "evaluate"
+SHIPPED = Path(__file__).resolve().parent.parent / "assets" / "results"
+HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+INTRODUCTION = """\
+Whole evaluations, in the shape of the papers' tables and figures, beside what the papers report of their models. \
+Nothing is computed here: `python -m analysis.evaluate` runs them, for any model, and writes the file that is opened."""
+EXAMPLE = "A finished run of the embedded models. Open the results of your own with the button."
+
+
+class Opened:
+    """Results and what is made of them. Raises `LongSightError` where nothing can be made."""
+
+    def __init__(self, name: str, rows: Sequence[Row]) -> None:
+        self.name = name
+        try:
+            self.lead = lead(rows)
+            self.parts = {part.title: part for part in make_parts(rows)}
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as problem:
+            found = f"{type(problem).__name__}, {problem}"
+            raise LongSightError(f"{name} is no file of results that tables can be made of: {found}.") from problem
+
+    def part(self, title: str | None) -> Part:
+        """The part called `title`; without one, the first. Raises `LongSightError` when there is none."""
+        if title is not None and title not in self.parts:
+            raise LongSightError(f"There is no part {title[:80]!r} in these results; there are {len(self.parts)} others.")
+        return next(iter(self.parts.values())) if title is None else self.parts[title]
+
+
+@cache
+def shipped() -> Opened:
+    """The finished run of the embedded models."""
+    return Opened(FILE, read_results(SHIPPED))
+
+
+def opened(visit: Visit) -> Opened:
+    """The visitor's own results, or those that ship."""
+    return visit.results or shipped()
+
+
+def build_evaluate(shell: Shell, tab: gr.Tab) -> list[View]:
+    gr.Markdown(INTRODUCTION, elem_classes="lead")
+    titles = list(shipped().parts)
+    with gr.Row(elem_classes="tight", elem_id="evaluate-controls"):
+        part = gr.Dropdown(titles, value=titles[0], label="Table or figure", elem_id="part", filterable=False, scale=3)
+        load = gr.UploadButton(f"Open {FILE}", size="sm", file_types=[".jsonl"], elem_id="results", scale=0)
+    note = gr.HTML(elem_id="evaluate-note")
+    tables = gr.HTML(elem_id="evaluate-tables")
+    figures = board(elem_id="evaluate-board")
+    about = gr.HTML(elem_id="evaluate-about")
+    outputs = [note, tables, figures, about]
+    inputs = [part, shell.visit]
+    tab.select(show, inputs, outputs, **HIDDEN)
+    part.input(show, inputs, outputs, **HIDDEN)
+    load.upload(load_results, [load, shell.visit], [part, *outputs], show_progress="hidden", api_name="results")
+    return [View("part", part, lambda text: shipped().part(text).title)]
+
+
+@for_visitor
+def show(title: str | None, visit: Visit) -> list[Any]:
+    """Updates for the note, the tables, the figures and what is said of the run."""
+    return pictured(opened(visit), title, "" if visit.results else EXAMPLE)
+
+
+@for_visitor
+def load_results(path: str | None, visit: Visit) -> list[Any]:
+    """Open a file of results; the one before it stays when anything is wrong with it."""
+    if path is None:
+        raise LongSightError(f"No file arrived; choose the {FILE} that analysis.evaluate wrote.")
+    file = Path(path)
+    if (size := file.stat().st_size) > MOST_BYTES:
+        raise LongSightError(f"{file.name} has {words.size(size)}; results of up to {words.size(MOST_BYTES)} are opened.")
+    visit.results = Opened(file.name, read_rows(file.read_bytes(), file.name))
+    titles = list(visit.results.parts)
+    note = f"{visit.results.name}: {len(titles)} tables and figures."
+    return [gr.Dropdown(titles, value=titles[0]), *pictured(visit.results, titles[0], note)]
+
+
+def pictured(results: Opened, title: str | None, note: str) -> list[Any]:
+    part = results.part(title)
+    about = "".join(f"<p>{html.escape(line)}</p>" for line in results.lead)
+    return [
+        f'<p class="note">{html.escape(note)}</p>' if note else "",
+        f'<div class="part"><p class="lead">{html.escape(part.look)}</p>{html_of(part)}</div>',
+        board_value(part.figures, []),
+        f'<div class="part about-run">{about}</div>',
+    ]
