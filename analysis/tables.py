@@ -68,12 +68,13 @@ def label_of(text: str) -> str:
     return f"{METHODS[key].title} ({values.replace(',', ', ')})" if values else METHODS[key].title
 
 
-def of_task(rows: Iterable[Row], key: str) -> dict[tuple[str, str], list[Row]]:
-    """The rows of a task, by task with its options and model: what one table is made of."""
-    groups: dict[tuple[str, str], list[Row]] = {}
+def of_task(rows: Iterable[Row], key: str) -> dict[tuple[str, str, int, int], list[Row]]:
+    """The rows of a task by task with its options, model, trials and seed: what one table is made of."""
+    groups: dict[tuple[str, str, int, int], list[Row]] = {}
     for row in rows:
         if row["task"]["key"] == key:
-            groups.setdefault((row["task"]["text"], row["model"]["name"]), []).append(row)
+            like = row["task"]["text"], row["model"]["name"], row["trials"], row["seed"]
+            groups.setdefault(like, []).append(row)
     return groups
 
 
@@ -98,6 +99,13 @@ def score_table(rows: Sequence[Row], score: str, number: Number) -> ScoreTable:
         value=values,
         cases=cases,
     )
+
+
+def mean_bands(row: Row) -> np.ndarray:
+    """(band) NLL [nats], mean over the cases of a perplexity cell; NaN where nothing was read."""
+    bands = np.array([[math.nan if mean is None else mean for mean in case["more"]["bands"]] for case in row["cases"]])
+    known = np.isfinite(bands)
+    return np.where(known, bands, 0).sum(0) / np.where(known.any(0), known.sum(0), math.nan)
 
 
 def grid_records(rows: Sequence[Row]) -> list[GridRecord]:

@@ -27,17 +27,20 @@ def read_on(model: Model, method: Method, ids: Sequence[int], before: int, total
 
 
 def passages(model: Model, source: str, length: int, trials: int, seed: int) -> list[Case]:
-    """`trials` stretches of `length` tokens from anywhere in a text. Raises `LongSightError` when it is too short."""
+    """`trials` stretches of `length` tokens of a text. Those of one seed and trial end at the same place whatever their
+    length, so that lengths can be compared by their last tokens. Raises `LongSightError` when the text is too short."""
+    tokenizer = tokenizer_of(model)
+    first = tokenizer("", verbose=False)["input_ids"]
     cases = []
     for trial in range(trials):
-        text = texts.passage(source, np.random.default_rng([seed, length, trial]), 6 * length)
-        ids = tokenizer_of(model)(text, split_special_tokens=True, verbose=False)["input_ids"]
-        if len(ids) < length:
+        text = texts.ending(source, np.random.default_rng([seed, trial]), 8 * length)
+        ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+        if len(first) + len(ids) < length:
             raise LongSightError(
-                f"{length:,} tokens of {source} were asked for, but a passage of it has {len(ids):,}; "
+                f"{length:,} tokens of {source} were asked for, but it has {len(ids):,} before the place drawn for it; "
                 "give a longer text or choose a smaller length."
             )
-        cases.append(Case(tuple(ids[:length]), (), {"begins": text[:60]}))
+        cases.append(Case((*first, *ids[len(first) + len(ids) - length :]), (), {"ends": text[-60:]}))
     return cases
 
 

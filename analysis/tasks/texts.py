@@ -59,6 +59,13 @@ def passage(source: str, rng: np.random.Generator, characters: int) -> str:
     return part_of(read_text(source), rng, characters)
 
 
+def ending(source: str, rng: np.random.Generator, characters: int) -> str:
+    """At most `characters` characters of a text before a place that is drawn from its last third."""
+    text = passage(PAPER, rng, characters) if source == PAPER else read_text(source)
+    end = len(text) if source == PAPER else int(rng.integers(len(text) * 2 // 3, len(text) + 1))
+    return text[max(end - characters, 0) : end]
+
+
 def part_of(text: str, rng: np.random.Generator, characters: int) -> str:
     """At most `characters` characters of `text`, from the start of a sentence where one is near."""
     start = int(rng.integers(max(len(text) - characters, 0) + 1))

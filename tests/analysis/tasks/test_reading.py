@@ -43,9 +43,14 @@ def test_passages_follow_from_the_seed_and_the_trial(model):
     assert len({first.ids, second.ids, task.cases(model, 300, 1, 1)[0].ids}) == 3
 
 
+def test_passages_of_different_lengths_end_alike(model):
+    short, long = (Perplexity().cases(model, length, 2, 4) for length in (200, 500))
+    assert [case.ids[-190:] for case in short] == [case.ids[-190:] for case in long]
+
+
 def test_a_text_that_is_too_short_is_refused(model, tmp_path):
     (tmp_path / "short.txt").write_text("A few words. " * 9)
-    with pytest.raises(LongSightError, match=r"300 tokens of .*short\.txt were asked for, but a passage of it has"):
+    with pytest.raises(LongSightError, match=r"300 tokens of .*short\.txt were asked for, but it has \d+ before"):
         Perplexity(text=str(tmp_path / "short.txt")).cases(model, 300, 1, 0)
 
 
