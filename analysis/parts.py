@@ -39,14 +39,14 @@ class Part:
 
 def to_html(title: str, lead: Sequence[str], parts: Sequence[Part]) -> str:
     """A page that stands alone."""
-    sections = [Section(part.title, part.look, "", part.figures, _html_of(part)) for part in parts]
+    sections = [Section(part.title, part.look, "", part.figures, html_of(part)) for part in parts]
     start = "".join(f"<p>{html.escape(line)}</p>" for line in lead)
     page = stand_alone(title, sections)
     heading = f"<h1>{html.escape(title)}</h1>"
     return page.replace(heading, f"{heading}{TABLE_STYLE}{start}", 1)
 
 
-def _html_of(part: Part) -> str:
+def html_of(part: Part) -> str:
     comments = "".join(f"<p>{html.escape(comment)}</p>" for comment in part.comments)
     ours = "".join(_html_table(table) for table in part.tables)
     theirs = "".join(_html_table(Table(f"Reported: {r.source}", r.head, r.rows)) for r in part.reported)

@@ -97,9 +97,7 @@ def read_rows(content: bytes, name: str) -> list[Row]:
         except ValidationError as problem:
             first = problem.errors()[0]
             place = ".".join(map(str, first["loc"]))
-            raise LongSightError(
-                f"{name} is no file of results: line {number}, {place}: {first['msg']}."
-            ) from problem
+            raise LongSightError(f"{name} is no file of results: line {number}, {place}: {first['msg']}.") from problem
         _check_names(row, f"{name}, line {number}")
     return rows
 

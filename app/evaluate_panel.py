@@ -37,16 +37,21 @@ class Opened:
         self.name = name
         try:
             self.lead = lead(rows)
-            self.parts = {part.title: part for part in make_parts(rows)}
+            self.parts = make_parts(rows)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as problem:
             found = f"{type(problem).__name__}, {problem}"
             raise LongSightError(f"{name} is no file of results that tables can be made of: {found}.") from problem
 
-    def part(self, title: str | None) -> Part:
-        """The part called `title`; without one, the first. Raises `LongSightError` when there is none."""
-        if title is not None and title not in self.parts:
-            raise LongSightError(f"There is no part {title[:80]!r} in these results; there are {len(self.parts)} others.")
-        return next(iter(self.parts.values())) if title is None else self.parts[title]
+    @property
+    def choices(self) -> list[tuple[str, int]]:
+        """The parts by title and place; two may share a title."""
+        return [(part.title, number) for number, part in enumerate(self.parts)]
+
+    def part(self, number: Any) -> Part:
+        """The part at a place. Raises `LongSightError` when there is none."""
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(self.parts):
+            raise LongSightError(f"There is no part {number!r} in these results; there are 0 to {len(self.parts) - 1}.")
+        return self.parts[number]
 
 
 @cache
@@ -62,26 +67,28 @@ def opened(visit: Visit) -> Opened:
 
 def build_evaluate(shell: Shell, tab: gr.Tab) -> list[View]:
     gr.Markdown(INTRODUCTION, elem_classes="lead")
-    titles = list(shipped().parts)
     with gr.Row(elem_classes="tight", elem_id="evaluate-controls"):
-        part = gr.Dropdown(titles, value=titles[0], label="Table or figure", elem_id="part", filterable=False, scale=3)
+        part = gr.Dropdown(
+            shipped().choices, value=0, label="Table or figure", elem_id="part", filterable=False, scale=3
+        )
         load = gr.UploadButton(f"Open {FILE}", size="sm", file_types=[".jsonl"], elem_id="results", scale=0)
     note = gr.HTML(elem_id="evaluate-note")
-    tables = gr.HTML(elem_id="evaluate-tables")
+    look = gr.HTML(elem_id="evaluate-look")
     figures = board(elem_id="evaluate-board")
+    tables = gr.HTML(elem_id="evaluate-tables")
     about = gr.HTML(elem_id="evaluate-about")
-    outputs = [note, tables, figures, about]
+    outputs = [note, look, figures, tables, about]
     inputs = [part, shell.visit]
     tab.select(show, inputs, outputs, **HIDDEN)
     part.input(show, inputs, outputs, **HIDDEN)
     load.upload(load_results, [load, shell.visit], [part, *outputs], show_progress="hidden", api_name="results")
-    return [View("part", part, lambda text: shipped().part(text).title)]
+    return [View("part", part, lambda text: shipped().choices[int(text)][1])]
 
 
 @for_visitor
-def show(title: str | None, visit: Visit) -> list[Any]:
+def show(part: Any, visit: Visit) -> list[Any]:
     """Updates for the note, the tables, the figures and what is said of the run."""
-    return pictured(opened(visit), title, "" if visit.results else EXAMPLE)
+    return pictured(opened(visit), part, "" if visit.results else EXAMPLE)
 
 
 @for_visitor
@@ -91,19 +98,21 @@ def load_results(path: str | None, visit: Visit) -> list[Any]:
         raise LongSightError(f"No file arrived; choose the {FILE} that analysis.evaluate wrote.")
     file = Path(path)
     if (size := file.stat().st_size) > MOST_BYTES:
-        raise LongSightError(f"{file.name} has {words.size(size)}; results of up to {words.size(MOST_BYTES)} are opened.")
+        raise LongSightError(
+            f"{file.name} has {words.size(size)}; results of up to {words.size(MOST_BYTES)} are opened."
+        )
     visit.results = Opened(file.name, read_rows(file.read_bytes(), file.name))
-    titles = list(visit.results.parts)
-    note = f"{visit.results.name}: {len(titles)} tables and figures."
-    return [gr.Dropdown(titles, value=titles[0]), *pictured(visit.results, titles[0], note)]
+    return [gr.Dropdown(visit.results.choices, value=0), *pictured(visit.results, 0)]
 
 
-def pictured(results: Opened, title: str | None, note: str) -> list[Any]:
-    part = results.part(title)
+def pictured(results: Opened, number: Any, note: str = "") -> list[Any]:
+    """One part of the results, and what is said of all of them."""
+    part = results.part(number)
     about = "".join(f"<p>{html.escape(line)}</p>" for line in results.lead)
     return [
         f'<p class="note">{html.escape(note)}</p>' if note else "",
-        f'<div class="part"><p class="lead">{html.escape(part.look)}</p>{html_of(part)}</div>',
+        f'<p class="lead">{html.escape(part.look)}</p>',
         board_value(part.figures, []),
+        f'<div class="part">{html_of(part)}</div>',
         f'<div class="part about-run">{about}</div>',
     ]

@@ -146,11 +146,18 @@ def side_view(lab: Lab, number: int, working: int | None = None, part: float = 0
 
 
 def grid_picture(grid: TrialGrid, number: int) -> go.Figure:
-    """The grid of one method, without a title of its own; x and y of a cell are the places of its length and depth."""
-    figure = grid_figure([grid.of_method(number)])
+    """The grid of one method, its limits named; x and y of a cell are the places of its length and its depth."""
+    record = grid.of_method(number)
+    figure = grid_figure([record])
+    limits = [limits[-1] for limits in (record.reach, record.sight) if limits[-1] < record.length[-1]]
+    figure.layout.annotations = [
+        {"text": f"{limit:,.0f}", "x": line.x0, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
+        for limit, line in zip(limits, figure.layout.shapes, strict=True)
+    ]
+    figure.update_yaxes(title_text="depth of the key", title_standoff=6)
     return figure.update_layout(
-        title=None, annotations=[], dragmode=False, modebar={"remove": UNUSED}, showlegend=False,
-        height=100 + 40 * max(len(grid.depth), 3), margin={"l": 56, "r": 8, "t": 28, "b": 48},
+        title=None, dragmode=False, modebar={"remove": UNUSED}, showlegend=False,
+        height=100 + 40 * max(len(grid.depth), 3), margin={"l": 72, "r": 8, "t": 28, "b": 48},
     )  # fmt: skip
 
 

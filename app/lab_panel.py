@@ -26,10 +26,9 @@ ASKED = 5  # lengths, depths, trials, filler, seed
 SHOWN = 1 + 3 * MOST_METHODS  # the note, and a column with two parts for each method
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 INTRODUCTION = """\
-A number is hidden somewhere in a long text, and the model is asked for it. Each cell is one length and one depth: \
-**how often the key was found**. Two lines say how far a method goes: up to the plain one its distances are familiar, up \
-to the dotted one it sees the whole text, and beyond that only what is near the end. **Click on a cell to open that very \
-trial.**"""
+A number is hidden in a long text, and the model is asked for it. Each cell is one length and one depth: **how often \
+the number was found**. Two lines say how far a method goes: up to the plain one its distances are familiar, up to the \
+dotted one it sees the whole text, and beyond that only what is near the end. **Click on a cell to open its trials.**"""
 EXAMPLE = "A finished example, recorded with {model}. Set what you like above and press Run."
 
 

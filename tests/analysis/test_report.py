@@ -113,8 +113,8 @@ def test_a_grid_may_have_holes():
 
 
 @pytest.mark.parametrize(("limits", "place"), [
-    ([math.inf] * 3, None), ([50] * 3, -0.5), ([100] * 3, 0.0), ([200] * 3, 1.0), ([400] * 3, None),
-    ([141.42] * 3, 0.5), ([math.inf, 100, 100], 0.0), ([900, 900, 150], 1.5), ([900, 900, 282.84], 1.5),
+    ([math.inf] * 3, None), ([50] * 3, -0.5), ([100] * 3, 0.5), ([200] * 3, 1.5), ([400] * 3, None),
+    ([141.42] * 3, 1.0), ([math.inf, 100, 100], 0.5), ([900, 900, 150], 1.5), ([900, 900, 282.84], 2.0),
 ])  # fmt: skip
 def test_limits_stand_where_texts_become_too_long(limits, place):
     found = limit_place(np.array([100, 200, 400]), np.array(limits, dtype=float))

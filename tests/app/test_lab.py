@@ -205,7 +205,9 @@ def test_a_trial_can_be_stopped(visit, asked):
     assert not devices.turnstile(offered.model("tiny").device).busy
 
 
-@pytest.mark.parametrize("cell", ["", "0:0:0", "9:0:0:0", "0:0:0:1", "a:0:0:0", "-1:0:0:0", "0:0:0:0:0", "9999:0:0:0", None])
+@pytest.mark.parametrize(
+    "cell", ["", "0:0:0", "9:0:0:0", "0:0:0:1", "a:0:0:0", "-1:0:0:0", "0:0:0:0:0", "9999:0:0:0", None]
+)
 def test_a_cell_that_is_none_gets_one_sentence(visit, asked, cell):
     visit.lab = Lab(lab_panel.read_request(asked()).grid)
     with pytest.raises(LongSightError, match="A trial is named by|in this grid"):
