@@ -79,7 +79,7 @@ def parse_rows(text: bytes, name: str) -> list[Row]:
         try:
             row = json.loads(line)
             row["cell"], row["task"], row["cases"]
-        except (ValueError, KeyError, TypeError) as problem:
+        except (ValueError, KeyError, TypeError, RecursionError) as problem:
             raise LongSightError(f"{name} is no file of results: line {number} is not a cell.") from problem
         rows.append(row)
     return rows

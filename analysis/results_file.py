@@ -86,7 +86,7 @@ def read_rows(content: bytes, name: str) -> list[Row]:
     """The rows of a results file called `name`. Raises `LongSightError`, in one sentence, on any other file."""
     if len(content) > MOST_BYTES:
         raise LongSightError(f"{name} has {len(content):,} bytes; results of up to {MOST_BYTES:,} are opened here.")
-    if not content.endswith(b"\n"):
+    if content and not content.endswith(b"\n"):
         content += b"\n"
     rows = parse_rows(content, name)
     if not 1 <= len(rows) <= MOST_CELLS:

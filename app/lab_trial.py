@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from analysis.figures.layout import UNUSED
 from analysis.figures.trial import marked_prompt, trial_figure
 from analysis.grids import TrialGrid, make_case, text_digest
 from analysis.tasks import Step
@@ -19,6 +20,8 @@ from engine.errors import LongSightError
 Place = tuple[int, int, int, int]
 """A trial of a grid: method, length, depth, trial."""
 
+NAMED_CELLS = 12
+"""Up to this many layers and heads a cell has room for its number."""
 AXES = ("method", "length", "depth", "trial")
 
 
@@ -87,7 +90,15 @@ def open_steps(visit: Visit, cell: object) -> Generator[TrialPicture, None, None
     if record is None:
         yield TrialPicture("<span>stopped, memory freed</span>")
         return
-    yield TrialPicture("", told(grid, place, record), marked_prompt(record), trial_figure(record))
+    yield TrialPicture("", told(grid, place, record), marked_prompt(record), heads_picture(record))
+
+
+def heads_picture(record: TrialRecord) -> go.Figure:
+    """Attention on the key by layer and head, with its numbers where there is room for them."""
+    figure = trial_figure(record)
+    if max(record.attention.shape[1:]) <= NAMED_CELLS:
+        figure.update_traces(texttemplate="%{z:.0%}")
+    return figure.update_layout(dragmode=False, modebar={"remove": UNUSED}, margin={"l": 56, "r": 8, "t": 44, "b": 44})
 
 
 def told(grid: TrialGrid, place: Place, record: TrialRecord) -> str:

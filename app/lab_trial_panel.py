@@ -14,8 +14,9 @@ from app.shell import Shell
 from app.visits import Visit
 
 ABOUT = (
-    '<p class="caption"><b>Attention on the key\'s digits</b>, by layer and head, of the query that brings forth the '
-    "answer's first digit. Faint in the prompt: tokens that this query cannot see.</p>"
+    '<p class="caption">By layer and head, the part of its attention that the query which brings forth the answer\'s '
+    "first digit gives to the key's digits. Pale in the prompt: what this query cannot see; struck out: what was never "
+    "read.</p>"
 )
 HINT = "Click on a cell of a grid to see the prompt, the answer, and where it came from."
 

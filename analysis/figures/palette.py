@@ -46,9 +46,6 @@ WEIGHT = ("#3b2f63", "#3a5e8c", "#2a9d8f", "#a8d54f", "#fde725")
 DIFFERENCE = ("#a33b00", "#de7a1f", "#ffb347", "rgba(128, 128, 128, 0.25)", "#7cc0f2", "#3b86cc", "#1d4f91")
 """Differences -1, -0.1, -0.01, about 0, 0.01, 0.1 and 1."""
 
-SHARE = ("rgba(128, 128, 128, 0.12)", "#3a8fc4", "#123a70")
-"""None, half and all of the attention of one query."""
-
 
 def colour(method: str) -> str:
     """The colour of a method, by its key in METHODS; a sixteenth shares the first one's, with another dash."""

@@ -11,11 +11,9 @@ import pytest
 
 from analysis.export import from_json, to_csv, to_json
 from analysis.figures.evaluation import grid_figure, limit_place
-from analysis.figures.trial import marked_prompt, trial_figure
 from analysis.grids import TrialGrid, fill_steps, make_case, new_grid
 from analysis.looking import finish
 from analysis.tasks.passkey import Passkey
-from analysis.tasks.tracing import trace_steps
 from engine.errors import LongSightError
 from engine.methods import METHODS
 from engine.models import load
@@ -176,17 +174,3 @@ def test_a_cell_that_was_not_done_is_blank(empty):
     [heatmap] = grid_figure([empty.of_method(1)]).data
     assert np.isnan(heatmap.z).all()
     assert set(np.ravel(heatmap.text)) == {""}
-
-
-def test_a_trial_shows_its_key_marked_and_attention_by_layer_and_head(full, model):
-    method = full.methods()[1]
-    case = make_case(model, full, (1, 1, 0), None)
-    record = finish(trace_steps(model, method, full.passkey(), case))
-    marked = marked_prompt(replace(record, token=np.where(record.token == ".", "<b>", record.token)))
-    assert "<b>" not in marked
-    assert marked.count("<mark") >= 2
-    assert "tokens …" in marked
-    assert str(full.expected[1, 1, 0])[0] in marked.split("<mark")[1]
-    [heatmap] = trial_figure(record).data
-    assert np.allclose(heatmap.z, record.attention[record.answering])
-    assert heatmap.z.shape == (2, 4)

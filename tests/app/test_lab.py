@@ -186,7 +186,7 @@ def test_a_trial_is_done_again_and_shown(visit, asked):
     *_, last = lab_trial.open_steps(visit, "1:1:0:0")
     assert "is not visible under this method" in last.told
     assert str(visit.lab.grid.expected[1, 0, 0]) in last.told
-    assert "<mark" in last.prompt
+    assert "0.7)" in last.prompt
     assert last.figure.data[0].type == "heatmap"
     assert "In the grid it had answered" not in last.told
     said = visit.lab.grid.said.copy().astype(object)
