@@ -145,6 +145,19 @@ def side_view(lab: Lab, number: int, working: int | None = None, part: float = 0
     return board.side_view(lab.grid.methods()[number], state, said, lab.problems.get(number, ""), part)
 
 
+def settings(grid: TrialGrid) -> list[Any]:
+    """What the controls of lengths, depths, trials, filler and seed have to be for this grid."""
+    depths = [f"{100 * depth:.0f}" for depth in grid.depth.tolist()]
+    filler = OWN if grid.digest else grid.passkey().filler
+    return [", ".join(map(str, grid.length.tolist())), ", ".join(depths), len(grid.trial), filler, grid.seed]
+
+
+def about(grid: TrialGrid) -> str:
+    """What was run, in one line of HTML."""
+    source = grid.text or FILLERS[grid.passkey().filler]
+    return html.escape(f"{grid.model} · {source} · {len(grid.trial)} per cell · seed {grid.seed}")
+
+
 def grid_picture(grid: TrialGrid, number: int) -> go.Figure:
     """The grid of one method, its limits named; x and y of a cell are the places of its length and its depth."""
     record = grid.of_method(number)

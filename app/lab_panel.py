@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.grids import MOST
-from app import intake, lab, lab_run, method_controls, offered
+from analysis.grids import MOST, TrialGrid
+from app import intake, lab, lab_run, method_controls, offered, specs
 from app.downloads import build_downloads, wire_downloads
 from app.errors import for_visitor
 from app.lab import FILLERS, FORMATS, Lab
@@ -23,6 +23,7 @@ from engine.errors import LongSightError
 
 TAB = "passkey"
 ASKED = 5  # lengths, depths, trials, filler, seed
+METHOD_PARTS = 2 + MOST_METHODS * (3 + method_controls.MOST_FIELDS)  # the picker, the slots, and the line
 SHOWN = 1 + 3 * MOST_METHODS  # the note, and a column with two parts for each method
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 INTRODUCTION = """\
@@ -110,9 +111,11 @@ def _wire(shell: Shell, tab: gr.Tab, parts: Parts, load: gr.UploadButton) -> Non
     changes = [*boxes, filler.input, shell.methods.line.change, shell.context.length.change]
     gr.on(changes, follow, [shell.tab, *inputs], plans, trigger_mode="always_last", **HIDDEN)
     tab.select(show, shell.visit, parts.shown, **HIDDEN).then(show_plan, inputs, plans, **HIDDEN)
-    load.upload(load_grid, [load, shell.visit], parts.shown, show_progress="hidden", api_name="load_grid").then(
-        show_plan, inputs, plans, **HIDDEN
-    )
+    methods = [shell.methods.picker, *shell.methods.parts, shell.methods.line]
+    load.upload(
+        load_grid, [load, shell.model, shell.visit], [*parts.asked, *methods, *parts.shown], show_progress="hidden",
+        api_name="load_grid",
+    ).then(show_plan, inputs, plans, **HIDDEN)  # fmt: skip
 
 
 def read_request(values: Sequence[Any]) -> lab.Request:
@@ -142,7 +145,7 @@ def run_lab(*values: Any) -> Generator[list[Any], None, None]:
 def pictured(shown: Lab, note: str = "", working: int | None = None, part: float = 0.0) -> list[Any]:
     """Updates for `Parts.shown`."""
     count = len(shown.grid.method)
-    updates: list[Any] = [f'<p class="note">{note}</p>' if note else ""]
+    updates: list[Any] = [f'<p class="note">{note or lab.about(shown.grid)}</p>']
     for number in range(count):
         side = lab.side_view(shown, number, working, part)
         updates += [gr.Column(visible=True), side, drawn(lab.grid_picture(shown.grid, number))]
@@ -178,12 +181,22 @@ def show_plan(*values: Any) -> list[Any]:
 
 
 @for_visitor
-def load_grid(path: str | None, visit: Visit) -> list[Any]:
-    """A grid that was saved before stands on the page again; Resume goes on with it where the controls ask the same."""
+def load_grid(path: str | None, model_name: str, visit: Visit) -> list[Any]:
+    """A grid that was saved before stands on the page again, and so do the settings that made it, for Resume."""
     if path is None:
         raise LongSightError("No file arrived; choose a grid that was saved here as JSON.")
     grid = lab.read_grid(Path(path))
     if len(grid.method) > MOST_METHODS:
         raise LongSightError(f"The file has {len(grid.method)} methods; up to {MOST_METHODS} stand side by side.")
     visit.lab = Lab(grid)
-    return pictured(visit.lab)
+    return [*lab.settings(grid), *_methods(grid, model_name, visit), *pictured(visit.lab)]
+
+
+def _methods(grid: TrialGrid, model_name: str, visit: Visit) -> list[Any]:
+    """Updates for the controls of the methods; they stay as they are where the grid is another model's."""
+    model, methods = offered.model(model_name), grid.methods()
+    if grid.model != model.name or len(set(grid.method.tolist())) < len(methods):
+        return [gr.skip()] * METHOD_PARTS
+    length = intake.target_length(visit, model)
+    shown = method_controls.show(methods, model.train_length)
+    return [grid.method.tolist(), *shown, specs.write(model, methods, length)]

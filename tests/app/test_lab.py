@@ -155,9 +155,11 @@ def test_files_hold_the_grid_and_are_read_again(visit, asked, tmp_path):
     path = tmp_path / "saved.json"
     path.write_bytes(files["longsight-passkey.json"])
     before, visit.lab = visit.lab.grid, None
-    updates = lab_panel.load_grid(str(path), visit)
+    updates = lab_panel.load_grid(str(path), "tiny", visit)
     assert visit.lab.grid == before
-    assert len(updates) == lab_panel.SHOWN
+    assert updates[:5] == ["240, 400", "0, 100", 1, PAPER, 3]
+    assert updates[5] == ["vanilla", "window"]
+    assert len(updates) == 5 + lab_panel.METHOD_PARTS + lab_panel.SHOWN
     assert b"trial index" in lab.files("csv", visit)[1]["longsight-passkey.csv"]
     with pytest.raises(LongSightError, match="no format 'exe'"):
         lab.files("exe", visit)
@@ -177,7 +179,7 @@ def test_a_file_that_asks_for_too_much_is_refused(visit, asked, tmp_path, change
     path = tmp_path / "odd.json"
     path.write_text(json.dumps(told))
     with pytest.raises(gr.Error, match=sentence):
-        lab_panel.load_grid(str(path), visit)
+        lab_panel.load_grid(str(path), "tiny", visit)
     assert visit.lab is None
 
 

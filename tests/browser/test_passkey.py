@@ -53,6 +53,12 @@ def click_cell(page, number, column, row):
     page.mouse.click(*at)
 
 
+def load(page, name, content, button="#lab-load"):
+    with page.expect_file_chooser() as chooser:
+        page.click(button)
+    chooser.value.set_files([{"name": name, "mimeType": "application/json", "buffer": content}])
+
+
 def save(page, kind):
     with page.expect_download() as download:
         page.click(f"#lab-{kind}")
@@ -88,9 +94,9 @@ def test_a_grid_fills_in_and_its_file_loads_again(visit_page):
     before = [grid(page, 0), grid(page, 1)]
     again = visit_page("?tab=passkey")
     expect(again.locator("#lab-note")).to_contain_text("example")
-    again.set_input_files("#lab-load input, #lab-load + input", files=[
-        {"name": "saved.json", "mimeType": "application/json", "buffer": text.encode()}])  # fmt: skip
-    expect(again.locator("#lab-note")).to_have_text("")
+    load(again, "saved.json", text.encode())
+    expect(again.locator("#lab-note")).to_contain_text("rope-small · The papers' sentences · 2 per cell · seed 0")
+    expect(again.locator("#lab-status")).to_contain_text("all 16 trials are done")
     again.wait_for_function("document.querySelector('#lab-grid-2').closest('.hide, .hidden') || "
                             "!document.querySelector('#lab-grid-2').checkVisibility()")  # fmt: skip
     assert [grid(again, 0), grid(again, 1)] == before
