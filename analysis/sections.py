@@ -229,7 +229,10 @@ def _thinned(head: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> tuple[
 
 def _cases(rows: Sequence[Row]) -> str:
     counts = sorted({len(row["cases"]) for row in rows if not row["refused"]})
-    return f"{' to '.join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))} cases" if counts else "none"
+    if not counts:
+        return "no cases"
+    few = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+    return "1 case" if few == "1" else f"{few} cases"
 
 
 def _cost(row: Row, name: str) -> float:
