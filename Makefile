@@ -31,19 +31,18 @@ readme: $(VENV)/.runtime
 # minutes on two cores.
 RESULTS := assets/results/embedded
 MODELS ?= $(wildcard assets/models/*)
-EVALUATE = $(BIN)/python -m analysis.evaluate --model $(MODELS) --out $(RESULTS) --threads 1
+EVALUATE = $(BIN)/python -m analysis.evaluate --model $(MODELS) --out $(RESULTS) --threads 1 --forget
 METHODS := all;lm-infinite:top_k=5,from_layer=1
-GROUPS := self-extend:group=2,window=128;self-extend:group=4,window=128;self-extend:group=8,window=128
-GROUPS := $(GROUPS);self-extend:group=16,window=128;self-extend:group=32,window=128
-CUTS := truncation:length=128;truncation:length=256;truncation:length=384
+GROUPS := $(foreach G,2 4 8 16 32,;self-extend:group=$(G),window=128)
+CUTS := ;truncation:length=128;truncation:length=256;truncation:length=384
 
 results: $(VENV)/.runtime
 	$(EVALUATE) --task efficiency --methods "$(METHODS)" --lengths 512,2048,8192 --trials 1
-	$(EVALUATE) --task short-context --methods "$(METHODS)" --lengths 256,512 --trials 4
-	$(EVALUATE) --task perplexity --methods "$(METHODS);$(GROUPS)" --lengths 512,1024,2048,4096,8192 --trials 3
-	$(EVALUATE) --task passkey --methods "$(METHODS)" --lengths 512,1024,2048,4096,8192 --trials 2
-	$(EVALUATE) --task qa --methods "$(METHODS)" --lengths 512,1024,2048,4096 --trials 5
-	$(EVALUATE) --task generation --methods "$(METHODS);$(CUTS)" --lengths 512,1024,2048,4096 --trials 3
+	$(EVALUATE) --task short-context --methods "$(METHODS)" --lengths 256,512 --trials 2 --jobs 2
+	$(EVALUATE) --task perplexity --methods "$(METHODS)$(GROUPS)" --lengths 512,1024,2048,4096,8192 --trials 2 --jobs 2
+	$(EVALUATE) --task passkey:depths=3 --methods "$(METHODS)" --lengths 512,1024,2048,4096,8192 --trials 2 --jobs 2
+	$(EVALUATE) --task qa --methods "$(METHODS)" --lengths 512,1024,2048,4096 --trials 4 --jobs 2
+	$(EVALUATE) --task generation --methods "$(METHODS)$(CUTS)" --lengths 512,1024,2048,4096 --trials 2 --jobs 2
 	$(BIN)/python -m analysis.report $(RESULTS) --html results/embedded.html --markdown docs/results.md
 
 clean:
