@@ -2,9 +2,9 @@
 
 import platform
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -45,19 +45,24 @@ def run_cell(cell: Cell, device: str | None = None, threads: int | None = None) 
 
 
 def cell_steps(cell: Cell, device: str | None = None, threads: int | None = None) -> Generator[Step, None, Row]:
-    """Run a cell; yields often and returns its row. What cannot be done is a row that says so in a sentence."""
+    """Run a cell on a model of this process; yields often and returns its row."""
     if threads is not None:
         torch.set_num_threads(threads)
+    model = loaded(cell.model, device)
+    cases = partial(cases_of, cell.model, device, cell.task, cell.length, cell.trials, cell.seed)
+    return (yield from steps_on(model, cell, cases))
+
+
+def steps_on(model: Model, cell: Cell, make_cases: Callable[[], Sequence[Case]]) -> Generator[Step, None, Row]:
+    """Run a cell on `model`. What cannot be done is a row that says so in a sentence. Closing it stops the work."""
     began, started = time.perf_counter(), datetime.now(UTC)
-    model, task = loaded(cell.model, device), specs.read_task(cell.task)
     method: Method | None = None
-    cases: tuple[Case, ...] = ()
+    cases: Sequence[Case] = ()
     outcomes: list[Outcome] = []
     refused = None
     try:
-        method = specs.read_one(model, cell.method, cell.length)
-        cases = cases_of(cell.model, device, cell.task, cell.length, cell.trials, cell.seed)
-        for step in task.steps(model, method, cases):
+        method, cases = specs.read_one(model, cell.method, cell.length), make_cases()
+        for step in specs.read_task(cell.task).steps(model, method, cases):
             yield step
             if step.outcome is not None:
                 outcomes.append(step.outcome)

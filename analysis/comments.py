@@ -77,11 +77,7 @@ def ablation_comment(curves: Sequence[tuple[str, np.ndarray]], band: int, train_
         "LM-Infinite stays flat, as in the paper." if "LM-Infinite" in flat else "LM-Infinite does not stay flat here."
     )
     extra = [label for label in flat if label != "LM-Infinite"]
-    differs = (
-        f" Unlike there, {', '.join(extra)} does so too: a large model leans on its first tokens more than this one."
-        if extra
-        else ""
-    )
+    differs = f" Unlike there, also flat at this length: {', '.join(extra)}." if extra else ""
     return f"{'; '.join(said)}. {same}{differs}"
 
 

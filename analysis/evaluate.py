@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         cells = plan(given.model, given.methods, given.task, _lengths(given.lengths), given.trials, given.seed)
         with opened(folder) as results:
+            if given.forget:
+                results.forget_other_weights(cells)
             run(cells, results, given)
             results.settle()
     except LongSightError as problem:
@@ -145,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=1, help="worker processes, each with a model of its own")
     parser.add_argument("--threads", type=int, help="of torch, in each worker; with several workers 1")
     parser.add_argument("--device", help="cpu, cuda ...; the best there is")
+    parser.add_argument("--forget", action="store_true", help="drop cells of other weights of these models")
     parser.add_argument("--backend", choices=["ray"], help="ray: spread the work over a Ray cluster")
     parser.add_argument("--ray-address", help="of the cluster; without it, one is started on this machine")
     return parser

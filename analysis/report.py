@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(problem, file=sys.stderr)
         return 1
     page = Path(given.html) if given.html else folder / "report.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(to_html(TITLE, lead(rows), parts), encoding="utf-8")
     print(page)
     if given.markdown:

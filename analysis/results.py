@@ -122,6 +122,13 @@ class Results:
         row = self.rows.get(cell.key)
         return row is not None and row["refused"] is None
 
+    def forget_other_weights(self, cells: Sequence[Cell]) -> None:
+        """Drop what was measured with other weights of the models of `cells`: folders of the same name."""
+        current = {(Path(cell.model).name, cell.digest) for cell in cells}
+        names = {name for name, _ in current}
+        told = {key: (row["model"]["name"], row["model"]["digest"]) for key, row in self.rows.items()}
+        self.rows = {key: row for key, row in self.rows.items() if told[key] in current or told[key][0] not in names}
+
     def append(self, row: Row) -> None:
         """Write a row down; when this returns, it is on the disk."""
         self.rows[row["cell"]] = row

@@ -9,12 +9,17 @@ from analysis.comments import ablation_comment, found_comment, perplexity_commen
 from analysis.figures.evaluation import bands_figure, grid_figure, lines_figure, trade_off_figure
 from analysis.parts import Part, Table
 from analysis.results import Row
-from analysis.tables import ScoreTable, grid_records, label_of, mean_bands, of_task, score_table
+from analysis.tables import Number, ScoreTable, grid_records, label_of, mean_bands, of_task, score_table
 from analysis.tasks import TASKS
 from engine.errors import LongSightError
 from engine.methods import METHODS
+from engine.methods.lm_infinite import LMInfinite
+from engine.methods.self_extend import SelfExtend
+from engine.methods.truncation import Truncation
+from engine.methods.vanilla import Vanilla
+from engine.methods.window import Window
 
-SWEPT = {"self-extend": "group", "truncation": "length"}
+SWEPT = {SelfExtend.key: "group", Truncation.key: "length"}
 """Parameters that have a part of their own, in which they are varied."""
 MOST_COLUMNS = 9
 
@@ -50,7 +55,7 @@ def perplexity_parts(rows: Sequence[Row]) -> list[Part]:
 def ablation_parts(rows: Sequence[Row]) -> list[Part]:
     """Figure 5 of LM-Infinite: its halves, band by band of positions."""
     halves = [key for key, method in METHODS.items() if "figure 5" in method.paper]
-    keys = {"vanilla", "window", *halves, "lm-infinite"}
+    keys = {Vanilla.key, Window.key, *halves, LMInfinite.key}
     parts = []
     for (task, model, *_), group in of_task([row for row in rows if not swept(row)], "perplexity").items():
         longest = max(row["length"] for row in group)
@@ -77,7 +82,7 @@ def group_parts(rows: Sequence[Row]) -> list[Part]:
     """SelfExtend's perplexity by group size."""
     parts = []
     for (task, model, *_), group in of_task(rows, "perplexity").items():
-        picked = [row for row in group if swept(row) and row["method"]["key"] == "self-extend"]
+        picked = [row for row in group if swept(row) and row["method"]["key"] == SelfExtend.key]
         if not picked:
             continue
         table = score_table(picked, "perplexity", lambda row: _exponential(row["scores"].get("nll_last")))
@@ -102,7 +107,7 @@ def passkey_parts(rows: Sequence[Row]) -> list[Part]:
     """Keys found by length and depth."""
     parts = []
     for (task, model, *_), group in of_task(rows, "passkey").items():
-        table = score_table(group, "keys found", lambda row: row["scores"].get("found"))
+        table = score_table(group, "keys found", _score("found"))
         grids = grid_records(group)
         parts.append(Part(
             f"Passkeys: {task} on {model}",
@@ -120,9 +125,9 @@ def reading_parts(rows: Sequence[Row]) -> list[Part]:
     return [
         Part(
             f"Reading questions: {task} on {model}", TASKS["qa"].look,
-            [_shown(score_table(group, "token F1", lambda row: row["scores"].get("f1")), f"Token F1, {_cases(group)}",
+            [_shown(score_table(group, "token F1", _score("f1")), f"Token F1, {_cases(group)}",
                     _percent)],
-            {f"qa-{model}": lines_figure(score_table(group, "token F1", lambda row: row["scores"].get("f1")), "F1")},
+            {f"qa-{model}": lines_figure(score_table(group, "token F1", _score("f1")), "F1")},
             [papers.QASPER],
         )
         for (task, model, *_), group in of_task(rows, "qa").items()
@@ -134,7 +139,7 @@ def generation_parts(rows: Sequence[Row]) -> list[Part]:
     parts = []
     for (task, model, *_), group in of_task([row for row in rows if not swept(row)], "generation").items():
         tables = {
-            name: score_table(group, name, lambda row, score=score: row["scores"].get(score))
+            name: score_table(group, name, _score(score))
             for name, score in (("BLEU", "bleu"), ("ROUGE-1", "rouge1"), ("ROUGE-L", "rougeL"))
         }
         parts.append(Part(
@@ -150,11 +155,11 @@ def trade_off_parts(rows: Sequence[Row]) -> list[Part]:
     """Figure 6 of LM-Infinite: quality against cost, for windows of truncation and for LM-Infinite."""
     parts = []
     for (task, model, *_), group in of_task(rows, "generation").items():
-        cut = [row for row in group if row["method"]["key"] == "truncation" and not row["refused"]]
+        cut = [row for row in group if row["method"]["key"] == Truncation.key and not row["refused"]]
         longest = max((row["length"] for row in cut if swept(row)), default=None)
         if longest is None:
             continue
-        picked = [r for r in group if r["length"] == longest and r["method"]["key"] in ("truncation", "lm-infinite")]
+        picked = [r for r in group if r["length"] == longest and r["method"]["key"] in (Truncation.key, LMInfinite.key)]
         points = [
             (row["method"]["key"], label_of(row["method"]["text"]), _cost(row, "seconds"), row["scores"]["rougeL"])
             for row in picked if not row["refused"]
@@ -196,7 +201,7 @@ def short_parts(rows: Sequence[Row]) -> list[Part]:
     return [
         Part(
             f"Inside the trained length: {model}", TASKS["short-context"].look,
-            [_shown(score_table(group, "cost", lambda row: row["scores"].get("cost")),
+            [_shown(score_table(group, "cost", _score("cost")),
                     f"NLL added to vanilla's [nats per token], {_cases(group)}", lambda value: f"{value:+.4f}")],
             {}, [papers.SHORT],
         )
@@ -229,7 +234,14 @@ def _thinned(head: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> tuple[
 
 def _cases(rows: Sequence[Row]) -> str:
     counts = sorted({len(row["cases"]) for row in rows if not row["refused"]})
-    return f"{' to '.join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))} cases" if counts else "none"
+    if not counts:
+        return "no cases"
+    few = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+    return "1 case" if few == "1" else f"{few} cases"
+
+
+def _score(name: str) -> Number:
+    return lambda row: row["scores"].get(name)
 
 
 def _cost(row: Row, name: str) -> float:

@@ -22,7 +22,7 @@ from app.visits import Visit
 from engine.errors import LongSightError
 
 TAB = "evaluate"
-SHIPPED = Path(__file__).resolve().parent.parent / "assets" / "results"
+SHIPPED = Path(__file__).resolve().parent.parent / "assets" / "results" / "embedded"
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 INTRODUCTION = """\
 Whole evaluations, in the shape of the papers' tables and figures, beside what the papers report of their models. \

@@ -1,6 +1,5 @@
 """Results drawn: passkey grids, scores against length, quality against cost, surprise by position."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,18 +7,20 @@ import plotly.graph_objects as go
 
 from analysis.figures.curves import mark_trained, small_multiples
 from analysis.figures.layout import INK, plain_layout
-from analysis.figures.palette import colour, dash, marker
+from analysis.figures.palette import DASHES, MARKERS, colour, dash, marker
 from analysis.tables import GridRecord, ScoreTable
 
 FOUND = ((0.0, "#a33b00"), (0.5, "#ffb347"), (1.0, "#1d4f91"))
 """None, half, all."""
+LIMIT = "#f464d3"
+"""Stands out from all three, in light and in dark."""
 COLUMNS = 3
 
 
 def grid_figure(records: Sequence[GridRecord]) -> go.Figure:
     """Keys found by length and depth, a grid for each method, with a plain line where its reach ends and a dotted one
     where it no longer sees the whole text. A cell's customdata is (length, depth)."""
-    figure = small_multiples("keys found", [record.label for record in records], min(COLUMNS, len(records)))
+    figure = small_multiples("keys found", [grid_title(record) for record in records], min(COLUMNS, len(records)))
     for number, record in enumerate(records):
         row, column = number // min(COLUMNS, len(records)) + 1, number % min(COLUMNS, len(records)) + 1
         text = [
@@ -36,7 +37,7 @@ def grid_figure(records: Sequence[GridRecord]) -> go.Figure:
         for limits, kind in ((record.reach, "solid"), (record.sight, "dot")):
             place = limit_place(record.length, limits)
             if place is not None:
-                figure.add_vline(place, line={"color": INK, "width": 2, "dash": kind}, row=row, col=column)
+                figure.add_vline(place, line={"color": LIMIT, "width": 3, "dash": kind}, row=row, col=column)
     first = records[0]
     ticks = {"tickvals": np.arange(len(first.length)), "ticktext": [f"{length:,}" for length in first.length]}
     figure.update_xaxes(title_text="length [tokens]", range=[-0.5, len(first.length) - 0.5], **ticks)
@@ -46,37 +47,38 @@ def grid_figure(records: Sequence[GridRecord]) -> go.Figure:
 
 
 def limit_place(lengths: np.ndarray, limits: np.ndarray) -> float | None:
-    """Where on an axis of columns (0, 1 ...) texts become longer than their limit; None when they never do.
-
-    The column at k stands for texts of its length and shorter ones, and so ends with it at k + 0.5; a limit between two
-    lengths stands at its own place, in steps of the logarithm.
-    """
+    """Half a column before the first whose texts are longer than their limit; None when there is none."""
     beyond = np.flatnonzero(lengths > limits)
-    if not len(beyond):
-        return None
-    first = int(beyond[0])
-    if first == 0:
-        return -0.5
-    if limits[first] < lengths[first - 1]:  # other parameters at the length before, which reach farther
-        return first - 0.5
-    below, above = math.log(lengths[first - 1]), math.log(lengths[first])
-    return first - 0.5 + (math.log(limits[first]) - below) / (above - below)
+    return int(beyond[0]) - 0.5 if len(beyond) else None
+
+
+def grid_title(record: GridRecord) -> str:
+    """The method, and below it the limits that its lines stand for."""
+    said = []
+    for limits, words in ((record.reach, "reach"), (record.sight, "sees all of")):
+        known = limits[np.isfinite(limits)]
+        if len(known):
+            ends = dict.fromkeys(f"{limit:,.0f}" for limit in (known.min(), known.max()))
+            said.append(f"{words} {' to '.join(ends)}")
+    return f"{record.label}<br><sup>{', '.join(said) or 'no limit'}</sup>"
 
 
 def lines_figure(table: ScoreTable, unit: str, logarithmic: bool = False) -> go.Figure:
     """A line per method over lengths."""
-    figure = small_multiples(f"{table.score} [{unit}]" if unit else table.score, [""])
-    for number, key in enumerate(table.method):
+    figure = small_multiples(table.score if unit == table.score else f"{table.score} [{unit}]", [""])
+    methods = table.method.tolist()
+    for number, key in enumerate(methods):
+        again = methods[:number].count(key)  # the same method with other parameters: same colour, another dash
         figure.add_scatter(
             x=table.length, y=table.value[number], mode="lines+markers", name=str(table.label[number]),
-            line={"color": colour(key), "dash": dash(key), "width": 2}, marker={"symbol": marker(key)},
-            hovertemplate="%{y:.4g}",
+            line={"color": colour(key), "dash": DASHES[again % len(DASHES)] if again else dash(key), "width": 2},
+            marker={"symbol": MARKERS[again % len(MARKERS)] if again else marker(key)}, hovertemplate="%{y:.4g}",
         )  # fmt: skip
     ticks = {"tickvals": table.length, "ticktext": [f"{length:,}" for length in table.length]}
     figure.update_xaxes(title_text="length [tokens]", type="log", **ticks)
     figure.update_yaxes(title_text=unit, type="log" if logarithmic else "linear")
     mark_trained(figure, table.train_length)
-    return figure.update_layout(height=420)
+    return figure.update_layout(height=420, showlegend=True)
 
 
 def bands_figure(title: str, curves: Sequence[tuple[str, str, np.ndarray]], band: int, train_length: int) -> go.Figure:

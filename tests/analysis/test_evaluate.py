@@ -114,7 +114,12 @@ def test_other_weights_are_other_cells(folder, tmp_path):
     save_model(tmp_path / "tiny", seed=3)
     for place in (folder, tmp_path, tmp_path):
         assert run(place, tmp_path / "out", lengths="300", methods="vanilla") == 0
-    assert len(read_results(tmp_path / "out")) == 2
+    before = read_results(tmp_path / "out")
+    assert len(before) == 2
+    assert run(tmp_path, tmp_path / "out", "--forget", lengths="300", methods="vanilla") == 0
+    (kept,) = read_results(tmp_path / "out")
+    assert kept in before
+    assert kept["model"]["source"] == str(tmp_path / "tiny")
 
 
 def test_worker_processes_come_to_the_same_results(folder, undisturbed, tmp_path):

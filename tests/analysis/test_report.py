@@ -67,7 +67,7 @@ def test_numbers_in_the_markdown_are_those_of_the_results(results, pages):
     for row in read_results(results):
         if row["task"]["key"] == "perplexity" and row["method"]["text"] == "vanilla":
             assert f"{math.exp(row['scores']['nll_last']):.3g}" in part
-    assert "| SelfExtend" not in part, "groups have a table of their own"
+    assert "SelfExtend (group" not in part, "groups have a table of their own"
 
 
 def test_what_was_refused_is_said(pages):
@@ -105,20 +105,21 @@ def test_a_grid_may_have_holes():
     assert grid.share.tolist()[0][0] == 0.5
     assert np.isnan(grid.share[0, 1])
     figure = grid_figure([grid])
+    assert [title.text for title in figure.layout.annotations[:1]] == ["Vanilla<br><sup>reach 64</sup>"]
     assert figure.data[0].text[0] == ["1/2", ""]
-    assert figure.data[0].customdata[1][1].tolist() == [200, 1.0]
+    assert figure.data[0].customdata[1][1] == [200, 1.0]
     empty = grid_record("m", "passkey", "vanilla", 32, [])
     assert empty.found.shape == (0, 0)
     json.loads(grid_figure([grid, empty]).to_json())
 
 
 @pytest.mark.parametrize(("limits", "place"), [
-    ([math.inf] * 3, None), ([50] * 3, -0.5), ([100] * 3, 0.5), ([200] * 3, 1.5), ([400] * 3, None),
-    ([141.42] * 3, 1.0), ([math.inf, 100, 100], 0.5), ([900, 900, 150], 1.5), ([900, 900, 282.84], 2.0),
+    ([math.inf] * 3, None), ([50] * 3, -0.5), ([100] * 3, 0.5), ([399] * 3, 1.5), ([400] * 3, None),
+    ([math.inf, 100, 100], 0.5), ([900, 900, 150], 1.5),
 ])  # fmt: skip
 def test_limits_stand_where_texts_become_too_long(limits, place):
     found = limit_place(np.array([100, 200, 400]), np.array(limits, dtype=float))
-    assert found == (None if place is None else pytest.approx(place, abs=1e-4))
+    assert found == place
 
 
 @pytest.mark.parametrize("key", METHODS)
@@ -176,7 +177,7 @@ def test_the_ablation_says_where_it_differs_from_the_paper():
     said = ablation_comment([(label, np.array(values, float)) for label, values in bands.items()], 256, 512)
     assert "Vanilla breaks (+4.00 nats)" in said
     assert "Ceiling only drifts up (+0.45 nats)" in said
-    assert "LM-Infinite stays flat, as in the paper. Unlike there, Window does so too" in said
+    assert said.endswith("LM-Infinite stays flat, as in the paper. Unlike there, also flat at this length: Window.")
 
 
 def test_the_trade_off_compares_at_equal_cost():
