@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.parts import Part, html_of
+from analysis.parts import html_of
 from analysis.report import lead
 from analysis.results import FILE, Row, read_results
 from analysis.results_file import MOST_BYTES, read_rows
@@ -47,29 +47,33 @@ class Opened:
         """The parts by title and place; two may share a title."""
         return [(part.title, number) for number, part in enumerate(self.parts)]
 
-    def part(self, number: Any) -> Part:
-        """The part at a place. Raises `LongSightError` when there is none."""
+    def known(self, number: Any) -> int:
+        """The place of a part. Raises `LongSightError` when there is none."""
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(self.parts):
             raise LongSightError(f"There is no part {number!r} in these results; there are 0 to {len(self.parts) - 1}.")
-        return self.parts[number]
+        return number
 
 
 @cache
-def shipped() -> Opened:
-    """The finished run of the embedded models."""
-    return Opened(FILE, read_results(SHIPPED))
+def shipped() -> Opened | None:
+    """The finished run of the embedded models, made by `make results`; None in a copy without it."""
+    return Opened(FILE, read_results(SHIPPED)) if SHIPPED.exists() else None
 
 
 def opened(visit: Visit) -> Opened:
-    """The visitor's own results, or those that ship."""
-    return visit.results or shipped()
+    """The visitor's own results, or those that ship. Raises `LongSightError` where there are none."""
+    results = visit.results or shipped()
+    if results is None:
+        raise LongSightError(f"No finished run ships with this copy; open a {FILE} that analysis.evaluate wrote.")
+    return results
 
 
 def build_evaluate(shell: Shell, tab: gr.Tab) -> list[View]:
     gr.Markdown(INTRODUCTION, elem_classes="lead")
     with gr.Row(elem_classes="tight", elem_id="evaluate-controls"):
+        choices = [] if (results := shipped()) is None else results.choices
         part = gr.Dropdown(
-            shipped().choices, value=0, label="Table or figure", elem_id="part", filterable=False, scale=3
+            choices, value=0 if choices else None, label="Table or figure", elem_id="part", filterable=False, scale=3
         )
         load = gr.UploadButton(f"Open {FILE}", size="sm", file_types=[".jsonl"], elem_id="results", scale=0)
     note = gr.HTML(elem_id="evaluate-note")
@@ -82,7 +86,7 @@ def build_evaluate(shell: Shell, tab: gr.Tab) -> list[View]:
     tab.select(show, inputs, outputs, **HIDDEN)
     part.input(show, inputs, outputs, **HIDDEN)
     load.upload(load_results, [load, shell.visit], [part, *outputs], show_progress="hidden", api_name="results")
-    return [View("part", part, lambda text: shipped().choices[int(text)][1])]
+    return [View("part", part, lambda text: opened(Visit()).known(int(text)))]
 
 
 @for_visitor
@@ -107,7 +111,7 @@ def load_results(path: str | None, visit: Visit) -> list[Any]:
 
 def pictured(results: Opened, number: Any, note: str = "") -> list[Any]:
     """One part of the results, and what is said of all of them."""
-    part = results.part(number)
+    part = results.parts[results.known(number)]
     about = "".join(f"<p>{html.escape(line)}</p>" for line in results.lead)
     return [
         f'<p class="note">{html.escape(note)}</p>' if note else "",
