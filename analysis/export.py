@@ -6,7 +6,7 @@ All three carry names, axes and units. NPZ and JSON are read back; what loses no
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -96,6 +96,21 @@ def from_json(kind: type[R], text: str | bytes) -> R:
             f"The file is no {kind.__name__} in JSON: {type(problem).__name__}, {problem}."
         ) from problem
     return kind(**arrays, **singles)
+
+
+FORMATS: dict[str, Callable[[Record], bytes]] = {
+    "npz": to_npz,
+    "csv": lambda record: to_csv(record).encode(),
+    "json": lambda record: to_json(record).encode(),
+}
+"""A record as the bytes of a file, by the file's ending."""
+
+
+def file_of(record: Record, ending: str) -> bytes:
+    """The record as a file. Raises `LongSightError` on an ending that is none of `FORMATS`."""
+    if ending not in FORMATS:
+        raise LongSightError(f"There is no format {ending!r}; there are {', '.join(FORMATS)}.")
+    return FORMATS[ending](record)
 
 
 def _single_values(record: Record) -> dict[str, Any]:

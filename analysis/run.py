@@ -7,7 +7,7 @@ import argparse
 import html
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 
 from analysis import typed
 from analysis.clusters import PROJECTIONS
-from analysis.export import to_csv, to_json, to_npz
+from analysis.export import FORMATS, file_of
 from analysis.looking import Text, look_steps
 from analysis.page import Section, stand_alone
 from analysis.panels import PANELS, Choice, Panel, Records
@@ -25,11 +25,6 @@ from engine.errors import LongSightError
 from engine.methods import METHODS, Method
 from engine.models import Model, load
 
-FORMATS: dict[str, Callable[[Any], bytes]] = {
-    "npz": to_npz,
-    "csv": lambda record: to_csv(record).encode(),
-    "json": lambda record: to_json(record).encode(),
-}
 DEFAULT_LENGTH = 4096
 
 
@@ -57,7 +52,7 @@ def run(given: argparse.Namespace) -> None:
     for each in records:
         for name, record in zip(panel.names, each, strict=False):
             for kind in formats:
-                (folder / f"{name}-{record.method}.{kind}").write_bytes(FORMATS[kind](record))
+                (folder / f"{name}-{record.method}.{kind}").write_bytes(file_of(record, kind))
     page = make_page(panel, records, choice)
     path = folder / f"{panel.key}.html"
     path.write_text(page, encoding="utf-8")

@@ -23,22 +23,10 @@ function build(name) {
     const button = make('button', 'tool', tools, format.toUpperCase());
     button.type = 'button';
     button.title = `Save this figure as ${format.toUpperCase()}`;
-    button.onclick = () => save(node, format);
+    button.onclick = () => saveFigure(node.area, format, `longsight-${name}`);
   }
   new ResizeObserver(() => node.area.layout && Plotly.Plots.resize(node.area)).observe(node);
   return node;
-}
-
-// As drawn, zoomed as it is, but black on white, whatever the page looks like.
-function save(node, format) {
-  const {layout, data, clientWidth: width, clientHeight: height} = node.area;
-  const ink = {color: '#222'};
-  const plain = {...layout, paper_bgcolor: '#fff', plot_bgcolor: '#fff', font: {...layout.font, ...ink}};
-  for (const key of Object.keys(plain)) {
-    if (/^[xy]axis\d*$/.test(key)) plain[key] = {...plain[key], tickfont: ink, gridcolor: '#e4e4e4'};
-  }
-  const options = {format, filename: `longsight-${node.dataset.name}`, width, height, scale: format === 'png' ? 2 : 1};
-  return Plotly.downloadImage({data, layout: plain}, options);
 }
 
 function plots() {
@@ -77,7 +65,7 @@ async function drawFigure(node, item) {
   node.heading.textContent = item.wide ? '' : figure.layout.title?.text ?? '';
   if (!item.wide) figure.layout.title = {text: ''};  // plotly would cut it off
   node.area.style.height = `${figure.layout.height ?? 460}px`;
-  await Plotly.react(node.area, figure.data, themed(figure.layout), CONFIG);
+  await Plotly.react(node.area, figure.data, themed(figure.layout), {...CONFIG, modeBarButtonsToAdd: []});
   node.area.removeAllListeners('plotly_click');
   node.area.removeAllListeners('plotly_relayout');
   node.area.on('plotly_click', (event) => clicked(node, event));

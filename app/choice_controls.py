@@ -77,9 +77,12 @@ KINDS = {
 """By the field of `Choice` that each one asks for."""
 
 
-def build_choices() -> dict[str, Any]:
-    """The control of each field, by its name; `shown` says which of them a panel has."""
-    return {name: kind.make(elem_id=f"look-{name}", min_width=120) for name, kind in KINDS.items()}
+def build_choices(panel: Panel) -> dict[str, Any]:
+    """The control of each field, by its name; those that `panel` does not read are hidden."""
+    return {
+        name: kind.make(elem_id=f"look-{name}", min_width=120, visible=name in panel.reads)
+        for name, kind in KINDS.items()
+    }
 
 
 def changes(controls: dict[str, Any]) -> list[Any]:

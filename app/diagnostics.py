@@ -1,7 +1,7 @@
 """What the diagnostics do for a visitor, apart from the page: a request checked, looked at step by step, and shown."""
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis import comparing
 from analysis.comparing import Side
-from analysis.export import to_csv, to_json, to_npz
+from analysis.export import file_of
 from analysis.looking import Remembered, Text, check_texts, finish
 from analysis.panels import Choice, Panel
 from app import board, estimate, intake, offered, running, words
@@ -25,11 +25,6 @@ from engine.models import Model
 
 MOST_TOKENS = 131_072
 FEWEST_TOKENS = 8
-FORMATS: dict[str, Callable[[Any], bytes]] = {
-    "csv": lambda record: to_csv(record).encode(),
-    "npz": to_npz,
-    "json": lambda record: to_json(record).encode(),
-}
 PAUSE, PATIENCE = 1.5, 5.0
 """Between two pictures of what is known so far: seconds, and how often the time that drawing one takes."""
 
@@ -47,6 +42,11 @@ class Request:
     methods: tuple[Method, ...]
     choice: Choice
 
+    @property
+    def task(self) -> str:
+        """What takes equally long for texts of one length."""
+        return " ".join([self.panel.key, *(str(getattr(self.choice, name)) for name in self.panel.concludes)])
+
 
 @dataclass(frozen=True)
 class Look:
@@ -54,6 +54,16 @@ class Look:
 
     request: Request
     sides: Sequence[Side]
+
+    def measured(self, request: Request) -> bool:
+        """Whether these sides are what `request` would measure, however it is drawn."""
+        return all(side.records is not None for side in self.sides) and _measures(self.request) == _measures(request)
+
+
+def _measures(request: Request) -> tuple[Any, ...]:
+    texts = tuple((text.name, text.ids.tobytes()) for text in request.texts)
+    asked = tuple(getattr(request.choice, name) for name in request.panel.measures + request.panel.concludes)
+    return request.model.name, request.panel.key, texts, request.methods, asked
 
 
 def check_length(length: Any) -> int:
@@ -104,7 +114,7 @@ def plan(request: Request) -> str:
 
 def _forecast(request: Request, method: Method) -> tuple[float | None, bool]:
     """Seconds for all texts together, and whether that is only the least it will be."""
-    parts = [Forecast(request.model, method, len(text.ids), task=request.panel.key) for text in request.texts]
+    parts = [Forecast(request.model, method, len(text.ids), task=request.task) for text in request.texts]
     known = [part.seconds for part in parts if part.seconds is not None]
     return (sum(known) if len(known) == len(parts) else None), parts[0].least
 
@@ -129,7 +139,7 @@ def look_steps(visit: Visit, request: Request) -> Generator[Picture, None, None]
     forecasts = {}
     for side in sides:
         forecasts[side.method] = Forecast(
-            request.model, side.method, max(len(text.ids) for text in request.texts), task=request.panel.key
+            request.model, side.method, max(len(text.ids) for text in request.texts), task=request.task
         )
         _check_memory(request, side)
     work = comparing.compare_steps(request.model, request.texts, sides, request.panel, request.choice, remembered)
@@ -147,6 +157,8 @@ def look_steps(visit: Visit, request: Request) -> Generator[Picture, None, None]
             cost = drawn - begun
         yield Picture("", sides_view(sides, forecasts), figures)
     for side in sides:
+        if side.state == comparing.WAITING:  # stopped in line, before the work began
+            side.state = comparing.STOPPED
         if side.state == comparing.DONE and side.done and len(request.texts) == 1:
             forecasts[side.method].learn(side.seconds)
     yield Picture("", sides_view(sides, forecasts))
@@ -206,14 +218,12 @@ def _said(side: Side, forecast: Forecast | None) -> str:
 
 def files(kind: str, visit: Visit) -> tuple[str, dict[str, bytes]]:
     """The records that the visitor sees as files of a format, and a name for all of them."""
-    if kind not in FORMATS:
-        raise LongSightError(f"There is no format {kind!r}; there are {', '.join(FORMATS)}.")
     look: Look | None = visit.look
     measured = [] if look is None else [side for side in look.sides if side.records is not None]
     if look is None or not measured:
         raise LongSightError("Nothing has been measured yet; press Run first.")
     return f"longsight-{look.request.panel.key}", {
-        f"{name}-{side.method.key}.{kind}": FORMATS[kind](record)
+        f"{name}-{side.method.key}.{kind}": file_of(record, kind)
         for side in measured
         for name, record in zip(look.request.panel.names, side.records or (), strict=False)
     }

@@ -13,12 +13,12 @@ from analysis.panels import PANELS, Panel
 from app import choice_controls, diagnostics, intake, method_controls, offered, running
 from app.board import board, board_value
 from app.choice_controls import KINDS, build_choices, read_choice
-from app.diagnostics import FORMATS, Request
+from app.diagnostics import Look, Request
 from app.downloads import build_downloads, wire_downloads
 from app.errors import for_visitor
 from app.permalink import View
 from app.running import RunControls, build_run, wire_run
-from app.samples import samples
+from app.samples import sample, samples
 from app.shell import Shell
 from app.visits import Visit
 from engine.errors import LongSightError
@@ -28,6 +28,7 @@ LENGTH = 2048
 FIRST = "nll"  # where one sees at once that something breaks
 FIRST_LOOK = Path(__file__).resolve().parent.parent / "assets" / "samples" / "first_look.json"
 EMPTY = "Nothing has been measured here yet. Press Run to read the text with each method and look inside."
+MEASURED = "<span>measured</span>"
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -67,11 +68,11 @@ def build_diagnostics(shell: Shell, tab: gr.Tab) -> list[View]:
             [(entry.title, key) for key, entry in samples().items()], multiselect=True, max_choices=3,
             label="Beside the document", elem_id="look-others", visible=False, min_width=200,
         )  # fmt: skip
-        choices = build_choices()
+        choices = build_choices(PANELS[FIRST])
     run = build_run("look")
     sides = gr.HTML(elem_id="look-sides")
     shown = board(first_look(), elem_id="board")
-    downloads = build_downloads("look", list(FORMATS), "The numbers behind the figures, with names and units:")
+    downloads = build_downloads("look", "The numbers behind the figures, with names and units:")
     again = gr.Number(0, visible="hidden", elem_id="look-again", label="runs asked for by clicks")
     parts = Parts(panel, look, length, others, choices, run, sides, shown, again)
     wire_downloads(downloads, diagnostics.files, [shell.visit])
@@ -79,22 +80,15 @@ def build_diagnostics(shell: Shell, tab: gr.Tab) -> list[View]:
     return [
         View("panel", panel, _panel_key),
         View("length", length, lambda text: diagnostics.check_length(int(text))),
+        View("beside", others, _sample_keys),
         *choice_controls.views(choices),
     ]
 
 
 def _wire(shell: Shell, tab: gr.Tab, parts: Parts) -> None:
     context = [shell.model, shell.visit, *shell.methods.inputs]
-    asked, again = [*parts.asked, *context], [parts.again.change]
-    wire_run(
-        parts.run,
-        shell.visit,
-        run_look,
-        asked,
-        [parts.run.status, parts.sides, parts.board],
-        api_name="look",
-        also=again,
-    )
+    asked, told = [*parts.asked, *context], [parts.run.status, parts.sides, parts.board]
+    wire_run(parts.run, shell.visit, run_look, asked, told, api_name="look", also=[parts.again.change])
     changes = [
         parts.panel.change, parts.others.input, parts.length.submit, parts.length.blur,
         *choice_controls.changes(parts.choices), shell.methods.line.change, shell.context.length.change,
@@ -143,6 +137,10 @@ def _panel_key(key: Any) -> str:
     return str(key)
 
 
+def _sample_keys(text: str) -> list[str]:
+    return [sample(key).key for key in text.split(",") if key]
+
+
 def _split(values: Sequence[Any]) -> tuple[Any, ...]:
     """The values of `Parts.asked` and the context as the arguments of `read_request`."""
     panel, length, others, *rest = values
@@ -188,11 +186,16 @@ def show(*values: Any) -> list[Any]:
         return [*head, f'<p class="problem" role="alert">{html.escape(str(error))}</p>', *blank]
     if visit.busy.locked():
         return [*head, gr.skip(), *blank]
+    look: Look | None = visit.look
+    if look is not None and not fresh and look.measured(request):
+        board = gr.skip() if look.request.choice == request.choice else diagnostics.shown(request, look.sides)
+        visit.look = Look(request, look.sides)
+        return [*head, MEASURED, gr.skip(), board]
     sides = diagnostics.recall(request)
     if sides is None:
         return [*head, f"<span>{html.escape(diagnostics.plan(request))}</span>", *blank]
-    visit.look = diagnostics.Look(request, sides)
-    return [*head, "<span>measured</span>", diagnostics.sides_view(sides, {}), diagnostics.shown(request, sides)]
+    visit.look = Look(request, sides)
+    return [*head, MEASURED, diagnostics.sides_view(sides, {}), diagnostics.shown(request, sides)]
 
 
 def unmeasured(panel: Panel) -> dict[str, Any]:
@@ -202,9 +205,9 @@ def unmeasured(panel: Panel) -> dict[str, Any]:
 
 def first_look() -> dict[str, Any]:
     """A finished look, recorded with an embedded model."""
-    return (
-        json.loads(FIRST_LOOK.read_text(encoding="utf-8")) if FIRST_LOOK.exists() else board_value({}, [], note=EMPTY)
-    )
+    if not FIRST_LOOK.exists():
+        return board_value({}, [], note=EMPTY)
+    return json.loads(FIRST_LOOK.read_text(encoding="utf-8"))
 
 
 @for_visitor

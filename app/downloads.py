@@ -11,6 +11,7 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
+from analysis.export import FORMATS
 from app.errors import for_visitor
 
 SAVE = """(file) => {
@@ -32,8 +33,8 @@ class Downloads:
     carrier: gr.DownloadButton
 
 
-def build_downloads(name: str, formats: Sequence[str], sentence: str) -> Downloads:
-    """The buttons; their ids are NAME-FORMAT. `sentence` says what will be in the files."""
+def build_downloads(name: str, sentence: str, formats: Sequence[str] = tuple(FORMATS)) -> Downloads:
+    """The buttons, by default those of records; their ids are NAME-FORMAT. `sentence` says what the files will hold."""
     with gr.Row(elem_classes="downloads", elem_id=f"{name}-downloads") as row:
         gr.HTML(f"<span>{html.escape(sentence)}</span>")
         buttons = {kind: gr.Button(kind.upper(), size="sm", scale=0, elem_id=f"{name}-{kind}") for kind in formats}

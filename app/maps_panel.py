@@ -5,8 +5,14 @@ from typing import Any
 
 import gradio as gr
 
+from analysis.export import file_of
 from analysis.figures import palette
+<<<<<<< HEAD
 from app import maps, method_controls, offered
+=======
+from app import embedded, maps, method_controls
+from app.downloads import build_downloads, wire_downloads
+>>>>>>> diagnostics
 from app.errors import for_visitor
 from app.permalink import View
 from app.plot import drawn, plot
@@ -59,6 +65,7 @@ def build_maps(shell: Shell, tab: gr.Tab) -> list[View]:
     gr.HTML(legend())
     with gr.Row(elem_id="maps", equal_height=False):
         columns = [_build_column(index) for index in range(MOST_METHODS)]
+    downloads = build_downloads("map", "The true maps, with names and units:")
     inputs = [shell.model, small, trained, tokens, shell.context.length, *shell.methods.inputs]
     outputs = [part for column in columns for part in column.parts]
     tab.select(show_maps, inputs, outputs, show_progress="hidden", api_name="maps")
@@ -67,6 +74,7 @@ def build_maps(shell: Shell, tab: gr.Tab) -> list[View]:
         changes, follow_maps, [shell.tab, *inputs], outputs, show_progress="hidden", trigger_mode="always_last",
         api_visibility="private",
     )  # fmt: skip
+    wire_downloads(downloads, map_files, inputs)
     return [View("small", small, int), View("trained", trained, int), View("tokens", tokens, int)]
 
 
@@ -91,13 +99,30 @@ def show_maps(model_name: str, small: Any, trained: Any, tokens: Any, length: An
     """Updates for every column: the maps of each chosen method, the others hidden. Nothing while a page opens."""
     if method_controls.opening(values):
         return NOTHING
+<<<<<<< HEAD
     model = offered.model(model_name)
+=======
+    both = read_maps(model_name, small, trained, tokens, length, *values)
+    updates = [update for method, maps_of in both for update in _show(method, maps_of)]
+    return updates + [gr.Column(visible=False), *[gr.skip()] * (PARTS - 1)] * (MOST_METHODS - len(both))
+
+
+def read_maps(
+    model_name: str, small: Any, trained: Any, tokens: Any, length: Any, *values: Any
+) -> list[tuple[Method, maps.MethodMaps]]:
+    """The maps of each chosen method. Raises `LongSightError` on values that cannot be drawn."""
+    model = embedded.model(model_name)
+>>>>>>> diagnostics
     tokens = int(tokens or length or model.train_length)
     methods = method_controls.read_values(model, values, int(length or model.train_length))
-    updates: list[Any] = []
-    for method in methods:
-        updates += _show(method, maps.method_maps(method, tokens, model.train_length, small, trained))
-    return updates + [gr.Column(visible=False), *[gr.skip()] * (PARTS - 1)] * (MOST_METHODS - len(methods))
+    return [(method, maps.method_maps(method, tokens, model.train_length, small, trained)) for method in methods]
+
+
+def map_files(kind: str, *values: Any) -> tuple[str, dict[str, bytes]]:
+    """The true maps as files of a format, and a name for all of them."""
+    return "longsight-maps", {
+        f"map-{method.key}.{kind}": file_of(both.true, kind) for method, both in read_maps(*values)
+    }
 
 
 def _show(method: Method, both: maps.MethodMaps) -> list[Any]:

@@ -1,5 +1,21 @@
 // What every plot of the page shares: the page's colours, and how plotly is set up.
-const CONFIG = {responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d']};
+const CONFIG = {
+  responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d', 'toImage'],
+  modeBarButtonsToAdd: ['png', 'svg'].map((format) => ({
+    name: format, title: `Save as ${format.toUpperCase()}`, icon: Plotly.Icons.camera,
+    click: (plot) => saveFigure(plot, format, 'longsight'),
+  })),
+};
+
+// As drawn, zoomed as it is, but black on white, whatever the page looks like.
+function saveFigure({layout, data, clientWidth: width, clientHeight: height}, format, filename) {
+  const ink = {color: '#222'};
+  const plain = {...layout, paper_bgcolor: '#fff', plot_bgcolor: '#fff', font: {...layout.font, ...ink}};
+  for (const key of Object.keys(plain)) {
+    if (/^[xy]axis\d*$/.test(key)) plain[key] = {...plain[key], tickfont: ink, gridcolor: '#e4e4e4'};
+  }
+  return Plotly.downloadImage({data, layout: plain}, {format, filename, width, height, scale: format === 'png' ? 2 : 1});
+}
 
 function colour(name) {
   return getComputedStyle(element).getPropertyValue(name).trim();
@@ -11,6 +27,7 @@ function themed(layout) {
   const result = {...layout, font: {...layout.font, color: ink, family: colour('--font') || 'sans-serif'}};
   const panel = colour('--block-background-fill');
   result.hoverlabel = {bgcolor: panel, bordercolor: hair, font: {color: ink}};
+  result.modebar = {bgcolor: 'rgba(0,0,0,0)', color: colour('--body-text-color-subdued'), activecolor: ink};
   for (const key of Object.keys(result)) {
     if (/^[xy]axis\d*$/.test(key)) {
       result[key] = {...result[key], gridcolor: hair, linecolor: hair, zerolinecolor: hair, tickfont: {color: ink}};

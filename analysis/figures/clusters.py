@@ -17,6 +17,9 @@ MOST_DRAWN = 2048
 """Points of one depth and text that are drawn; the record keeps all."""
 
 SINK_NAMES = 12
+SIZES = {True: (4, 10), False: (2, 5)}
+"""Points of ordinary and of starting tokens in the plane, and in space, where they hide each other."""
+
 LONGEST_NAME = 24  # characters of a text's name in a legend
 
 
@@ -48,10 +51,11 @@ def clusters_figure(record: ClusterRecord, mark: int | None = None, columns: int
             _add_ring(figure, record, depth, mark, {"row": depth // columns + 1, "col": depth % columns + 1}, flat)
     figure.update_annotations(font={"size": 12, "color": INK})
     bar = {
-        "title": {"text": "position", "side": "top", "font": {"size": 12}}, "outlinewidth": 0, "thickness": 10,
+        "title": {"text": "position", "side": "bottom", "font": {"size": 12}}, "outlinewidth": 0, "thickness": 10,
         "orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom",
     }  # fmt: skip
-    return with_legend_above(figure, 140 + (330 if columns > 1 else 270) * rows, room=120).update_layout(
+    room = 64 + 28 * 2 * len(record.texts)  # in a narrow column every name has a line of its own
+    return with_legend_above(figure, room + 20 + (330 if columns > 1 else 270) * rows, room).update_layout(
         coloraxis={"colorscale": list(POSITIONS), "cmin": 0, "cmax": int(record.position.max()), "colorbar": bar},
         meta={"x": "component"},
         margin_b=80,
@@ -71,7 +75,7 @@ def _add_text(figure: go.Figure, record: ClusterRecord, depth: int, text: int, a
         chosen = np.flatnonzero((record.text == text) & (record.starting == starting))
         chosen = chosen[:: -(-len(chosen) // MOST_DRAWN) or 1]
         marker: dict[str, Any] = {
-            "color": record.position[chosen], "coloraxis": "coloraxis", "size": (4, 10)[starting],
+            "color": record.position[chosen], "coloraxis": "coloraxis", "size": SIZES[flat][starting],
             "symbol": MARKERS[text % 3], "line": {"width": (0, 2)[starting], "color": INK},
             "opacity": (0.6, 1)[starting],
         }  # fmt: skip

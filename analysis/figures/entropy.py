@@ -21,6 +21,9 @@ from analysis.figures.layout import INK
 from analysis.figures.palette import colour
 from analysis.observed import EntropyRecord
 
+FEW = 256
+"""Context lengths up to this have a tick at every power of two, longer ones at every other."""
+
 
 def entropy_figure(
     records: Sequence[EntropyRecord], mark: int | None = None, columns: int = 2, heads: Sequence[int] | None = None
@@ -43,7 +46,8 @@ def entropy_figure(
                 hover="%{y:.3f} nats", edges=growing_edges(len(record.position)),
             )  # fmt: skip
             _add_bound(figure, record, of_heads(record.bound[place], heads), at)
-    figure.update_xaxes(type="log", dtick=np.log10(2), tickformat=",d", tickangle=0)
+    longest = max(int(context(record)[-1]) for record in records)
+    figure.update_xaxes(type="log", dtick=np.log10(2 if longest <= FEW else 4), tickformat=",d", tickangle=0)
     figure.update_xaxes(title_text="context length [tokens]", row=-(-len(names) // columns))
     mark_trained(figure, records[0].train_length, mark)
     return lines_on_top(figure).update_layout(meta={"x": "position"})

@@ -85,7 +85,8 @@ def test_umap_finds_the_starting_tokens_apart_and_the_same_twice():
     code = """
 import sys
 import numpy as np
-from analysis.clusters import project
+import psutil
+from analysis.clusters import project, project_steps
 from tests.analysis.test_probe_figures import hidden
 assert "umap" not in sys.modules and "sklearn" not in sys.modules
 record = hidden(60, depths=1)
@@ -94,6 +95,12 @@ assert np.array_equal(one.coordinates, two.coordinates) and np.isnan(one.explain
 points, first = one.coordinates[0], one.starting
 gap = np.linalg.norm(points[first].mean(0) - points[~first].mean(0))
 assert gap > 2 * points[first].std(0).max(), gap
+assert "umap" not in sys.modules and "sklearn" not in sys.modules  # they stay in the process that lays out
+steps = project_steps([hidden(3000, depths=1)], (), "umap", 2, 10)
+assert "UMAP of depth 1 of 1, 3,000 points" in next(steps)
+[worker] = psutil.Process().children()
+steps.close()
+assert not worker.is_running()  # Stop ends the process, and frees what it holds
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -8,11 +8,12 @@ import torch
 
 from analysis.export import from_npz, to_csv, to_json, to_npz
 from analysis.observed import PARTS
+from analysis.panels import PANELS, Choice
 from analysis.probes.attention import EntropyProbe, LogitProbe, MassProbe
 from analysis.probes.keys import DistanceProbe, SinkProbe, trained_keys
 from analysis.probes.maps import MapProbe
 from analysis.probes.probing import Probing, measure
-from analysis.probes.reading import draw, token_texts
+from analysis.probes.reading import Reading, draw, token_texts
 from analysis.probes.stream import HiddenProbe, NLLProbe
 from engine.errors import LongSightError
 from engine.methods import METHODS
@@ -121,9 +122,19 @@ def check_map(record, true, rows):
     same(record.weight, expected)
 
 
+def test_every_probe_of_every_panel_and_every_method_is_among_the_cases():
+    used = {make for panel in PANELS.values() for make in panel.probes(Choice(layers=(0,), heads=(0,)))}
+    made = {type(make(Reading(pair()[0], CASES[0], tiny.ids(N)))) for make in used}
+    assert {getattr(probe, "func", probe) for probe in PROBES} >= made
+    assert {method.key for method in CASES} == set(METHODS)
+
+
+ODD_CHUNKS = [(FETCHING, chunk) for chunk in (1, 2, 16, 17, 69)] + [(tiny.defaults("dynamic-ntk"), 1)]
+
+
 @pytest.mark.parametrize(
     ("method", "chunk"),
-    [(method, chunk) for method in CASES for chunk in (7, 33, N)] + [(FETCHING, 1), (tiny.defaults("dynamic-ntk"), 1)],
+    [(method, chunk) for method in CASES for chunk in (7, 33, N)] + ODD_CHUNKS,
     ids=lambda x: str(x) if isinstance(x, int) else x.describe(),
 )
 def test_attention_probes_are_the_naive_computation(method, chunk):

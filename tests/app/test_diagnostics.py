@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from analysis.export import from_npz
+from analysis.export import FORMATS, from_npz
 from analysis.observed import LogitRecord
 from analysis.panels import PANELS
 from app import devices, diagnostics, diagnostics_panel, downloads, estimate, intake, running, samples
@@ -58,6 +58,10 @@ def test_every_panel_runs_to_its_end_and_is_there_at_once_the_next_time(model, r
     drawn = [figure["name"] for figure in boards[-1]["figures"]]
     assert drawn
     assert all(json.loads(figure["json"])["data"] for figure in boards[-1]["figures"])
+    same = show(*values)
+    assert "measured" in same[-3]
+    assert "figures" not in same[-1]  # it stands there already
+    reader.look = None  # as on another page with the same text
     updates = show(*values)
     assert len(updates) == SHOWN
     assert "measured" in updates[-3]
@@ -67,7 +71,7 @@ def test_every_panel_runs_to_its_end_and_is_there_at_once_the_next_time(model, r
 
 
 def test_the_text_is_coloured_for_each_method_and_the_marked_token_is_named(model, reader):
-    last(run_look(*asked(model, reader, "nll", mark="7")))
+    last(run_look(*asked(model, reader, "nll")))
     shown = show(*asked(model, reader, "nll", mark="7"))[-1]
     assert [text["title"] for text in shown["texts"]] == ["Vanilla", "Window (window=16)"]
     assert 'data-position="7"' in shown["texts"][0]["html"]
@@ -86,8 +90,8 @@ def test_a_panel_shows_the_controls_that_it_reads(model, reader):
 def test_several_texts_are_shown_where_the_panel_can(model, reader):
     other = next(iter(samples.samples()))
     values = asked(model, reader, "clusters", others=[other])
-    last(run_look(*values))
-    names = {trace.get("name") for trace in json.loads(show(*values)[-1]["figures"][0]["json"])["data"]}
+    *_, board = [update[2] for update in run_look(*values) if "figures" in update[2]]
+    names = {trace.get("name") for trace in json.loads(board["figures"][0]["json"])["data"]}
     assert {"grass.txt, first tokens", "The papers' pass key te…, others"} <= names
     assert "2 texts of up to 90 tokens" in diagnostics.plan(
         diagnostics_panel.read_request(*diagnostics_panel._split(values))
@@ -104,6 +108,19 @@ def test_stop_marks_the_methods_and_keeps_nothing(model, reader, monkeypatch):
     assert end[1].count('data-state="stopped"') == 2
     assert diagnostics.remembered.nbytes == 0
     assert not devices.turnstile(model.device).busy
+    assert not reader.busy.locked()
+
+
+def test_stop_while_waiting_for_another_visitor_ends_the_waiting(model, reader, monkeypatch):
+    monkeypatch.setattr(devices, "POLL", 0.001)
+    door = devices.turnstile(model.device)
+    with pytest.raises(StopIteration) as entered:
+        next(door.enter(lambda: False))
+    steps = run_look(*asked(model, reader))
+    assert "waiting for another visitor" in next(steps)[0]
+    running.stop(reader)
+    assert last(steps)[1].count("stopped before it began") == 2
+    door.leave(entered.value.value)
     assert not reader.busy.locked()
 
 
@@ -176,7 +193,7 @@ def test_records_are_saved_in_every_format(model, reader):
     with pytest.raises(LongSightError, match="Nothing has been measured yet; press Run first"):
         diagnostics.files("npz", reader)
     last(run_look(*asked(model, reader)))
-    for kind in diagnostics.FORMATS:
+    for kind in FORMATS:
         name, files = diagnostics.files(kind, reader)
         assert name == "longsight-logits"
         assert list(files) == [f"logits-vanilla.{kind}", f"logits-window.{kind}"]
@@ -210,7 +227,7 @@ def test_a_click_marks_a_position_or_picks_a_head_and_a_frame_asks_for_its_token
 def test_choices_in_an_address_are_read_or_refused(monkeypatch):
     warned = []
     monkeypatch.setattr(gr, "Warning", lambda text, title: warned.append(text))
-    controls = build_choices()
+    controls = build_choices(PANELS["logits"])
     good = {"layers": "0-2", "mark": "9", "axes": "3", "projection": "umap", "smoothing": "5", "queries": "1:9"}
     found = restored(views(controls), good)
     assert {name: found[controls[name]] for name in good} == {**good, "axes": 3, "smoothing": 5}
@@ -218,6 +235,8 @@ def test_choices_in_an_address_are_read_or_refused(monkeypatch):
     assert restored(views(controls), bad) == {}
     assert len(warned) == len(bad)
     assert not any("<b>" in text for text in warned)
+    assert controls["layers"].visible
+    assert not controls["axes"].visible
 
 
 def test_fields_of_other_panels_do_not_matter():

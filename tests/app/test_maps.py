@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from analysis.export import from_npz
+from analysis.maps import DistanceMap
 from app import maps, maps_panel
 from app.plot import drawn
 from app.specs import MOST_METHODS
@@ -87,3 +89,10 @@ def test_maps_nobody_looks_at_are_not_drawn_and_none_while_the_page_opens(model)
     assert maps_panel.follow_maps("chat", "tiny", 16, 8, 0, 300, *values) == maps_panel.NOTHING
     assert maps_panel.follow_maps("maps", "tiny", 16, 8, 0, 300, *values) != maps_panel.NOTHING
     assert maps_panel.follow_maps("maps", "tiny", 16, 8, 0, 300, values[0], "", *values[2:]) == maps_panel.NOTHING
+
+
+def test_the_true_maps_are_saved_as_they_are_drawn(model):
+    values = values_of(model, [METHODS["vanilla"](), METHODS["window"](window=32)], 300)
+    name, files = maps_panel.map_files("npz", "tiny", 16, 8, 0, 300, *values)
+    assert (name, list(files)) == ("longsight-maps", ["map-vanilla.npz", "map-window.npz"])
+    assert from_npz(DistanceMap, files["map-window.npz"]).n == 300

@@ -26,6 +26,14 @@ def ask(question="Hello", longest=4, temperature=0, seed=0, keys=("vanilla",), l
     return [{"text": question, "files": []}, MODEL, longest, temperature, seed, list(keys), line, *numbers]
 
 
+CHOICES = {"layers": "", "heads": "", "queries": "", "keys": "", "smoothing": 64, "projection": "pca", "axes": 2,
+           "starting": 10, "mark": ""}  # fmt: skip
+
+
+def look(panel="logits", length=64, beside=(), keys=("vanilla",), line="vanilla", **chosen):
+    return [panel, length, list(beside), *(CHOICES | chosen).values(), MODEL, list(keys), line, 0, *NUMBERS[1:]]
+
+
 def test_a_question_is_answered(url):
     kind, content = call(url, "ask", ask())
     assert kind == "complete"
@@ -56,6 +64,12 @@ def test_a_question_is_answered(url):
         ("maps", [MODEL, 16, 8, 10**15, 0, ["vanilla"], "vanilla", 0, *NUMBERS[1:]], "1 to 10,000,000 tokens"),
         ("maps", ["../../etc", 16, 8, 0, 0, ["vanilla"], "vanilla", 0, *NUMBERS[1:]], "not in the list of choices"),
         ("example", ["../../../etc/passwd", MODEL], "not in the list of choices"),
+        ("look", look(), "There is no text yet"),
+        ("look", look("magic"), "not in the list of choices"),
+        ("look", look(length=10**9), "8 to 131,072 tokens, but 1000000000 was given"),
+        ("look", look(length=-5), "is less than minimum value 0"),
+        ("look", look("clusters", beside=["../../etc/passwd"]), "not in the list of choices"),
+        ("look", look("nll", smoothing=10**9), "is greater than maximum value"),
     ],
 )
 def test_values_out_of_range_get_a_sentence(url, name, data, sentence):
