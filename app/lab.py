@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis import typed
-from analysis.export import from_json, to_csv, to_json
+from analysis.export import file_of, from_json
 from analysis.figures.evaluation import grid_figure
 from analysis.figures.layout import UNUSED
 from analysis.grids import MOST, TrialGrid, new_grid
@@ -31,7 +31,6 @@ MOST_TRIALS = 5_000
 MOST_SEED = 2**32 - 1
 MOST_TYPED = 200  # characters in a box
 MOST_FILE = 5_000_000
-FORMATS = {"csv": to_csv, "json": to_json}
 
 
 @dataclass(frozen=True)
@@ -181,9 +180,7 @@ def problem(error: LongSightError) -> str:
 
 def files(kind: str, visit: Visit) -> tuple[str, dict[str, bytes]]:
     """The grid that the visitor sees as a file of a format."""
-    if kind not in FORMATS:
-        raise LongSightError(f"There is no format {kind!r}; there are {', '.join(FORMATS)}.")
-    return "passkey", {f"longsight-passkey.{kind}": FORMATS[kind](current(visit).grid).encode()}
+    return "passkey", {f"longsight-passkey.{kind}": file_of(current(visit).grid, kind)}
 
 
 def read_grid(path: Path) -> TrialGrid:

@@ -11,7 +11,7 @@ from analysis.grids import MOST, TrialGrid
 from app import intake, lab, lab_run, method_controls, offered, specs
 from app.downloads import build_downloads, wire_downloads
 from app.errors import for_visitor
-from app.lab import FILLERS, FORMATS, Lab
+from app.lab import FILLERS, Lab
 from app.lab_trial_panel import build_trial, picked
 from app.permalink import View
 from app.plot import drawn, plot
@@ -71,7 +71,7 @@ def build_lab(shell: Shell, tab: gr.Tab) -> list[View]:
     with gr.Row(elem_id="lab-grids", equal_height=False):
         columns = tuple(_build_column(number) for number in range(MOST_METHODS))
     with gr.Row(elem_classes="run-row"):
-        downloads = build_downloads("lab", list(FORMATS), "Every trial with its answer:")
+        downloads = build_downloads("lab", "Every trial with its answer:")
         load = gr.UploadButton("Load a grid", size="sm", file_types=[".json"], elem_id="lab-load", scale=0)
     parts = Parts((lengths, depths, trials, filler, seed), run, note, columns)
     wire_downloads(downloads, lab.files, [shell.visit])

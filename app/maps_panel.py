@@ -7,12 +7,8 @@ import gradio as gr
 
 from analysis.export import file_of
 from analysis.figures import palette
-<<<<<<< HEAD
 from app import maps, method_controls, offered
-=======
-from app import embedded, maps, method_controls
 from app.downloads import build_downloads, wire_downloads
->>>>>>> diagnostics
 from app.errors import for_visitor
 from app.permalink import View
 from app.plot import drawn, plot
@@ -99,9 +95,6 @@ def show_maps(model_name: str, small: Any, trained: Any, tokens: Any, length: An
     """Updates for every column: the maps of each chosen method, the others hidden. Nothing while a page opens."""
     if method_controls.opening(values):
         return NOTHING
-<<<<<<< HEAD
-    model = offered.model(model_name)
-=======
     both = read_maps(model_name, small, trained, tokens, length, *values)
     updates = [update for method, maps_of in both for update in _show(method, maps_of)]
     return updates + [gr.Column(visible=False), *[gr.skip()] * (PARTS - 1)] * (MOST_METHODS - len(both))
@@ -111,8 +104,7 @@ def read_maps(
     model_name: str, small: Any, trained: Any, tokens: Any, length: Any, *values: Any
 ) -> list[tuple[Method, maps.MethodMaps]]:
     """The maps of each chosen method. Raises `LongSightError` on values that cannot be drawn."""
-    model = embedded.model(model_name)
->>>>>>> diagnostics
+    model = offered.model(model_name)
     tokens = int(tokens or length or model.train_length)
     methods = method_controls.read_values(model, values, int(length or model.train_length))
     return [(method, maps.method_maps(method, tokens, model.train_length, small, trained)) for method in methods]

@@ -12,19 +12,11 @@ from playwright.sync_api import expect
 from analysis.export import FORMATS, from_npz
 from analysis.observed import NLLRecord
 from analysis.panels import PANELS
-<<<<<<< HEAD
 from app import devices, diagnostics, offered
-from tests.browser.conftest import PHONE, shoot
-
-MODEL = offered.names()[0]
-BOOK = "?tab=diagnostics&text=hound&methods=vanilla;lm-infinite&length=1024"
-=======
-from app import devices, diagnostics, embedded
 from tests.browser.conftest import PATIENCE, PHONE, shoot
 
-MODEL = embedded.names()[0]
+MODEL = offered.names()[0]
 BOOK = "?tab=diagnostics&text=hound&methods=vanilla;lm-infinite&length=768"
->>>>>>> diagnostics
 FIGURES = """() => [...document.querySelectorAll('.board-figure')].map(({dataset, area}) => ({
   name: dataset.name,
   types: [...new Set(area._fullData.map((trace) => trace.type))],
