@@ -109,6 +109,8 @@ def passkey_parts(rows: Sequence[Row]) -> list[Part]:
     for (task, model, *_), group in of_task(rows, "passkey").items():
         table = score_table(group, "keys found", _score("found"))
         grids = grid_records(group)
+        if not grids:  # every method was refused
+            continue
         parts.append(Part(
             f"Passkeys: {task} on {model}",
             f"{TASKS['passkey'].look} A plain line ends the reach, a dotted one the text that is seen whole.",

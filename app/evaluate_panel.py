@@ -38,7 +38,7 @@ class Opened:
         try:
             self.lead = lead(rows)
             self.parts = make_parts(rows)
-        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as problem:
+        except (LookupError, TypeError, ValueError, ArithmeticError) as problem:
             found = f"{type(problem).__name__}, {problem}"
             raise LongSightError(f"{name} is no file of results that tables can be made of: {found}.") from problem
 
