@@ -27,22 +27,24 @@ readme: $(VENV)/.runtime
 	$(BIN)/python -m docs.readme
 	$(BIN)/python -m app.space card
 
-# What docs/results.md and the page show of the embedded models. Stopped and started again, it goes on; about 40
-# minutes on two cores.
+# What docs/results.md and the page show of the embedded models. Stopped and started again, it goes on.
 RESULTS := assets/results/embedded
 MODELS ?= $(wildcard assets/models/*)
-EVALUATE = $(BIN)/python -m analysis.evaluate --model $(MODELS) --out $(RESULTS) --threads 1 --forget
+LENGTHS ?= 512,1024,2048,4096,8192,16384
+SHORTER ?= 512,1024,2048,4096
+TRIALS ?= 4
+EVALUATE = $(BIN)/python -m analysis.evaluate --model $(MODELS) --out $(RESULTS) --threads 1 --forget --trials $(TRIALS)
 METHODS := all;lm-infinite:top_k=5,from_layer=1
 GROUPS := $(foreach G,2 4 8 16 32,;self-extend:group=$(G),window=128)
 CUTS := ;truncation:length=128;truncation:length=256;truncation:length=384
 
 results: $(VENV)/.runtime
-	$(EVALUATE) --task efficiency --methods "$(METHODS)" --lengths 512,2048,8192 --trials 1
-	$(EVALUATE) --task short-context --methods "$(METHODS)" --lengths 256,512 --trials 2 --jobs 2
-	$(EVALUATE) --task perplexity --methods "$(METHODS)$(GROUPS)" --lengths 512,1024,2048,4096,8192 --trials 2 --jobs 2
-	$(EVALUATE) --task passkey:depths=3 --methods "$(METHODS)" --lengths 512,1024,2048,4096,8192 --trials 2 --jobs 2
-	$(EVALUATE) --task qa --methods "$(METHODS)" --lengths 512,1024,2048,4096 --trials 4 --jobs 2
-	$(EVALUATE) --task generation --methods "$(METHODS)$(CUTS)" --lengths 512,1024,2048,4096 --trials 2 --jobs 2
+	$(EVALUATE) --task efficiency --methods "$(METHODS)" --lengths $(SHORTER)
+	$(EVALUATE) --task short-context --methods "$(METHODS)" --lengths 256,512 --jobs 2
+	$(EVALUATE) --task perplexity --methods "$(METHODS)$(GROUPS)" --lengths $(LENGTHS) --jobs 2
+	$(EVALUATE) --task passkey:depths=3 --methods "$(METHODS)" --lengths $(LENGTHS) --jobs 2
+	$(EVALUATE) --task qa --methods "$(METHODS)" --lengths $(SHORTER) --jobs 2
+	$(EVALUATE) --task generation --methods "$(METHODS)$(CUTS)" --lengths $(SHORTER) --jobs 2
 	$(BIN)/python -m analysis.report $(RESULTS) --html results/embedded.html --markdown docs/results.md
 
 clean:

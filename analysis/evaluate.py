@@ -10,10 +10,9 @@ import argparse
 import os
 import sys
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
@@ -47,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on with the cells that are missing.", file=sys.stderr)
         return STOPPED
-    refused = [row for row in results.rows.values() if row["refused"] is not None]
+    asked = {cell.key for cell in cells}
+    refused = [row for key, row in results.rows.items() if key in asked and row["refused"] is not None]
     for row in refused:
         print(f"{row['method']['text']} on {row['model']['name']}, {row['length']:,} tokens: {row['refused']}")
     print(folder / FILE)
@@ -78,13 +78,13 @@ def run(cells: Sequence[Cell], results: Results, given: argparse.Namespace) -> N
 
 
 def _rows(cells: Sequence[Cell], given: argparse.Namespace, bar: tqdm) -> Iterator[Row]:
-    if given.backend is None and given.jobs == 1:
+    if given.backend is None and (given.jobs or 1) == 1:
         for cell in cells:
             yield from _shown(cell_steps(cell, given.device, given.threads), cell, bar)
         return
-    with _backend(given), Parallel(n_jobs=given.jobs, return_as=_return_as(given.backend)) as parallel:
+    with _backend(given) as workers, Parallel(n_jobs=workers, return_as=_return_as(given.backend)) as parallel:
         # A backend that hands back lists only is given as many cells at a time as it has workers.
-        size = len(cells) if given.backend is None else given.jobs
+        size = len(cells) if given.backend is None else workers
         for start in range(0, len(cells), max(size, 1)):
             work = (delayed(run_cell)(cell, given.device, given.threads or 1) for cell in cells[start : start + size])
             yield from parallel(work)
@@ -105,10 +105,12 @@ def _return_as(backend: str | None) -> str:
     return "generator_unordered" if backend is None else "list"
 
 
-def _backend(given: argparse.Namespace) -> AbstractContextManager[Any]:
-    """joblib's backend: its own processes, or the workers of a Ray cluster."""
+@contextmanager
+def _backend(given: argparse.Namespace) -> Iterator[int]:
+    """joblib's backend, its own processes or the workers of a Ray cluster; and how many of them there are."""
     if given.backend is None:
-        return nullcontext()
+        yield given.jobs
+        return
     try:
         import ray
         from ray.util.joblib import register_ray
@@ -117,7 +119,8 @@ def _backend(given: argparse.Namespace) -> AbstractContextManager[Any]:
     register_ray()
     if not ray.is_initialized():
         ray.init(address=given.ray_address, log_to_driver=False)
-    return parallel_config(backend="ray")
+    with parallel_config(backend="ray"):
+        yield given.jobs or int(ray.cluster_resources()["CPU"])
 
 
 def _lengths(text: str) -> list[int]:
@@ -144,7 +147,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trials", type=int, default=4, help="cases in a cell")
     parser.add_argument("--seed", type=int, default=0, help="what the cases are drawn from")
     parser.add_argument("--out", required=True, help="a folder; finished cells that are in it are not run again")
-    parser.add_argument("--jobs", type=int, default=1, help="worker processes, each with a model of its own")
+    parser.add_argument(
+        "--jobs", type=int, help="worker processes, each with a model of its own; 1, with Ray all there are"
+    )
     parser.add_argument("--threads", type=int, help="of torch, in each worker; with several workers 1")
     parser.add_argument("--device", help="cpu, cuda ...; the best there is")
     parser.add_argument("--forget", action="store_true", help="drop cells of other weights of these models")

@@ -9,6 +9,9 @@ from pathlib import Path
 import psutil
 import torch
 
+MARKS = Path("/proc/self/clear_refs")
+"""Where Linux is told to forget a peak."""
+
 
 def forget_peak(device: torch.device | None = None) -> int:
     """The memory held now [bytes], after what is unused has been given back; the recorded peak begins again here."""
@@ -16,9 +19,10 @@ def forget_peak(device: torch.device | None = None) -> int:
     if device is not None and device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).malloc_trim(0)  # or what an earlier text needed would still count as held
-        Path("/proc/self/clear_refs").write_text("5")
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # or what an earlier text needed would still count as held
+        libc.malloc_trim(0)
+    if MARKS.exists():
+        MARKS.write_text("5")
     return psutil.Process().memory_info().rss
 
 
@@ -26,7 +30,7 @@ def peak_memory(device: torch.device | None = None) -> int:
     """The peak [bytes] since `forget_peak`; where the system keeps only one peak, that of the whole process."""
     if device is not None and device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    if sys.platform == "linux":
+    if MARKS.exists():
         status = Path("/proc/self/status").read_text().splitlines()
         return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

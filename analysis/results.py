@@ -19,6 +19,9 @@ from engine.errors import LongSightError
 FILE = "results.jsonl"
 Row = dict[str, Any]
 
+FIELDS = "cell model method task length trials seed refused cases scores run".split()
+"""What a row holds; see `analysis.cells.describe`."""
+
 WEIGHTS_READ = 2**20
 """Bytes of a large file that its digest is made of; size and name count as well."""
 IDENTIFYING = ("*.safetensors", "config.json", "longsight.json", "tokenizer*.json", "chat_template.jinja")
@@ -72,17 +75,16 @@ def read_results(folder: Path) -> list[Row]:
 
 
 def parse_rows(text: bytes, name: str) -> list[Row]:
-    """The rows of a results file."""
+    """The rows of a results file; of a cell that was tried again, the last one."""
     whole = text[: text.rfind(b"\n") + 1]
-    rows = []
+    rows: dict[str, Row] = {}
     for number, line in enumerate(whole.splitlines(), 1):
         try:
             row = json.loads(line)
-            row["cell"], row["task"], row["cases"]
+            rows[row["cell"]] = {name: row[name] for name in FIELDS}
         except (ValueError, KeyError, TypeError, RecursionError) as problem:
             raise LongSightError(f"{name} is no file of results: line {number} is not a cell.") from problem
-        rows.append(row)
-    return rows
+    return list(rows.values())
 
 
 def steady(row: Row) -> Row:

@@ -13,9 +13,11 @@ from engine.models import Model
 from engine.shared import prefill_shared
 
 
-def option(default: Any, help: str, *, low: int | None = None, choices: Sequence[str] = ()) -> Any:
+def option(
+    default: Any, help: str, *, low: int | None = None, high: int | None = None, choices: Sequence[str] = ()
+) -> Any:
     """Declare a field of a task: command lines and the page are made from it."""
-    return field(default=default, metadata={"help": help, "low": low, "choices": tuple(choices)})
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": tuple(choices)})
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Task(ABC):
             raise LongSightError(f"{self.title}: {name} must be {wanted}, but {value!r} was given.")
         if limits["low"] is not None and value < limits["low"]:
             raise LongSightError(f"{self.title}: {name} must be at least {limits['low']}, but {value} was given.")
+        if limits["high"] is not None and value > limits["high"]:
+            raise LongSightError(f"{self.title}: {name} must be at most {limits['high']}, but {value} was given.")
         if limits["choices"] and value not in limits["choices"]:
             offered = ", ".join(limits["choices"])
             raise LongSightError(f"{self.title}: {name} must be one of {offered}, but {value!r} was given.")

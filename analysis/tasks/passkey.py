@@ -45,7 +45,7 @@ class Passkey(Asking):
                        choices=(SINGLE, SEVERAL, PAIRS))  # fmt: skip
     filler: str = option(texts.PAPER, "The text around it: paper, prose, or a file of plain text.")
     depths: int = option(5, "How many depths, evenly from the beginning to the end.", low=1)
-    keys: int = option(4, "several: how many keys there are.", low=2)
+    keys: int = option(4, "several: how many keys there are.", low=2, high=len(PLACES))
     passages: int = option(1, "How many different texts the trials of a cell are hidden in.", low=1)
 
     key: ClassVar[str] = "passkey"
@@ -98,7 +98,7 @@ class Passkey(Asking):
         value = digits(rng)
         if self.kind == SINGLE:
             return value, STATEMENT.format(value=value), QUESTION, []
-        name, *others = rng.choice(PLACES, min(self.keys, len(PLACES)), replace=False).tolist()
+        name, *others = rng.choice(PLACES, self.keys, replace=False).tolist()
         others = others if self.kind == SEVERAL else []
         more = [NAMED.format(name=other, value=digits(rng)) for other in others]
         return value, NAMED.format(name=name, value=value), NAMED_QUESTION.format(name=name), more

@@ -32,7 +32,7 @@ class QA(Asking):
     """
 
     source: str = option(MADE, 'made, a Qasper file in the original JSON, or "hub" for Qasper on the Hub.')
-    facts: int = option(4, "made: how many facts there are.", low=1)
+    facts: int = option(4, "made: how many facts there are.", low=1, high=len(PLACES))
 
     key: ClassVar[str] = "qa"
     title: ClassVar[str] = "Reading questions"
@@ -75,7 +75,7 @@ class QA(Asking):
 
     def _facts(self, rng: np.random.Generator) -> list[tuple[str, str, str]]:
         """Attributes of different things, and their values."""
-        names = rng.choice(PLACES, min(self.facts, len(PLACES)), replace=False).tolist()
+        names = rng.choice(PLACES, self.facts, replace=False).tolist()
         attributes = rng.choice(list(VALUES), len(names)).tolist()
         drawn = [VALUES[attribute] for attribute in attributes]
         values = [str(rng.choice(WORDS)) if draw is None else draw(rng) for draw in drawn]

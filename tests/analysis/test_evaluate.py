@@ -133,8 +133,10 @@ def test_a_ray_cluster_of_two_workers_comes_to_the_same_results(folder, undistur
     script = f"""
 import sys
 from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={{"num_cpus": 1, "include_dashboard": False}})
-cluster.add_node(num_cpus=1)
+here = {{"num_cpus": 1, "node_ip_address": "127.0.0.1"}}
+cluster = Cluster(initialize_head=True, head_node_args=here | {{"include_dashboard": False}})
+cluster.add_node(**here)
+assert cluster.address.startswith("127.0.0.1:")
 from analysis import evaluate
 try:
     given = {options(folder, tmp_path, "--jobs", "2", "--backend", "ray", models=("tiny", "other"))!r}
@@ -145,7 +147,7 @@ finally:
     ray.shutdown()
     cluster.shutdown()
 """
-    env = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_NODE_IP_ADDRESS": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+    env = os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=600
     )

@@ -52,7 +52,8 @@ def changed(path, value):
 
 
 def test_our_rows_are_read_as_they_are():
-    assert read_rows(written(ROW, ROW), "results.jsonl") == [ROW, ROW]
+    other = ROW | {"cell": "another"}
+    assert read_rows(written(ROW, other), "results.jsonl") == [ROW, other]
     assert read_rows(written(ROW)[:-1], "results.jsonl") == [ROW]
     assert read_rows(written(changed("refused", "No.")), "results.jsonl")[0]["refused"] == "No."
 
@@ -62,8 +63,8 @@ def test_our_rows_are_read_as_they_are():
     [
         ("length", "400", "line 1, length: Input should be a valid integer"),
         ("length", 0, "line 1, length: Input should be greater than or equal to 1"),
-        ("seed", ..., "line 1, seed: Field required"),
-        ("extra", 1, "line 1, extra: Extra inputs are not permitted"),
+        ("seed", ..., "line 1 is not a cell"),
+        ("model.extra", 1, "line 1, model.extra: Extra inputs are not permitted"),
         ("model.train_length", None, "line 1, model.train_length: Input should be a valid integer"),
         ("method.reach", -1, "line 1, method.reach"),
         ("method.text", "magic:a=1", "there is no method 'magic:a=1'"),
@@ -91,7 +92,7 @@ def test_a_field_that_is_not_ours_is_named(path, value, sentence):
         (b"3", "line 1 is not a cell"),
         (b"{}\n" * 3, "line 1 is not a cell"),
         (b"[" * 100_000, "line 1 is not a cell"),
-        (b'{"cell":1,"task":2,"cases":3}\n' * (MOST_CELLS + 1), "1 to 5,000 are opened here"),
+        (written(*(ROW | {"cell": str(n)} for n in range(MOST_CELLS + 1))), "1 to 5,000 are opened here"),
         (b"x" * 20_000_001, "20,000,001 bytes"),
     ],
 )

@@ -147,6 +147,7 @@ def test_cases_that_cannot_be_made_say_why(model, options, length, said):
 @pytest.mark.parametrize(("options", "said"), [
     ({"kind": "treble"}, "Passkey: kind must be one of single, several, pairs, but 'treble' was given."),
     ({"depths": 0}, "Passkey: depths must be at least 1, but 0 was given."),
+    ({"keys": 14}, "Passkey: keys must be at most 13, but 14 was given."),
     ({"depths": "3"}, "Passkey: depths must be a whole number, but '3' was given."),
 ])  # fmt: skip
 def test_options_that_make_no_sense_are_refused(options, said):
