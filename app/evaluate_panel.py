@@ -78,7 +78,7 @@ def build_evaluate(shell: Shell, tab: gr.Tab) -> list[View]:
         load = gr.UploadButton(f"Open {FILE}", size="sm", file_types=[".jsonl"], elem_id="results", scale=0)
     note = gr.HTML(elem_id="evaluate-note")
     look = gr.HTML(elem_id="evaluate-look")
-    figures = board(elem_id="evaluate-board")
+    figures = board(board_value({}, []), elem_id="evaluate-board")
     tables = gr.HTML(elem_id="evaluate-tables")
     about = gr.HTML(elem_id="evaluate-about")
     outputs = [note, look, figures, tables, about]

@@ -25,7 +25,7 @@ from engine.models import Model
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "assets" / "samples" / "passkey.json"
 OWN = "own"
-FILLERS = {PAPER: "The papers' sentences", PROSE: "A novel", OWN: "The document in the side"}
+FILLERS = {PAPER: "The papers' text", PROSE: "A novel", OWN: "The document in the side"}
 LENGTHS = (64, 131_072)
 MOST_TRIALS = 5_000
 MOST_SEED = 2**32 - 1
