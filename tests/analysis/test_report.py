@@ -151,8 +151,8 @@ def table(values, lengths=(256, 512, 1024, 4096), labels=("Vanilla", "LM-Infinit
 def test_perplexity_is_told_by_what_it_becomes():
     said = perplexity_comment(table([[30, 30, 60, 900], [30, 30, 31, 33], [30, 30, 33, 50]]))
     assert said == (
-        "At 4,096 tokens against 512. Stays: LM-Infinite (1.1 times). Drifts up: SelfExtend (1.7 times). "
-        "Breaks: Vanilla (30 times). Vanilla breaks, as in the papers."
+        "In each method's longest text, against 512 tokens. Stays: LM-Infinite (1.1 times). "
+        "Drifts up: SelfExtend (1.7 times). Breaks: Vanilla (30.0 times). Vanilla breaks, as in the papers."
     )
     assert "does not break here" in perplexity_comment(table([[30, 30, 31, 32]]))
     assert "nothing can be said" in perplexity_comment(table([[30, 30]], (256, 512)))
