@@ -55,7 +55,7 @@ def found_comment(table: ScoreTable) -> str:
     said = [
         f"{words}: {', '.join(names)}."
         for words, names in (
-            (f"Found at {table.length[-1]:,} tokens", good),
+            ("Found in the longest text that each was given", good),
             ("Found in part past the trained length", fading),
             ("Never found past it", blind),
         )
