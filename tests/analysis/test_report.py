@@ -161,8 +161,8 @@ def test_perplexity_is_told_by_what_it_becomes():
 def test_finding_is_told_by_who_still_finds():
     said = found_comment(table([[1, 1, 0, 0], [1, 1, 0.6, 0.2], [1, 1, 1, 0.95]]))
     assert said.startswith(
-        "Found in the longest text that each was given: SelfExtend. Found in part past the trained length: LM-Infinite (60% to 20%). "
-        "Never found past it: Vanilla."
+        "Found in the longest text that each was given: SelfExtend. "
+        "Found in part past the trained length: LM-Infinite (60% to 20%). Never found past it: Vanilla."
     )
     assert "No text is longer" in found_comment(table([[1, 1]], (256, 512)))
 
