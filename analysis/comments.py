@@ -20,12 +20,12 @@ def perplexity_comment(table: ScoreTable) -> str:
         return "All lengths lie on one side of the trained length, so nothing can be said of what happens past it."
     groups: dict[str, list[str]] = {"stays": [], "drifts": [], "breaks": []}
     for label, values in zip(table.label, table.value, strict=True):
-        known = values[np.isfinite(values)]
-        if len(known) == len(values):
-            factor = values[-1] / values[inside][-1]
+        past = values[~inside & np.isfinite(values)]
+        if len(past) and np.isfinite(values[inside][-1]):
+            factor = past[-1] / values[inside][-1]
             kind = "stays" if factor < FLAT else "drifts" if factor < BROKEN else "breaks"
-            groups[kind].append(f"{label} ({factor:.2g} times)")
-    far = f"{table.length[-1]:,} tokens against {table.length[inside][-1]:,}"
+            groups[kind].append(f"{label} ({factor:.1f} times)")
+    far = f"In each method's longest text, against {table.length[inside][-1]:,} tokens"
     said = [
         f"{words}: {', '.join(groups[kind])}."
         for kind, words in (("stays", "Stays"), ("drifts", "Drifts up"), ("breaks", "Breaks"))
@@ -33,7 +33,7 @@ def perplexity_comment(table: ScoreTable) -> str:
     ]
     broken = any(name.startswith("Vanilla") for name in groups["breaks"])
     shape = "Vanilla breaks, as in the papers." if broken else "Vanilla does not break here as it does in the papers."
-    return f"At {far}. {' '.join(said)} {shape}"
+    return f"{far}. {' '.join(said)} {shape}"
 
 
 def found_comment(table: ScoreTable) -> str:
@@ -55,7 +55,7 @@ def found_comment(table: ScoreTable) -> str:
     said = [
         f"{words}: {', '.join(names)}."
         for words, names in (
-            (f"Found at {table.length[-1]:,} tokens", good),
+            ("Found in the longest text that each was given", good),
             ("Found in part past the trained length", fading),
             ("Never found past it", blind),
         )

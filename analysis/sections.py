@@ -1,6 +1,7 @@
 """Results as the parts of a report: each in the shape of a paper's table or figure, beside what that paper reports."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -58,8 +59,10 @@ def ablation_parts(rows: Sequence[Row]) -> list[Part]:
     keys = {Vanilla.key, Window.key, *halves, LMInfinite.key}
     parts = []
     for (task, model, *_), group in of_task([row for row in rows if not swept(row)], "perplexity").items():
-        longest = max(row["length"] for row in group)
-        picked = [r for r in group if r["length"] == longest and r["method"]["key"] in keys and not r["refused"]]
+        plain = [row for row in group if row["method"]["text"] in keys and not row["refused"]]
+        counts = Counter(row["length"] for row in plain)
+        longest = max(counts, key=lambda length: (counts[length], length), default=0)  # where most can be compared
+        picked = [row for row in plain if row["length"] == longest]
         if len(picked) < 3:
             continue
         picked.sort(key=lambda row: list(METHODS).index(row["method"]["key"]))

@@ -151,8 +151,8 @@ def table(values, lengths=(256, 512, 1024, 4096), labels=("Vanilla", "LM-Infinit
 def test_perplexity_is_told_by_what_it_becomes():
     said = perplexity_comment(table([[30, 30, 60, 900], [30, 30, 31, 33], [30, 30, 33, 50]]))
     assert said == (
-        "At 4,096 tokens against 512. Stays: LM-Infinite (1.1 times). Drifts up: SelfExtend (1.7 times). "
-        "Breaks: Vanilla (30 times). Vanilla breaks, as in the papers."
+        "In each method's longest text, against 512 tokens. Stays: LM-Infinite (1.1 times). "
+        "Drifts up: SelfExtend (1.7 times). Breaks: Vanilla (30.0 times). Vanilla breaks, as in the papers."
     )
     assert "does not break here" in perplexity_comment(table([[30, 30, 31, 32]]))
     assert "nothing can be said" in perplexity_comment(table([[30, 30]], (256, 512)))
@@ -161,8 +161,8 @@ def test_perplexity_is_told_by_what_it_becomes():
 def test_finding_is_told_by_who_still_finds():
     said = found_comment(table([[1, 1, 0, 0], [1, 1, 0.6, 0.2], [1, 1, 1, 0.95]]))
     assert said.startswith(
-        "Found at 4,096 tokens: SelfExtend. Found in part past the trained length: LM-Infinite (60% to 20%). "
-        "Never found past it: Vanilla."
+        "Found in the longest text that each was given: SelfExtend. "
+        "Found in part past the trained length: LM-Infinite (60% to 20%). Never found past it: Vanilla."
     )
     assert "No text is longer" in found_comment(table([[1, 1]], (256, 512)))
 
