@@ -1,4 +1,4 @@
-# LongSight: make run | test | check | readme | clean
+# LongSight: make run | test | check | readme | results | clean
 #
 # TORCH is what is installed first when the environment has no torch yet; any arguments of `pip install` do, for
 # example TORCH="torch==2.13.0 --index-url URL" with the URL that PyTorch's install page gives for your machine.
@@ -11,7 +11,7 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check readme clean
+.PHONY: run test check readme results clean
 
 run: $(VENV)/.runtime
 	$(BIN)/python app.py
@@ -26,6 +26,26 @@ check: $(VENV)/.development
 readme: $(VENV)/.runtime
 	$(BIN)/python -m docs.readme
 	$(BIN)/python -m app.space card
+
+# What docs/results.md and the page show of the embedded models. Stopped and started again, it goes on.
+RESULTS := assets/results/embedded
+MODELS ?= $(wildcard assets/models/*)
+LENGTHS ?= 512,1024,2048,4096,8192,16384
+SHORTER ?= 512,1024,2048,4096
+TRIALS ?= 4
+EVALUATE = $(BIN)/python -m analysis.evaluate --model $(MODELS) --out $(RESULTS) --threads 1 --forget --trials $(TRIALS)
+METHODS := all;lm-infinite:top_k=5,from_layer=1
+GROUPS := $(foreach G,2 4 8 16 32,;self-extend:group=$(G),window=128)
+CUTS := ;truncation:length=128;truncation:length=256;truncation:length=384
+
+results: $(VENV)/.runtime
+	$(EVALUATE) --task efficiency --methods "$(METHODS)" --lengths $(SHORTER)
+	$(EVALUATE) --task short-context --methods "$(METHODS)" --lengths 256,512 --jobs 2
+	$(EVALUATE) --task perplexity --methods "$(METHODS)$(GROUPS)" --lengths $(LENGTHS) --jobs 2
+	$(EVALUATE) --task passkey:depths=3 --methods "$(METHODS)" --lengths $(LENGTHS) --jobs 2
+	$(EVALUATE) --task qa --methods "$(METHODS)" --lengths $(SHORTER) --jobs 2
+	$(EVALUATE) --task generation --methods "$(METHODS)$(CUTS)" --lengths $(SHORTER) --jobs 2
+	$(BIN)/python -m analysis.report $(RESULTS) --html results/embedded.html --markdown docs/results.md
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache

@@ -1,6 +1,6 @@
 """Records as files for other programs: CSV for spreadsheets, NPZ for numpy, JSON for everything else.
 
-All three carry names, axes and units. Only NPZ is read back: it loses nothing.
+All three carry names, axes and units. NPZ and JSON are read back; what loses nothing whatever the type is NPZ.
 """
 
 import csv
@@ -40,7 +40,7 @@ def to_csv(record: Record) -> str:
     text = io.StringIO()
     for name, single in _single_values(record).items():
         text.write(f"# {name}: {json.dumps(single, ensure_ascii=False)}\n")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text)  # ends lines as RFC 4180 has it; with another end, a lone \r in a text would go unquoted
     writer.writerow([f"{axis} index" for axis in axes] + [_heading(column) for column in columns])
     writer.writerows(zip(*(_plain(values) for values in index + cells), strict=True))
     return text.getvalue()
@@ -76,7 +76,25 @@ def from_npz(kind: type[R], source: bytes | Path) -> R:
         if header[HEADER] != kind.__name__:
             raise LongSightError(f"A {kind.__name__} was asked for, but the file holds a {header[HEADER]}.")
         arrays = {spec.name: entries[spec.name] for spec in kind.arrays()}
-    singles = {name: tuple(v) if isinstance(v, list) else v for name, v in header["values"].items()}
+    singles = {name: _hashable(v) for name, v in header["values"].items()}
+    return kind(**arrays, **singles)
+
+
+def from_json(kind: type[R], text: str | bytes) -> R:
+    """The record of type `kind` that `to_json` wrote, a null being an undefined number.
+
+    Raises `LongSightError`, in one sentence, on anything else: the file may come from anyone.
+    """
+    try:
+        told = json.loads(text)
+        if told[HEADER] != kind.__name__:
+            raise LongSightError(f"A {kind.__name__} was asked for, but the file holds a {told[HEADER]}.")
+        arrays = {spec.name: _with_nan(told["arrays"][spec.name]["values"]) for spec in kind.arrays()}
+        singles = {spec.name: _hashable(told[spec.name]) for spec in kind.values()}
+    except (ValueError, KeyError, TypeError, RecursionError) as problem:
+        raise LongSightError(
+            f"The file is no {kind.__name__} in JSON: {type(problem).__name__}, {problem}."
+        ) from problem
     return kind(**arrays, **singles)
 
 
@@ -123,3 +141,20 @@ def _without_nan(values: Any) -> Any:
     if isinstance(values, list):
         return [_without_nan(v) for v in values]
     return None if values != values else values
+
+
+def _with_nan(values: Any) -> np.ndarray:
+    """What `_without_nan` was given, as an array. Raises ValueError on a mixture."""
+    given = np.array(values, dtype=object)
+    undefined = np.vectorize(lambda v: v is None, otypes=[bool])(given)
+    kinds = {type(v) for v in given[~undefined].tolist()}
+    if kinds <= {int, float} and (undefined.any() or float in kinds):
+        return np.where(undefined, np.nan, given).astype(np.float64)
+    if len(kinds) > 1 or kinds & {list, dict}:
+        raise ValueError(f"an array holds a mixture of {', '.join(sorted(kind.__name__ for kind in kinds))}")
+    return given.astype({int: np.int64, bool: np.bool_}.get(next(iter(kinds), str), np.str_))
+
+
+def _hashable(told: Any) -> Any:
+    """Single values are tuples where JSON has lists."""
+    return tuple(told) if isinstance(told, list) else told

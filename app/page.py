@@ -13,6 +13,8 @@ from app.context_panel import UNSET, build_context, shown, take, wire_context
 from app.diagnostics_panel import build_diagnostics
 from app.documents import MOST_BYTES
 from app.errors import for_visitor
+from app.evaluate_panel import build_evaluate
+from app.lab_panel import build_lab
 from app.maps_panel import build_maps
 from app.method_controls import FIRST_METHODS, MethodControls, build_method_controls
 from app.method_panel import wire_methods
@@ -26,7 +28,9 @@ from engine.models import Model
 VISIT_SECONDS = 4 * 3600
 CONTEXT_PARTS = 4  # of `ContextPanel.parts`
 MOST_ADDRESS = 500  # characters of one value in the address
-CHAT, DIAGNOSTICS, MAPS, ABOUT = TABS = ("chat", "diagnostics", "maps", "about")
+CHAT, PASSKEY, DIAGNOSTICS, MAPS, EVALUATE, ABOUT = TABS = (
+    "chat", "passkey", "diagnostics", "maps", "evaluate", "about",
+)  # fmt: skip
 TITLE = "LongSight"
 
 LAUNCH: dict[str, Any] = {
@@ -64,8 +68,10 @@ def build_page() -> gr.Blocks:
         views: list[View] = []
         with gr.Tabs(elem_id="tabs") as tabs:
             views += _panel(shell, CHAT, "Chat", lambda tab: build_chat(shell))
+            views += _panel(shell, PASSKEY, "Passkey", lambda tab: build_lab(shell, tab))
             views += _panel(shell, DIAGNOSTICS, "Diagnostics", lambda tab: build_diagnostics(shell, tab))
             views += _panel(shell, MAPS, "Distance maps", lambda tab: build_maps(shell, tab))
+            views += _panel(shell, EVALUATE, "Evaluate", lambda tab: build_evaluate(shell, tab))
             views += _panel(shell, ABOUT, "About", lambda tab: build_about())
         _wire(demo, shell, status, tabs, views)
     return demo

@@ -20,5 +20,6 @@ watch('value', draw);
 draw();
 onShade(draw);
 
-// A plot that was hidden has to learn its width when it is shown.
-new ResizeObserver(() => area.layout && window.Plotly.Plots.resize(area)).observe(frame);
+// A plot that was hidden has to learn its width when it is shown; Plotly refuses while it is hidden.
+const resize = () => area.layout && area.checkVisibility() && window.Plotly.Plots.resize(area);
+new ResizeObserver(resize).observe(frame);

@@ -1,8 +1,9 @@
-"""Make what ships in assets/samples/: the example documents, and what the chat and the diagnostics open with.
+"""Make what ships in assets/samples/: the example documents, and the finished runs that the page opens with.
 
 python -m app.record documents BOOKS    from plain-text books in the public domain, one .txt file each
 python -m app.record first-sight        a real run of the embedded model on the first example document
 python -m app.record first-look         what the diagnostics open with: a real look at the second one
+python -m app.record passkey            what the passkey lab opens with: a real grid, some minutes on two cores
 """
 
 import argparse
@@ -12,13 +13,18 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
+from analysis.export import to_json
+from analysis.grids import fill_steps, new_grid
 from analysis.panels import PANELS, Choice
-from app import cells, chat, diagnostics, intake, offered
+from analysis.tasks.passkey import Passkey
+from app import cells, chat, diagnostics, intake, offered, specs
 from app.diagnostics_panel import FIRST, FIRST_LOOK, LENGTH
 from app.documents import Document
+from app.lab import EXAMPLE
 from app.method_controls import FIRST_METHODS
 from app.samples import SAMPLES, Sample, samples
 from app.visits import Visit
+from engine.errors import LongSightError
 
 KEY_SENTENCE = "The pass key is {key}. Remember it. {key} is the pass key."
 GRASS = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again."
@@ -110,12 +116,37 @@ def record_first_look(model_name: str) -> None:
     print(f"{FIRST_LOOK.name}: {FIRST_LOOK.stat().st_size:,} bytes")
 
 
+PASSKEY_METHODS = "truncation;lm-infinite;self-extend:group=4,window=128"
+PASSKEY_LENGTHS, PASSKEY_DEPTHS, PASSKEY_TRIALS = (256, 512, 1024, 2048, 4096), (0, 0.25, 0.5, 0.75, 1), 4
+
+
+def record_passkey(model_name: str) -> None:
+    """Let the embedded model look for pass keys for real; SelfExtend with a group so small that its reach shows."""
+    model = offered.model(model_name)
+    methods = specs.read(model, PASSKEY_METHODS, PASSKEY_LENGTHS[-1])
+    grid = new_grid(model, Passkey(), methods, PASSKEY_LENGTHS, PASSKEY_DEPTHS, PASSKEY_TRIALS, seed=0)
+    steps = fill_steps(model, grid)
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as finished:
+            grid = finished.value
+            break
+        if step.problem:
+            raise LongSightError(step.problem)
+        if step.place is not None:
+            print(f"{step.record().done} of {grid.found.size} trials", end="\r", flush=True)
+    EXAMPLE.write_text(to_json(grid) + "\n", encoding="utf-8")
+    for method, found in zip(grid.caption.tolist(), grid.found, strict=True):
+        print(f"{method}: found {found.sum((1, 2)).astype(int).tolist()} of {found[0].size} at each length")
+
+
 def _take(visit: Visit, document: Document, model_name: str) -> None:
     for _ in intake.take_steps(visit, offered.model(model_name), document):
         pass
 
 
-RECORDED = {"first-sight": record_first_sight, "first-look": record_first_look}
+RECORDED = {"first-sight": record_first_sight, "first-look": record_first_look, "passkey": record_passkey}
 
 
 def main() -> None:

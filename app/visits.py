@@ -35,6 +35,8 @@ class Visit:
         self.incoming: object = None  # the text being taken in; a newer one makes an older one give up
         self.panel = ""  # the diagnostics panel that is open
         self.look: Any = None  # what the diagnostics show: see app.diagnostics
+        self.lab: Any = None  # what the passkey lab shows: see app.lab
+        self.results: Any = None  # results that the visitor brought: see app.evaluate_panel
         self.fitted_length = 0  # tokens that the methods' parameters were last fitted to
         self.stop = threading.Event()
         self.busy = threading.Lock()
@@ -64,7 +66,7 @@ class Visit:
         """The page was closed: stop the work and free the memory. What is being written now is freed when it ends."""
         self.left = True
         self.stop.set()
-        self.look = None
+        self.look = self.lab = self.results = None
         self.free()
 
 

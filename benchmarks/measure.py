@@ -3,9 +3,7 @@
 A fresh process, because memory that an earlier reading gave back to the allocator would hide the next one's peak.
 """
 
-import gc
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -13,13 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 
-import psutil
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from analysis.memory import forget_peak, peak_memory
 from benchmarks.subject import ROOT, random_ids, read_stock
 from engine.generate import Sampling, decode, prefill
 from engine.methods import METHODS, Method
@@ -149,25 +146,6 @@ def read_with_stock(hf: PreTrainedModel, ids: Tensor, chunk: int) -> tuple[int, 
         token = hf(input_ids=token, past_key_values=cache, use_cache=True).logits.argmax(-1)
 
     return sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers), step
-
-
-def forget_peak() -> int:
-    """The memory held now [bytes]; on Linux the process's recorded peak begins again here."""
-    gc.collect()
-    marks = Path("/proc/self/clear_refs")
-    if marks.exists():
-        marks.write_text("5")
-    return psutil.Process().memory_info().rss
-
-
-def peak_memory() -> int:
-    """The peak [bytes] since `forget_peak`; where the system keeps only one peak, that of the whole process."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":

@@ -16,10 +16,11 @@ import torch
 from tqdm import tqdm
 
 from analysis.looking import finish
+from analysis.memory import forget_peak, peak_memory
 from analysis.panels import DEFAULT as CHOICE
 from analysis.panels import PANELS, Records
 from analysis.probes.probing import Probing
-from benchmarks.measure import CLOCKS, forget_peak, peak_memory
+from benchmarks.measure import CLOCKS
 from benchmarks.subject import DEFAULT, ROOT, random_ids, read_stock
 from engine.generate import Progress
 from engine.methods import METHODS, Method

@@ -5,6 +5,7 @@ query) at whatever position the method gives it.
 """
 
 from array import array
+from copy import copy
 from typing import Any
 
 import torch
@@ -122,6 +123,13 @@ class KeptLayer(CacheLayerMixin):
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.length + query_length, 0
 
+    def fork(self) -> "KeptLayer":
+        """A layer that holds the same and goes on by itself."""
+        fork = copy(self)
+        if self.is_initialized:
+            fork.keys, fork.values = self.keys.clone(), self.values.clone()
+        return fork
+
     def reset(self) -> None:
         self.keys = self.values = None
         self.is_initialized, self.length = False, 0
@@ -169,6 +177,13 @@ class Cache(TransformersCache):
     @property
     def nbytes(self) -> int:
         return sum(layer.nbytes for layer in self.layers)
+
+    def fork(self) -> "Cache":
+        """A cache that has read the same and goes on by itself: what one of the two reads, the other does not see."""
+        fork = Cache(self.method, 0, self.padded)
+        fork.layers = [layer.fork() for layer in self.layers]
+        fork.ids = self.ids[:]
+        return fork
 
     def reserve(self, length: int) -> None:
         """Announce a text of `length` tokens."""

@@ -125,8 +125,10 @@ def watch(
         yield Progress(start + len(part), len(ids))
 
 
-def decode(model: Model, prefilled: Prefilled, sampling: Sampling = Sampling()) -> Iterator[int]:
-    """Yield new token ids until a stop token (which is not yielded) or `max_new_tokens`.
+def decode(
+    model: Model, prefilled: Prefilled, sampling: Sampling = Sampling(), observer: Observer | None = None
+) -> Iterator[int]:
+    """Yield new token ids until a stop token (which is not yielded) or `max_new_tokens`; `observer` looks on.
 
     A token is read after it was yielded, when the next one is asked for: `cache.ids` says what the cache has read, and
     with it another turn can follow (the last token is in it only when a stop token came next).
@@ -140,7 +142,7 @@ def decode(model: Model, prefilled: Prefilled, sampling: Sampling = Sampling()) 
             return
         yield token
         if count < sampling.max_new_tokens:
-            logits = model.forward(torch.tensor([token]), cache, retrieves=True, rows=1)[-1]
+            logits = model.forward(torch.tensor([token]), cache, retrieves=True, rows=1, observer=observer)[-1]
             cache.ids.append(token)
 
 

@@ -34,6 +34,10 @@ def look(panel="logits", length=64, beside=(), keys=("vanilla",), line="vanilla"
     return [panel, length, list(beside), *(CHOICES | chosen).values(), MODEL, list(keys), line, 0, *NUMBERS[1:]]
 
 
+def keys_asked(lengths="256", depths="50", trials=1, filler="paper", seed=0, keys=("vanilla",)):
+    return [lengths, depths, trials, filler, seed, MODEL, list(keys), "-", *NUMBERS]
+
+
 def test_a_question_is_answered(url):
     kind, content = call(url, "ask", ask())
     assert kind == "complete"
@@ -63,6 +67,17 @@ def test_a_question_is_answered(url):
         ("maps", [MODEL, 16, 8, -5, 0, ["vanilla"], "vanilla", 0, *NUMBERS[1:]], "1 to 10,000,000 tokens, but -5"),
         ("maps", [MODEL, 16, 8, 10**15, 0, ["vanilla"], "vanilla", 0, *NUMBERS[1:]], "1 to 10,000,000 tokens"),
         ("maps", ["../../etc", 16, 8, 0, 0, ["vanilla"], "vanilla", 0, *NUMBERS[1:]], "not in the list of choices"),
+        ("passkey", keys_asked(lengths="10"), "Lengths must be a whole number from 64 to 131,072, but 10 was given"),
+        ("passkey", keys_asked(depths="0-100"), "1 to 21 depths can be shown, but 101 were given"),
+        ("passkey", keys_asked(trials=10**9), "greater than"),
+        ("passkey", keys_asked(filler="/etc/passwd"), "not in the list of choices"),
+        ("passkey", keys_asked(lengths="64, 65", depths="0-20", trials=50, keys=["vanilla", "window", "rerope"]),
+         "6,300 trials; up to 5,000"),
+        ("trial", ["0:0:0"], "A trial is named by method, length, depth, trial"),
+        ("trial", ["9:0:0:0"], "There is no method 9 in this grid"),
+        ("trial", ["<b>"], "&lt;b&gt;"),
+        ("load_grid", [None, MODEL], "No file arrived"),
+        ("results", [None], "No file arrived"),
         ("example", ["../../../etc/passwd", MODEL], "not in the list of choices"),
         ("look", look(), "There is no text yet"),
         ("look", look("magic"), "not in the list of choices"),

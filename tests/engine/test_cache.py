@@ -10,6 +10,7 @@ from engine.cache import Cache, KeptLayer, kept, slots
 from engine.errors import LongSightError
 from engine.generate import prefill
 from engine.methods import METHODS
+from tests.engine import tiny
 from tests.engine.tiny import TRAINED, defaults, ids, spread, usable
 
 
@@ -178,3 +179,32 @@ def test_a_reset_layer_begins_again():
     assert layer.nbytes == 0
     layer.update(*numbered(0, 2))
     assert layer.positions.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("length", [0, 5, 40, 100])
+@pytest.mark.parametrize(("starting", "window"), [(0, None), (3, 16)])
+def test_a_fork_goes_on_by_itself(starting, window, length):
+    """Neither of the two sees what the other reads, whether there is room left or slots are being overwritten."""
+    layer = KeptLayer(starting, window)
+    if length:
+        layer.reserve(length + 50)
+        layer.update(*numbered(0, length))
+    fork = layer.fork()
+    ours, theirs = numbered(length, length + 9), [-99 * x for x in numbered(length, length + 9)]
+    fork.update(*theirs)
+    keys, values = layer.update(*ours)
+    assert keys[0, 0, :, 0].tolist() == layer.positions.tolist()
+    assert torch.equal(values, -keys)
+    assert (layer.length, fork.length) == (length + 9, length + 9)
+
+
+def test_a_forked_cache_answers_as_the_first_one_does():
+    model = tiny.model()
+    method = METHODS["lm-infinite"](window=12, starting=3)
+    first = prefill(model, ids(70), method).cache
+    fork = first.fork()
+    assert (fork.length, fork.nbytes, fork.ids, fork.method) == (70, first.nbytes, first.ids, method)
+    other = prefill(model, ids(20, 5), method, first).logits
+    assert torch.equal(prefill(model, ids(20, 5), method, fork).logits, other)
+    assert fork.ids == first.ids
+    assert fork.ids is not first.ids

@@ -10,10 +10,11 @@ import gradio as gr
 import pytest
 import torch
 
+from analysis import specs
 from analysis.figures import palette
 from analysis.figures.distance import distance_figure
 from analysis.maps import distance_map
-from app import method_controls, specs
+from app import method_controls
 from docs.readme import methods_table
 from engine import doctor
 from engine.generate import Sampling, decode, prefill

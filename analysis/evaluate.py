@@ -1,0 +1,163 @@
+"""Evaluations from the command line: every method on every length of a task, resumable, on one machine or on many.
+
+    python -m analysis.evaluate --model assets/models/rope-small --task passkey \\
+        --methods "vanilla,self-extend;lm-infinite:top_k=5,from_layer=1" --lengths 512,2048,8192 --out results/first
+
+The same command goes on where it was stopped, however it was stopped. Tables and figures: `python -m analysis.report`.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+
+from joblib import Parallel, delayed, parallel_config
+from tqdm import tqdm
+
+from analysis import specs
+from analysis.cells import cell_steps, run_cell
+from analysis.results import FILE, Cell, Results, Row, digest, opened
+from analysis.tasks import TASKS, Step
+from engine.errors import LongSightError
+
+STOPPED = 130
+"""What a shell expects of a command that was interrupted."""
+
+RAY_HELP = "--backend ray needs Ray, which is not installed here: pip install ray, or leave --backend out."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; 0 when every cell is finished."""
+    given = _parser().parse_args(arguments)
+    folder = Path(given.out)
+    try:
+        cells = plan(given.model, given.methods, given.task, _lengths(given.lengths), given.trials, given.seed)
+        with opened(folder) as results:
+            if given.forget:
+                results.forget_other_weights(cells)
+            run(cells, results, given)
+            results.settle()
+    except LongSightError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on with the cells that are missing.", file=sys.stderr)
+        return STOPPED
+    asked = {cell.key for cell in cells}
+    refused = [row for key, row in results.rows.items() if key in asked and row["refused"] is not None]
+    for row in refused:
+        print(f"{row['method']['text']} on {row['model']['name']}, {row['length']:,} tokens: {row['refused']}")
+    print(folder / FILE)
+    return 0
+
+
+def plan(
+    models: Sequence[str], methods: str, tasks: Sequence[str], lengths: Sequence[int], trials: int, seed: int
+) -> list[Cell]:
+    """Every cell, those first that share a model and their cases. Raises `LongSightError` on what does not exist."""
+    if trials < 1:
+        raise LongSightError(f"--trials must be at least 1, but {trials} was given.")
+    parts = specs.method_parts(methods)
+    named = [specs.read_task(task).describe() for task in tasks]
+    return [
+        Cell(model, digest(model), task, method, length, trials, seed)
+        for model, task, length, method in product(models, named, lengths, parts)
+    ]
+
+
+def run(cells: Sequence[Cell], results: Results, given: argparse.Namespace) -> None:
+    """Run the cells that are missing, writing each down as soon as it is finished."""
+    missing = [cell for cell in cells if not results.has(cell)]
+    with tqdm(total=len(cells), initial=len(cells) - len(missing), unit="cell", disable=None) as bar:
+        for row in _rows(missing, given, bar):
+            results.append(row)
+            bar.update()
+
+
+def _rows(cells: Sequence[Cell], given: argparse.Namespace, bar: tqdm) -> Iterator[Row]:
+    if given.backend is None and (given.jobs or 1) == 1:
+        for cell in cells:
+            yield from _shown(cell_steps(cell, given.device, given.threads), cell, bar)
+        return
+    with _backend(given) as workers, Parallel(n_jobs=workers, return_as=_return_as(given.backend)) as parallel:
+        # A backend that hands back lists only is given as many cells at a time as it has workers.
+        size = len(cells) if given.backend is None else workers
+        for start in range(0, len(cells), max(size, 1)):
+            work = (delayed(run_cell)(cell, given.device, given.threads or 1) for cell in cells[start : start + size])
+            yield from parallel(work)
+
+
+def _shown(steps: Generator[Step, None, Row], cell: Cell, bar: tqdm) -> Iterator[Row]:
+    """The row of a cell that runs in this process, its progress in tokens beside the bar."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as finished:
+            yield finished.value
+            return
+        bar.set_postfix_str(f"{cell.task} {cell.method} {cell.length:,}: {step.done:,}/{step.total:,} tokens")
+
+
+def _return_as(backend: str | None) -> str:
+    return "generator_unordered" if backend is None else "list"
+
+
+@contextmanager
+def _backend(given: argparse.Namespace) -> Iterator[int]:
+    """joblib's backend, its own processes or the workers of a Ray cluster; and how many of them there are."""
+    if given.backend is None:
+        yield given.jobs
+        return
+    try:
+        import ray
+        from ray.util.joblib import register_ray
+    except ImportError as problem:
+        raise LongSightError(RAY_HELP) from problem
+    register_ray()
+    if not ray.is_initialized():
+        ray.init(address=given.ray_address, log_to_driver=False)
+    with parallel_config(backend="ray"):
+        yield given.jobs or int(ray.cluster_resources()["CPU"])
+
+
+def _lengths(text: str) -> list[int]:
+    try:
+        lengths = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise LongSightError(f"--lengths must be whole numbers with commas, but {text!r} was given.") from None
+    if min(lengths) < 1:
+        raise LongSightError(f"--lengths must be at least 1 token, but {min(lengths)} was given.")
+    return lengths
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    tasks = "; ".join(f"{key} ({task.paper})" for key, task in TASKS.items())
+    parser.add_argument("--model", required=True, nargs="+", help="folders, or names on the Hub")
+    parser.add_argument("--methods", required=True, help='"vanilla,window;self-extend:group=4,window=128", or "all"')
+    parser.add_argument("--task", required=True, nargs="+", help=f'"passkey:filler=prose"; there are {tasks}')
+    parser.add_argument("--lengths", required=True, help="tokens, with commas: 512,2048,8192")
+    parser.add_argument("--trials", type=int, default=4, help="cases in a cell")
+    parser.add_argument("--seed", type=int, default=0, help="what the cases are drawn from")
+    parser.add_argument("--out", required=True, help="a folder; finished cells that are in it are not run again")
+    parser.add_argument(
+        "--jobs", type=int, help="worker processes, each with a model of its own; 1, with Ray all there are"
+    )
+    parser.add_argument("--threads", type=int, help="of torch, in each worker; with several workers 1")
+    parser.add_argument("--device", help="cpu, cuda ...; the best there is")
+    parser.add_argument("--forget", action="store_true", help="drop cells of other weights of these models")
+    parser.add_argument("--backend", choices=["ray"], help="ray: spread the work over a Ray cluster")
+    parser.add_argument("--ray-address", help="of the cluster; without it, one is started on this machine")
+    return parser
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    sys.exit(main())

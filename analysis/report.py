@@ -1,0 +1,73 @@
+"""Results as the papers' tables and figures, beside what the papers report.
+
+python -m analysis.report results/first                       # writes results/first/report.html
+python -m analysis.report results/first --markdown docs/results.md
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from analysis.parts import to_html, to_markdown
+from analysis.results import Row, read_results
+from analysis.sections import make_parts
+from analysis.tables import label_of
+from engine.errors import LongSightError
+
+TITLE = "LongSight: results"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; 0 when the report is written."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", help="a folder that analysis.evaluate wrote")
+    parser.add_argument("--html", help="the page; in the folder of the results")
+    parser.add_argument("--markdown", help="a file for the tables as Markdown")
+    given = parser.parse_args(arguments)
+    folder = Path(given.results)
+    try:
+        rows = read_results(folder)
+        parts = make_parts(rows)
+    except LongSightError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    page = Path(given.html) if given.html else folder / "report.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(to_html(TITLE, lead(rows), parts), encoding="utf-8")
+    print(page)
+    if given.markdown:
+        Path(given.markdown).write_text(to_markdown(TITLE, lead(rows), parts), encoding="utf-8")
+        print(given.markdown)
+    return 0
+
+
+def lead(rows: Sequence[Row]) -> list[str]:
+    """What was run, and on what."""
+    models = {row["model"]["name"]: row["model"] for row in rows}
+    said = [
+        f"{name}: {model['parameters'] / 1e6:.1f} million parameters, {model['positions']}, trained on "
+        f"{model['train_length']:,} tokens."
+        for name, model in models.items()
+    ]
+    run = rows[-1]["run"]
+    versions = ", ".join(f"{name} {number}" for name, number in run["versions"].items())
+    refused = sorted({f"{label_of(row['method']['text'])}: {row['refused']}" for row in rows if row["refused"]})
+    return [
+        "Written by `python -m analysis.report` from the results of `python -m analysis.evaluate`; each cell of the "
+        "results says what it takes to run it again. Lengths count tokens of the prompt and of its answer.",
+        " ".join(said),
+        f"Seeds {_listed(row['seed'] for row in rows)}; {run['machine']['device']} with "
+        f"{run['machine']['threads']} thread(s); {versions}.",
+        *(["What could not be run: " + " ".join(refused)] if refused else []),
+    ]
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(map(str, sorted(set(values), key=str)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

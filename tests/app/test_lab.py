@@ -1,0 +1,233 @@
+"""The passkey lab apart from the browser: what is asked is checked, runs are resumed, files are read, trials open."""
+
+import json
+from dataclasses import replace
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from analysis.export import from_json, to_json
+from analysis.grids import TrialGrid
+from analysis.tasks.texts import PAPER
+from app import devices, intake, lab, lab_panel, lab_run, lab_trial, lab_trial_panel, method_controls, offered, running
+from app.lab import OWN, Lab
+from app.specs import MOST_METHODS
+from engine.errors import LongSightError
+
+NO_LINE = "-"  # as while methods are being picked: all take what suits the model
+NUMBERS = [None] * (MOST_METHODS * method_controls.MOST_FIELDS)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(devices, "POLL", 0.001)
+    monkeypatch.setattr(lab_run, "PAUSE", 0.0)
+
+
+@pytest.fixture
+def asked(model, visit):
+    """The values of all controls, as the page sends them."""
+
+    def values(lengths="240,400", depths="0,100", trials=1, filler=PAPER, seed=3, keys=("vanilla", "window")):
+        return [lengths, depths, trials, filler, seed, "tiny", visit, list(keys), NO_LINE, *NUMBERS]
+
+    return values
+
+
+def pictures(visit, values):
+    return list(lab_run.run_steps(visit, lab_panel.read_request(values)))
+
+
+def test_the_example_is_a_finished_grid_of_an_offered_model():
+    grid = lab.example.__wrapped__()
+    assert grid.finished
+    assert grid.model in offered.names()
+    assert 1 < len(grid.method) <= MOST_METHODS
+    assert 0 < grid.found.mean() < 1
+    assert from_json(TrialGrid, to_json(grid)) == grid
+
+
+def test_a_run_fills_the_visitors_grid_and_says_what_was_answered(visit, asked):
+    seen = pictures(visit, asked())
+    assert visit.lab.grid.finished
+    assert seen[-1].lab is visit.lab
+    assert "all 8 trials are done" in seen[-1].status
+    assert any("of 8 trials" in picture.status and "<progress" in picture.status for picture in seen)
+    assert "it said" in lab.side_view(visit.lab, 0)
+    assert not devices.turnstile(offered.model("tiny").device).busy
+
+
+def test_stop_keeps_what_is_done_and_the_next_run_goes_on(visit, asked):
+    steps = lab_run.run_steps(visit, lab_panel.read_request(asked()))
+    while not any(picture.lab and picture.lab.grid.done for picture in [next(steps)]):
+        pass
+    running.stop(visit)
+    last = list(steps)[-1]
+    done = visit.lab.grid.done
+    assert 0 < done < 8
+    assert f"{8 - done:,} of 8 trials are left" in last.status
+    kept = visit.lab.grid
+    status, button = lab_panel.show_plan(*asked())
+    assert (button.value, "are left" in status) == ("Resume", True)
+    assert lab_panel.show_plan(*asked(seed=4))[1].value == "Run"
+    pictures(visit, asked())
+    assert visit.lab.grid.finished
+    known = np.isfinite(kept.found)
+    assert np.array_equal(visit.lab.grid.found[known], kept.found[known])
+    assert np.array_equal(visit.lab.grid.said[known], kept.said[known])
+
+
+def test_leaving_the_page_ends_the_run_and_frees_the_device(visit, asked):
+    steps = lab_run.run_steps(visit, lab_panel.read_request(asked()))
+    next(steps)
+    steps.close()
+    assert not devices.turnstile(offered.model("tiny").device).busy
+    assert not visit.busy.locked()
+
+
+def test_a_method_that_does_not_fit_marks_its_own_place(visit, asked, monkeypatch):
+    def check(model, method, tokens):
+        if method.key == "vanilla":
+            raise LongSightError("Too much memory.")
+
+    monkeypatch.setattr(lab_run.estimate, "check_memory", check)
+    pictures(visit, asked())
+    assert visit.lab.problems == {0: "Too much memory."}
+    assert np.isnan(visit.lab.grid.found[0]).all()
+    assert np.isfinite(visit.lab.grid.found[1]).all()
+    assert "Too much memory." in lab.side_view(visit.lab, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"lengths": ""}, "1 to 16 lengths can be shown, but 0 were given"),
+        ({"lengths": "240, x"}, "Lengths must give a whole number, but 'x' was given"),
+        ({"lengths": "10"}, "from 64 to 131,072, but 10 was given"),
+        ({"lengths": "999999999"}, "from 64 to 131,072, but 999,999,999 was given|but 999999999 was given"),
+        ({"lengths": 240}, "must be a text"),
+        ({"depths": "-5"}, "Depths must"),
+        ({"depths": "0-100"}, "1 to 21 depths can be shown, but 101 were given"),
+        ({"trials": 0}, "Trials must be a whole number from 1 to 50, but 0 was given"),
+        ({"trials": 1.5}, "but 1.5 was given"),
+        ({"trials": float("nan")}, "but nan was given"),
+        ({"trials": None}, "but None was given"),
+        ({"seed": -1}, "Seed must be a whole number from 0"),
+        ({"filler": "/etc/passwd"}, "There is no filler '/etc/passwd'; there are paper, prose, own"),
+        ({"filler": OWN}, "There is no document to hide keys in"),
+        ({"lengths": "100-115", "depths": "0-20", "trials": 50}, "16,800 trials; up to 5,000|33,600 trials; up to"),
+        ({"keys": ()}, "0 methods were chosen"),
+    ],
+)
+def test_what_cannot_be_asked_gets_one_sentence(asked, change, sentence):
+    with pytest.raises(LongSightError, match=sentence):
+        lab_panel.read_request(asked(**change))
+    assert "problem" in lab_panel.show_plan(*asked(**change))[0]
+
+
+def test_the_visitors_document_loses_the_example_key_and_must_be_long_enough(visit, asked, document):
+    key = "The pass key is 12345. Remember it. 12345 is the pass key. "
+    visit.take(replace(document, text=document.text[:200] + key + document.text[200:]))
+    assert key not in lab.own_text(visit)
+    for _ in intake.tokens_steps(visit, offered.model("tiny")):
+        pass
+    pictures(visit, asked(filler=OWN, lengths="240", keys=("vanilla",)))
+    assert visit.lab.grid.text == "grass.txt"
+    assert visit.lab.grid.finished
+    with pytest.raises(LongSightError, match="too few for a prompt of 100,000"):
+        lab_panel.read_request(asked(filler=OWN, lengths="100000"))
+    visit.take(replace(document, text=document.text.upper()))
+    with pytest.raises(LongSightError, match="choose that document again to open a trial"):
+        list(lab_trial.open_steps(visit, "0:0:0:0"))
+
+
+def test_parameters_by_rule_of_thumb_are_fitted_to_the_longest_prompt(asked):
+    request = lab_panel.read_request(asked(lengths="64,250", keys=("self-extend",)))
+    assert request.methods == (request.model.method("self-extend", 250),)
+    assert request.grid.reach.tolist() == [request.methods[0].reach(32)]
+
+
+def test_files_hold_the_grid_and_are_read_again(visit, asked, tmp_path):
+    pictures(visit, asked())
+    name, files = lab.files("json", visit)
+    assert name == "passkey"
+    path = tmp_path / "saved.json"
+    path.write_bytes(files["longsight-passkey.json"])
+    before, visit.lab = visit.lab.grid, None
+    updates = lab_panel.load_grid(str(path), "tiny", visit)
+    assert visit.lab.grid == before
+    assert updates[:5] == ["240, 400", "0, 100", 1, PAPER, 3]
+    assert updates[5] == ["vanilla", "window"]
+    assert len(updates) == 5 + lab_panel.METHOD_PARTS + lab_panel.SHOWN
+    assert b"trial index" in lab.files("csv", visit)[1]["longsight-passkey.csv"]
+    with pytest.raises(LongSightError, match="no format 'exe'"):
+        lab.files("exe", visit)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda told: told["task"].update(filler="/etc/passwd"), "only the fillers of this page"),
+        (lambda told: told["arrays"]["length"].update(values=[240, 10**7]), "10,000,000 tokens; up to 131,072"),
+        (lambda told: told.update(record="NLLRecord"), "the file holds a NLLRecord"),
+    ],
+)
+def test_a_file_that_asks_for_too_much_is_refused(visit, asked, tmp_path, change, sentence):
+    told = json.loads(to_json(lab_panel.read_request(asked()).grid))
+    change(told)
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(told))
+    with pytest.raises(gr.Error, match=sentence):
+        lab_panel.load_grid(str(path), "tiny", visit)
+    assert visit.lab is None
+
+
+def test_a_trial_is_done_again_and_shown(visit, asked):
+    pictures(visit, asked())
+    *_, last = lab_trial.open_steps(visit, "1:1:0:0")
+    assert "is not visible under this method" in last.told
+    assert str(visit.lab.grid.expected[1, 0, 0]) in last.told
+    assert "0.7)" in last.prompt
+    assert last.figure.data[0].type == "heatmap"
+    assert "In the grid it had answered" not in last.told
+    said = visit.lab.grid.said.copy().astype(object)
+    said[1, 1, 0, 0] = "<b>else</b>"
+    visit.lab = Lab(replace(visit.lab.grid, said=said.astype(str)))
+    *_, last = lab_trial.open_steps(visit, "1:1:0:0")
+    assert "In the grid it had answered: <q>&lt;b&gt;else&lt;/b&gt;</q>" in last.told
+
+
+def test_a_trial_can_be_stopped(visit, asked):
+    visit.lab = Lab(lab_panel.read_request(asked()).grid)
+    steps = lab_trial.open_steps(visit, "0:0:0:0")
+    next(steps)
+    running.stop(visit)
+    assert "stopped, memory freed" in list(steps)[-1].status
+    assert not devices.turnstile(offered.model("tiny").device).busy
+
+
+@pytest.mark.parametrize(
+    "cell", ["", "0:0:0", "9:0:0:0", "0:0:0:1", "a:0:0:0", "-1:0:0:0", "0:0:0:0:0", "9999:0:0:0", None]
+)
+def test_a_cell_that_is_none_gets_one_sentence(visit, asked, cell):
+    visit.lab = Lab(lab_panel.read_request(asked()).grid)
+    with pytest.raises(LongSightError, match="A trial is named by|in this grid"):
+        next(lab_trial.open_steps(visit, cell))
+
+
+def test_a_click_names_the_trial_and_offers_the_others(visit, asked):
+    pictures(visit, asked(trials=2))
+    event = gr.EventData(None, {"x": 1, "y": 0})
+    cell, radio, _ = lab_trial_panel.picked(1)(visit, event)
+    assert cell == "1:1:0:0"
+    assert [value for _, value in radio.choices] == [0, 1]
+    assert lab_trial_panel.other_trial(cell, 1) == "1:1:0:1"
+    with pytest.raises(gr.Error):
+        lab_trial_panel.picked(1)(visit, gr.EventData(None, {"x": 99, "y": 0}))
+
+
+def test_a_model_that_is_not_offered_is_named(visit, asked):
+    visit.lab = Lab(replace(lab_panel.read_request(asked()).grid, model="unknown"))
+    with pytest.raises(LongSightError, match="No model called 'unknown'"):
+        list(lab_trial.open_steps(visit, "0:0:0:0"))

@@ -1,0 +1,47 @@
+"""Evaluations in a real browser: tables and figures at first sight, another file, and one that is none."""
+
+import json
+
+from playwright.sync_api import expect
+
+from analysis.results import FILE
+from app.evaluate_panel import SHIPPED, shipped
+from tests.browser.conftest import PHONE, shoot
+from tests.browser.test_passkey import load
+
+DRAWN = "document.querySelector('#evaluate-board .plot-area')?._fullData"
+
+
+def test_tables_and_figures_of_a_finished_run_stand_here_and_each_can_be_chosen(visit_page):
+    page = visit_page("?tab=evaluate")
+    expect(page.locator("#evaluate-note")).to_contain_text("A finished run")
+    page.wait_for_function(DRAWN)
+    expect(page.locator("#evaluate-tables")).to_contain_text("Reported")
+    expect(page.locator("#evaluate-about")).to_contain_text("trained on 512 tokens")
+    shoot(page, "evaluate")
+    title, number = next(choice for choice in shipped().choices if "Passkey" in choice[0])
+    page.click("#part input")
+    page.get_by_role("option", name=title, exact=True).first.click()
+    expect(page.locator("#evaluate-tables")).to_contain_text("Share found")
+    page.wait_for_function(f"location.search.includes('part={number}')")
+    again = visit_page(f"?tab=evaluate&part={number}")
+    expect(again.locator("#evaluate-tables")).to_contain_text("Share found")
+
+
+def test_ones_own_file_is_opened_and_another_gets_a_sentence(visit_page):
+    page = visit_page("?tab=evaluate")
+    page.wait_for_function(DRAWN)
+    rows = [json.loads(line) for line in (SHIPPED / FILE).read_text(encoding="utf-8").splitlines()]
+    mine = [row | {"model": row["model"] | {"name": "my-model"}} for row in rows if row["task"]["key"] == "passkey"]
+    load(page, "mine.jsonl", "".join(json.dumps(row) + "\n" for row in mine).encode(), "#results")
+    expect(page.locator("#evaluate-about")).to_contain_text("my-model")
+    load(page, "notes.jsonl", b"Dear diary\n", "#results")
+    expect(page.get_by_text("notes.jsonl is no file of results: line 1 is not a cell.")).to_be_visible()
+    expect(page.locator("#evaluate-about")).to_contain_text("my-model")
+
+
+def test_on_a_dark_phone_nothing_is_wider_than_the_page(visit_page):
+    page = visit_page("?tab=evaluate", size=PHONE, dark=True)
+    page.wait_for_function(DRAWN)
+    shoot(page, "phone-evaluate")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
