@@ -111,10 +111,15 @@ class Batches:
         ids: list[int] = []
         weights: list[float] = []
         for turn in turns:
-            user, answer = self._tokens(turn.user), self._tokens(turn.answer)
-            ids += [self._user, *user, self._assistant, *answer, self._end]
-            weight = self.recipe.optimizer.answer_weight if turn.scored else 1.0
-            weights += [0.0] + [1.0] * (len(user) + 1) + [weight] * (len(answer) + 1)
+            user = self._tokens(turn.user)
+            ids += [self._user, *user, self._assistant]
+            weights += [0.0] + [1.0] * (len(user) + 1)
+            for place, piece in enumerate(turn.pieces):  # cut where words begin, so that they can be encoded one by one
+                tokens = self._tokens(piece)
+                ids += tokens
+                weights += [self.recipe.optimizer.answer_weight if place % 2 else 1.0] * len(tokens)
+            ids.append(self._end)
+            weights.append(1.0)
         return ids, weights
 
     def _tokens(self, text: str) -> list[int]:

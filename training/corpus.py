@@ -63,9 +63,9 @@ class Corpus:
         return passage[start + 2 if start >= 0 else 0 :].lstrip()[:characters]
 
     def word(self, rng: np.random.Generator) -> str:
-        """A plain lower-case word of 3 to 10 letters, as frequent as it is in the corpus."""
+        """A plain lower-case word of 4 to 10 letters, as frequent as it is in the corpus."""
         while True:
-            words = re.findall(r"\b[a-z]{3,10}\b", self.passage(rng, 200))
+            words = re.findall(r"\b[a-z]{4,10}\b", self.passage(rng, 200))
             if words:
                 return str(rng.choice(words))
 

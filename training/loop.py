@@ -104,11 +104,12 @@ def adamw(model: PreTrainedModel, settings: Optimizer) -> torch.optim.AdamW:
 
 
 def learning_rate(settings: Optimizer, step: int, steps: int) -> float:
-    """The learning rate at a step: a linear warm-up, then half a cosine from the recipe's down to its part `final`."""
+    """The learning rate at a step: a linear warm-up, a constant rate, a linear way down to its part `final`."""
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
-    progress = (step - settings.warmup_steps) / max(1, steps - settings.warmup_steps)
-    return settings.learning_rate * (settings.final + (1 - settings.final) * (1 + math.cos(math.pi * progress)) / 2)
+    falling = max(1, round(settings.decay * steps))
+    done = max(0.0, (step + 1 - (steps - falling)) / falling)
+    return settings.learning_rate * (1 - (1 - settings.final) * done)
 
 
 def train(trainer: Trainer, batches: Batches, folder: Path, save_every: int = 100, log_every: int = 10) -> None:

@@ -32,6 +32,7 @@ def main() -> None:
         "--work", type=Path, help="where checkpoints and the log go (default: runs/ and the name of --out)"
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--tokenizer", type=Path, help="a model folder whose tokenizer is shared (default: a new one)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
     parser.add_argument("--compile", action="store_true", help="use torch.compile")
     parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
@@ -44,7 +45,7 @@ def main() -> None:
 
 def run(options: argparse.Namespace, recipe: Recipe, work: Path) -> None:
     train_texts, _ = read_corpus(options.corpus)
-    tokenizer = _tokenizer(recipe, train_texts, work)
+    tokenizer = _tokenizer(recipe, train_texts, work, options.tokenizer)
     trainer = loop.Trainer(recipe, build(recipe, tokenizer), torch.device(options.device), options.compile)
     resumed = trainer.restore(work)
     print(f"{recipe.name}: step {trainer.step} of {recipe.steps}{' (resumed)' if resumed else ''}", flush=True)
@@ -80,12 +81,15 @@ def describe(trainer: loop.Trainer, options: argparse.Namespace, texts: Corpus) 
     }
 
 
-def _tokenizer(recipe: Recipe, train_texts: Corpus, work: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer of this run: learned at its first start, read at the next ones."""
+def _tokenizer(recipe: Recipe, train_texts: Corpus, work: Path, shared: Path | None) -> PreTrainedTokenizerFast:
+    """The tokenizer of this run: learned or taken over at its first start, read at the next ones."""
     folder = work / "tokenizer"
     if not folder.exists():
         settings = recipe.tokenizer
-        tokenizer = train_tokenizer(train_texts, settings.vocab_size, settings.sample_bytes, wording.everything())
+        if shared:
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(shared)
+        else:
+            tokenizer = train_tokenizer(train_texts, settings.vocab_size, settings.sample_bytes, wording.everything())
         work.mkdir(parents=True, exist_ok=True)
         (work / ".gitignore").write_text("*\n", encoding="utf-8")  # checkpoints are not for the repository
         fresh = work / "tokenizer.new"
