@@ -7,14 +7,16 @@ from engine.errors import LongSightError
 from engine.models import Model, load
 
 MODELS = Path(__file__).resolve().parent.parent / "assets" / "models"
+FIRST = "rope-small"
 
 _loaded: dict[str, Model] = {}
 _loading = threading.Lock()
 
 
 def names() -> list[str]:
-    """The embedded models, by the names of their folders."""
-    return sorted(path.parent.name for path in MODELS.glob("*/config.json"))
+    """The embedded models, by the names of their folders; the one that the page opens with comes first."""
+    found = (path.parent.name for path in MODELS.glob("*/config.json"))
+    return sorted(found, key=lambda name: (name != FIRST, name))
 
 
 def model(name: str) -> Model:

@@ -58,7 +58,7 @@ class Optimizer:
     betas: tuple[float, float]
     weight_decay: float
     warmup_steps: int
-    decay: float  # part of the steps, at the end, in which the learning rate falls
+    decay: float  # part of the tokens, at the end, in which the learning rate falls
     final: float  # part of the learning rate that is left at the last step
     clip: float
     answer_weight: float
