@@ -7,6 +7,7 @@ conversation.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 from transformers import PreTrainedTokenizerFast
@@ -16,6 +17,7 @@ from training.corpus import Corpus
 from training.recipe import Phase, Recipe
 from training.tokenizer import ASSISTANT, END, USER
 
+Conversation = Callable[[np.random.Generator, Corpus, int], list[tasks.Turn]]
 SAMPLE = 20_000  # characters, to see how many of them a token stands for
 
 
@@ -86,7 +88,7 @@ class Batches:
     def _task(self, rng: np.random.Generator, length: int) -> tuple[list[int], list[float]]:
         """A conversation; one that does not fill the row has text before or after it."""
         size = length if rng.random() < 0.6 else int(rng.integers(min(48, length), length + 1))
-        ids, weights = self._conversation(rng, size)
+        ids, weights = self.fitting(tasks.conversation, rng, self.corpus, size)
         if length - len(ids) < 2:
             rest: tuple[list[int], list[float]] = ([self._end] * (length - len(ids)), [0.0] * (length - len(ids)))
             return ids + rest[0], weights + rest[1]
@@ -96,11 +98,13 @@ class Batches:
             return [*more[:-1], self._end, *ids], [*more_weights[:-1], 0.0, *weights]
         return ids + more, [*weights, 0.0, *more_weights[1:]]
 
-    def _conversation(self, rng: np.random.Generator, size: int) -> tuple[list[int], list[float]]:
+    def fitting(
+        self, kind: Conversation, rng: np.random.Generator, corpus: Corpus, size: int
+    ) -> tuple[list[int], list[float]]:
         """A conversation of at most `size` tokens, and as near to that as the first guess allows."""
         characters = int(size * self._characters_per_token * 1.02) - 60
         for _ in range(8):
-            ids, weights = self.encode(tasks.conversation(rng, self.corpus, max(0, characters)))
+            ids, weights = self.encode(kind(rng, corpus, max(0, characters)))
             if len(ids) <= size:
                 return ids, weights
             characters = int(characters * size / len(ids)) - 20
@@ -111,10 +115,15 @@ class Batches:
         ids: list[int] = []
         weights: list[float] = []
         for turn in turns:
-            user, answer = self._tokens(turn.user), self._tokens(turn.answer)
-            ids += [self._user, *user, self._assistant, *answer, self._end]
-            weight = self.recipe.optimizer.answer_weight if turn.scored else 1.0
-            weights += [0.0] + [1.0] * (len(user) + 1) + [weight] * (len(answer) + 1)
+            user = self._tokens(turn.user)
+            ids += [self._user, *user, self._assistant]
+            weights += [0.0] + [1.0] * (len(user) + 1)
+            for place, piece in enumerate(turn.pieces):  # cut where words begin, so that they can be encoded one by one
+                tokens = self._tokens(piece)
+                ids += tokens
+                weights += [self.recipe.optimizer.answer_weight if place % 2 else 1.0] * len(tokens)
+            ids.append(self._end)
+            weights.append(1.0)
         return ids, weights
 
     def _tokens(self, text: str) -> list[int]:

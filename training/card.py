@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 TRAINING = "training.json"
 EVALUATION = "evaluation.json"
+LIMITS = "limits.md"
 
 BEGINNINGS = {
     True: "Its initial weights were not all random: they held two attention heads that copy (`training/circuit.py`).",
     False: "Its initial weights were random.",
 }
+BEGUN = "It began with the weights of `{}`, a model that was trained before (`training/LOG.md`)."
 CARD = """\
 ---
 library_name: transformers
@@ -52,73 +55,139 @@ question. Tokens: byte-level BPE, {vocab:,} of them, every digit its own.
 
 ## What was measured
 
-`python -m training.evaluate {folder} --corpus DIR`, on texts that it was not trained on, greedy decoding.
-Keys and questions are worded as in training; texts, names and numbers are new.
+`python -m training.evaluate {folder} --corpus DIR`, on texts that it was not trained on, greedy decoding, fixed seeds.
+Keys and questions are worded as in training; texts, names and numbers are new. The numbers of cases stand beside the
+figures.
 
 {tables}
 
 ## What it can and cannot do
 
-It answers "What is the pass key?" in a fixed phrase when the text states it in so many words. With several named
-keys in the text, or at a second question, it often gives another one's value. To what it does not understand, a
-greeting even, it says "I don't know. The text does not say." It continues prose with sentences that sound right and
-mean little, and soon repeats itself when it always takes the likeliest token. It knows nothing about the world,
-cannot reason, count or follow instructions, and repeats the language and the prejudices of books that are mostly a
-century old. Past {train_length} tokens it produces nonsense unless something is done about it.
+{limits}
+
+It knows nothing about the world, cannot reason, count or follow other instructions, and repeats the language and the
+prejudices of books that are mostly a century old. Its prose sounds right and means little, and soon repeats itself when
+it always takes the likeliest token. Past {train_length} tokens it produces nonsense unless something is done about it.
 """
 
 
+def read(folder: Path) -> dict[str, Any]:
+    """The figures that were written before, so that a part of them can be measured anew."""
+    path = folder / EVALUATION
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
 def write(folder: Path, figures: dict[str, Any]) -> None:
-    """Write the figures as JSON and the card as README.md into a model's folder."""
+    """Write the figures as JSON and the card as README.md into a model's folder.
+
+    What the card says of the model's limits is the author's: `limits.md` in the folder, if there is one.
+    """
     about = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
     (folder / EVALUATION).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     phases = table(
         ["sequence length", "tokens", "rows of repeated tokens", "rows of conversation"], map(_phase, about["phases"])
     )
+    limits = folder / LIMITS
     text = CARD.format(
         **{key: value for key, value in about.items() if key not in ("phases", "seconds", "tokens")},
-        beginning=BEGINNINGS[about["induction"]],
+        beginning=BEGUN.format(about["begin"]) if about.get("begin") else BEGINNINGS[about["induction"]],
         folder="/".join(folder.parts[-3:]),
         tokens=about["tokens"] / 1e6,
         minutes=about["seconds"] / 60,
         phases=phases,
         tables=tables(figures),
+        limits=limits.read_text(encoding="utf-8").strip() if limits.exists() else "Nobody has looked yet.",
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
 def tables(figures: dict[str, Any]) -> str:
-    """The figures of an evaluation as Markdown."""
-    found, prose = figures["retrieval"], figures["prose"]
-    trials = found["trials"]
-    lengths = sorted({int(cell.split("/")[0]) for cell in found["pass_key"]})
-    depths = sorted({float(cell.split("/")[1]) for cell in found["pass_key"]})
-    grid = [
-        [f"{length:,}", *(" + ".join(map(str, found["pass_key"][f"{length}/{depth}"])) for depth in depths)]
-        for length in lengths
-    ]
-    bands = list(next(iter(prose.values()))["nll"])
+    """The figures of an evaluation as Markdown; parts that were not measured are left out."""
+    parts = {"retrieval": _inside, "prose": _prose, "past": _past, "chosen": _chosen, "samples": _samples}
+    return "\n\n".join(make(figures[name]) for name, make in parts.items() if figures.get(name))
+
+
+def _inside(found: dict[str, Any]) -> str:
+    each, cases = found["each"], found["cases"]
     return "\n\n".join(
         [
-            f"Pass keys found, of {trials} hidden in held-out text + {trials} in the papers' filler, by depth:",
-            table(["tokens", *(f"{depth:.0%}" for depth in depths)], grid),
-            f"Other questions at the trained length, answered right of {5 * trials}:",
-            table(["question", "right"], [[name, str(right)] for name, right in found["others"].items()]),
-            "Held-out text inside the trained length:",
+            "### Inside the trained length",
+            f"Pass keys found at random depths, of {each} at each length (half in held-out text, half in the papers' "
+            "filler), and other questions answered right:",
             table(
-                ["texts", "bits per byte", "gzip -9"],
+                ["question", "right", "of", "share"],
                 [
-                    [name, f"{part['bits_per_byte']:.2f}", f"{part['gzip_bits_per_byte']:.2f}"]
-                    for name, part in prose.items()
+                    *(
+                        [f"pass key in {int(tokens):,} tokens", *_share(n, each)]
+                        for tokens, n in found["pass_key"].items()
+                    ),
+                    *([name, *_share(n, cases)] for name, n in found["others"].items()),
                 ],
-            ),
-            "Mean nll (nat per token) by position in the sequence:",
-            table(
-                ["position", *prose],
-                [[band, *(f"{part['nll'][band]:.2f}" for part in prose.values())] for band in bands],
             ),
         ]
     )
+
+
+def _share(right: int, cases: int) -> list[str]:
+    return [str(right), str(cases), f"{right / cases:.0%}"]
+
+
+def _prose(prose: dict[str, Any]) -> str:
+    rows = [
+        [name, *(f"{part[key]:.2f}" for key in ("bits_per_byte", "five_gram", "gzip"))] for name, part in prose.items()
+    ]
+    passages = next(iter(prose.values()))["passages"]
+    return (
+        f"Bits per byte of {passages} held-out passages inside the trained length; beside it a 5-gram model of bytes "
+        "learned from the training texts, and `gzip -9`:\n\n" + table(["texts", "model", "5-gram", "gzip -9"], rows)
+    )
+
+
+def _past(rows: list[dict[str, Any]]) -> str:
+    each = rows[0]["each"]
+    head = ["tokens", "method", "nll", "pass keys", *(f"{depth:.0%}" for depth in (0, 0.25, 0.5, 0.75, 1))]
+    body = [
+        [
+            f"{row['tokens']:,}",
+            f"{row['variant']} ({row['method']})",
+            "-" if math.isnan(row["nll"]) else f"{row['nll']:.2f}",
+            f"{sum(row['found']) / (each * len(row['found'])):.0%}",
+            *map(str, row["found"]),
+        ]
+        for row in rows
+    ]
+    return (
+        "### Past the trained length\n\nMean nll (nat per token) of the last tokens, as many as it was trained on, and "
+        f"pass keys found: the share of all, and how many of {each} at each depth.\n\n" + table(head, body)
+    )
+
+
+def _chosen(chosen: dict[str, Any]) -> str:
+    record = chosen["chosen"]
+    lengths = " and ".join(f"{length:,}" for length in record["lengths"])
+    rows = [
+        [key, ", ".join(f"{name} {value}" for name, value in choice["parameters"].items()) or "rule of thumb",
+         " + ".join(map(str, choice["found"]))]
+        for key in ("lm-infinite", "self-extend")
+        for choice in record[key]
+    ]  # fmt: skip
+    return (
+        f"Parameters were chosen by pass keys found, of {record['each']} at {lengths} tokens, with keys and places "
+        "that are not among those measured above:\n\n" + table(["method", "parameters", "found"], rows)
+    )
+
+
+def _samples(samples: list[dict[str, str]]) -> str:
+    rows = [
+        [sample["about"], sample["method"], *map(_cell, (sample["question"], sample["wanted"], sample["answer"]))]
+        for sample in samples
+    ]
+    head = ["before the question", "method", "question", "right", "the model's answer"]
+    return "### Samples\n\nUngarnished, greedy, each as it came:\n\n" + table(head, rows)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def table(head: list[str], rows: Any) -> str:

@@ -1,4 +1,4 @@
-"""A folder of text files, split into training and validation. Knows nothing about tokens."""
+"""Texts, split into training and validation: a folder of files, or a dataset of the Hub. Knows nothing about tokens."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 SUFFIXES = (".txt", ".rst")
+HUB = "hub:"  # before the name of a dataset
+COLUMN = "text"
 HELD_OUT = 50  # without train/ and validation/ folders, one file in this many is held out
 
 
@@ -56,6 +58,10 @@ class Corpus:
             start = space + 1 if space >= 0 else start
         return text[start : start + characters]
 
+    def passages(self, rng: np.random.Generator, characters: int, piece: int = 100_000) -> str:
+        """About `characters` characters in long passages from anywhere: a sample of the whole."""
+        return "\n".join(self.passage(rng, piece) for _ in range(max(1, min(characters, self.characters) // piece)))
+
     def opening(self, rng: np.random.Generator, characters: int) -> str:
         """As `passage`, but beginning at a paragraph."""
         passage = self.passage(rng, characters + 1500)
@@ -63,19 +69,26 @@ class Corpus:
         return passage[start + 2 if start >= 0 else 0 :].lstrip()[:characters]
 
     def word(self, rng: np.random.Generator) -> str:
-        """A plain lower-case word of 3 to 10 letters, as frequent as it is in the corpus."""
+        """A plain lower-case word of 4 to 10 letters, as frequent as it is in the corpus."""
         while True:
-            words = re.findall(r"\b[a-z]{3,10}\b", self.passage(rng, 200))
+            words = re.findall(r"\b[a-z]{4,10}\b", self.passage(rng, 200))
             if words:
                 return str(rng.choice(words))
 
 
-def read_corpus(folder: Path) -> tuple[Corpus, Corpus]:
-    """All *.txt and *.rst files under `folder`, as (training, validation).
+def read_corpus(source: str | Path) -> tuple[Corpus, Corpus]:
+    """The texts of a folder, or of a dataset of the Hub (`hub:owner/name`), as (training, validation).
 
-    Folders named `train` and `validation`, at any depth, are the split. Without them, one file in fifty, chosen by a
-    hash of its name, is held out (of a single file: its last fiftieth).
+    Parts named `train` and `validation` (folders at any depth, or splits of the dataset) are the split. Without them,
+    one text in fifty, chosen by a hash of its name, is held out (of a single text: its last fiftieth).
     """
+    if str(source).startswith(HUB):
+        return _split(_hub_documents(str(source).removeprefix(HUB)))
+    return _split(_folder_documents(Path(source)))
+
+
+def _folder_documents(folder: Path) -> list[Document]:
+    """All *.txt and *.rst files under `folder`."""
     files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
     documents = [
         Document(path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8", errors="replace"))
@@ -84,6 +97,39 @@ def read_corpus(folder: Path) -> tuple[Corpus, Corpus]:
     documents = [document for document in documents if document.text.strip()]
     if not documents:
         raise CorpusError(f"a corpus was asked from {folder}, but it holds no text in {' or '.join(SUFFIXES)} files")
+    return documents
+
+
+def _hub_documents(name: str) -> list[Document]:
+    """All rows of a dataset, in its column `text`; the `datasets` library is needed only for this."""
+    try:
+        import datasets
+    except ImportError as missing:
+        raise CorpusError(
+            f"the dataset {name!r} was asked for, but the library `datasets` is not installed; "
+            "`pip install datasets`, or give a folder of text files"
+        ) from missing
+    try:
+        parts = datasets.load_dataset(name)
+    except (OSError, ValueError) as problem:  # not found, not reachable, not readable: all are one of these
+        raise CorpusError(
+            f"the dataset {name!r} was asked for, but it cannot be read: {problem}; give the name of a dataset of the "
+            "Hub as owner/name, or a folder of text files"
+        ) from problem
+    documents = []
+    for part, rows in parts.items():
+        if COLUMN not in rows.column_names:
+            raise CorpusError(
+                f"the dataset {name!r} needs a column {COLUMN!r}, found {', '.join(sorted(rows.column_names))}"
+            )
+        texts = enumerate(rows[COLUMN])
+        documents += [Document(f"{part}/{number}", text) for number, text in texts if text.strip()]
+    if not documents:
+        raise CorpusError(f"a corpus was asked from the dataset {name!r}, but it holds no text")
+    return documents
+
+
+def _split(documents: list[Document]) -> tuple[Corpus, Corpus]:
     train = [document for document in documents if "train" in document.name.split("/")[:-1]]
     validation = [document for document in documents if "validation" in document.name.split("/")[:-1]]
     if train and validation:

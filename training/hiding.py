@@ -25,7 +25,7 @@ class Placed:
 def filler(rng: np.random.Generator, corpus: Corpus, characters: int) -> str:
     """Irrelevant text: the sentences of the papers, or a passage of the corpus."""
     characters = max(0, characters)
-    if rng.random() < 0.35:
+    if rng.random() < 0.25:
         return paper_filler(characters, start=int(rng.integers(len(wording.PAPER_FILLER))))
     return corpus.passage(rng, characters)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
@@ -31,6 +30,7 @@ class Trainer:
         self.device = device
         self.model = model.to(device)
         self.step = 0
+        self.half = device.type == "cuda"  # arithmetic in bfloat16; the weights stay float32
         self.seconds = 0.0  # spent in training, over all restarts
         self.optimizer = adamw(model, recipe.optimizer)
         self._losses = torch.compile(self._forward) if compiled else self._forward
@@ -39,7 +39,7 @@ class Trainer:
         """One step; returns the weighted loss [nat] and the mean loss of the tokens with the answers' weight."""
         ids = torch.from_numpy(batch.ids).to(self.device)
         weights = torch.from_numpy(batch.weights[:, 1:]).to(self.device)
-        rate = learning_rate(self.recipe.optimizer, self.step, self.recipe.steps)
+        rate = learning_rate(self.recipe, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         nll = self._losses(ids)  # (row token - 1)
@@ -53,8 +53,7 @@ class Trainer:
         return {"loss": loss.item(), "answer": answers.mean().item() if len(answers) else math.nan, "rate": rate}
 
     def _forward(self, ids: torch.Tensor) -> torch.Tensor:
-        half = self.device.type == "cuda"
-        with torch.autocast("cuda", torch.bfloat16) if half else contextlib.nullcontext():
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             logits = self.model(input_ids=ids, use_cache=False).logits[:, :-1]
         flat = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none")
         return flat.view(len(ids), -1)
@@ -103,16 +102,30 @@ def adamw(model: PreTrainedModel, settings: Optimizer) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
 
 
-def learning_rate(settings: Optimizer, step: int, steps: int) -> float:
-    """The learning rate at a step: a linear warm-up, then half a cosine from the recipe's down to its part `final`."""
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """The learning rate at a step: a linear warm-up, a constant rate, a linear way down to its part `final`."""
+    settings = recipe.optimizer
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
-    progress = (step - settings.warmup_steps) / max(1, steps - settings.warmup_steps)
-    return settings.learning_rate * (settings.final + (1 - settings.final) * (1 + math.cos(math.pi * progress)) / 2)
+    falling = settings.decay * recipe.tokens
+    done = max(0.0, (recipe.tokens_before(step + 1) - (recipe.tokens - falling)) / max(1.0, falling))
+    return settings.learning_rate * (1 - (1 - settings.final) * done)
 
 
-def train(trainer: Trainer, batches: Batches, folder: Path, save_every: int = 100, log_every: int = 10) -> None:
-    """Train from the trainer's step to the recipe's last, with a bar, a log and checkpoints in `folder`."""
+def train(
+    trainer: Trainer,
+    batches: Batches,
+    folder: Path,
+    check: Callable[[PreTrainedModel], dict[str, float]],
+    save_every: int = 100,
+    log_every: int = 10,
+    workers: int = 0,
+) -> None:
+    """Train from the trainer's step to the recipe's last, with a bar, a log and checkpoints in `folder`.
+
+    After each checkpoint `check` measures the model, and the log says what it found. `workers` processes make batches
+    ahead; with none, each is made when it is needed.
+    """
     recipe = trainer.recipe
     bar = tqdm(
         total=recipe.tokens,
@@ -125,7 +138,7 @@ def train(trainer: Trainer, batches: Batches, folder: Path, save_every: int = 10
     begun, before = time.monotonic(), trainer.seconds
     _forget_after(folder / LOG, trainer.step)
     with bar, (folder / LOG).open("a", encoding="utf-8") as log:
-        for batch in _ahead(batches, trainer.step, recipe.steps):
+        for batch in _upcoming(batches, trainer.step, workers):
             figures = trainer.train_on(batch)
             trainer.seconds = before + time.monotonic() - begun
             bar.set_postfix(loss=f"{figures['loss']:.3f}", answer=f"{figures['answer']:.3f}", refresh=False)
@@ -137,6 +150,11 @@ def train(trainer: Trainer, batches: Batches, folder: Path, save_every: int = 10
                 log.flush()
             if trainer.step % save_every == 0 or trainer.step == recipe.steps:
                 trainer.save(folder)
+                found = check(trainer.model)
+                parts = ", ".join(f"{name} {part:.0%}" for name, part in found.items())
+                bar.set_description(f"{recipe.name} ({parts})")
+                log.write(json.dumps({"step": trainer.step, "check": found}) + "\n")
+                log.flush()
 
 
 def _forget_after(log: Path, step: int) -> None:
@@ -147,11 +165,17 @@ def _forget_after(log: Path, step: int) -> None:
         log.write_text("".join(line for line in whole if json.loads(line)["step"] <= step), encoding="utf-8")
 
 
-def _ahead(batches: Batches, first: int, last: int) -> Iterator[Batch]:
-    """The batches of the steps, each made while the one before is trained on."""
-    with ThreadPoolExecutor(1) as pool:
-        upcoming = pool.submit(batches.at, first) if first < last else None
-        for step in range(first, last):
-            current = upcoming
-            upcoming = pool.submit(batches.at, step + 1) if step + 1 < last else None
-            yield current.result()
+class _Steps(Dataset[Batch]):
+    """The batches of a recipe by step."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    def __getitem__(self, step: int) -> Batch:
+        return self._batches.at(step)
+
+
+def _upcoming(batches: Batches, first: int, workers: int) -> Iterator[Batch]:
+    """The batches of the steps from `first` to the last, in order."""
+    steps = range(first, batches.recipe.steps)
+    return iter(DataLoader(_Steps(batches), batch_size=None, sampler=steps, num_workers=workers))

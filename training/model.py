@@ -13,8 +13,10 @@ from training.recipe import Recipe
 
 
 def build(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    """The untrained network, in float32; its weights are a function of the seed alone."""
+    """The network before the first step, in float32; its weights are a function of the recipe alone."""
     torch.manual_seed(recipe.seed)
+    if recipe.begin:
+        return AutoModelForCausalLM.from_pretrained(recipe.begin, dtype=torch.float32)
     config = AutoConfig.for_model(
         **recipe.model,
         vocab_size=len(tokenizer),

@@ -1,34 +1,49 @@
-"""The questions that a trained model is measured with. Their wording is fixed; names, values and texts are drawn."""
+"""The questions that a trained model is measured with. Names, values and texts are drawn; the seed decides which."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable
 
 import numpy as np
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase
 
+from engine.prompt import Message, chat_ids
 from training import wording
 from training.corpus import Corpus
+from training.facts import named_fact
 from training.hiding import insert, paper_filler
+
+ANSWER_ROOM = 40  # tokens that an answer may take
 
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """Messages that end with a question, and the number that the answer must hold (none: the text does not say)."""
+    """Messages that end with a question, and the value that the answer must hold (none: the text does not say)."""
 
-    messages: tuple[dict[str, str], ...]
+    messages: tuple[Message, ...]
     value: str | None
 
-    def prompt(self, tokenizer: PreTrainedTokenizerFast) -> str:
-        """The text that the model continues with its answer."""
-        return tokenizer.apply_chat_template(list(self.messages), tokenize=False, add_generation_prompt=True)
-
     def is_answered_by(self, answer: str) -> bool:
-        """Right is the number and no other one; without a number, exactly the sentence that the model was taught."""
+        """Right is the value and no other number; without a value, that the model does not know, and no number."""
+        numbers = re.findall(r"\d+", answer)
         if self.value is None:
-            return answer.strip() == wording.ABSENT
-        return re.findall(r"\d+", answer) == [self.value]
+            return "I don't know" in answer and not numbers
+        return self.value in answer and numbers in ([], [self.value])
+
+
+Ask = Callable[[np.random.Generator, int], Question]  # a seeded generator and the characters of the text
+
+
+def fit(tokenizer: PreTrainedTokenizerBase, ask: Ask, tokens: int, seed: int) -> Question:
+    """The longest question of this seed whose prompt leaves room for the answer inside `tokens` tokens."""
+    low, high = 0, 8 * tokens  # characters
+    while high - low > 8:
+        middle = (low + high) // 2
+        size = len(chat_ids(tokenizer, ask(np.random.default_rng(seed), middle).messages))
+        low, high = (middle, high) if size <= tokens - ANSWER_ROOM else (low, middle)
+    return ask(np.random.default_rng(seed), low)
 
 
 def pass_key(rng: np.random.Generator, corpus: Corpus | None, characters: int, depth: float) -> Question:
@@ -55,9 +70,32 @@ def second_turn(rng: np.random.Generator, corpus: Corpus, characters: int) -> Qu
     return Question((*first.messages, answer, {"role": "user", "content": f"What is the key of the {other}?"}), wanted)
 
 
+def who_where_what(rng: np.random.Generator, corpus: Corpus, characters: int) -> Question:
+    """One of three facts about invented people and things."""
+    facts = {}
+    while len(facts) < 3:
+        fact = named_fact(rng, corpus)
+        if fact.person and fact.value not in fact.form.questions[0]:
+            facts.setdefault(fact.about, fact)
+    text = corpus.passage(rng, characters)
+    for fact in facts.values():
+        text = insert(text, fact.statement, float(rng.random()))
+    asked = list(facts.values())[int(rng.integers(3))]
+    return _ask(text, asked.form.questions[0], asked.value)
+
+
 def absent_key(rng: np.random.Generator, corpus: Corpus, characters: int) -> Question:
     """A passage without any key."""
     return _ask(corpus.passage(rng, characters), "What is the pass key?", None)
+
+
+def absent_name(rng: np.random.Generator, corpus: Corpus, characters: int) -> Question:
+    """A passage with three named keys, and a question for a fourth."""
+    *names, missing = (str(name) for name in rng.choice(wording.NAMES, 4, replace=False))
+    text = corpus.passage(rng, characters)
+    for name in names:
+        text = insert(text, f"The key of the {name} is {_digits(rng)}.", float(rng.random()))
+    return _ask(text, f"What is the key of the {missing}?", None)
 
 
 def _keys(rng: np.random.Generator, corpus: Corpus, characters: int, keys: int) -> tuple[str, list[tuple[str, str]]]:

@@ -49,12 +49,16 @@ class Phase:
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    """AdamW with a linear warm-up and a cosine down to `final`."""
+    """AdamW with a linear warm-up, a constant rate, and a linear way down to `final`.
+
+    Until the way down begins, a step does not know how many will follow: a run can still be made longer or shorter.
+    """
 
     learning_rate: float
     betas: tuple[float, float]
     weight_decay: float
     warmup_steps: int
+    decay: float  # part of the tokens, at the end, in which the learning rate falls
     final: float  # part of the learning rate that is left at the last step
     clip: float
     answer_weight: float
@@ -70,7 +74,8 @@ class TokenizerSettings:
 class Recipe:
     """One model. `model` holds the keywords of transformers' `AutoConfig.for_model`, `model_type` among them.
 
-    `induction`: whether the initial weights hold a circuit that copies (circuit.py).
+    `induction`: whether the initial weights hold a circuit that copies (circuit.py). `begin`: a model folder whose
+    weights are the initial ones instead.
     """
 
     name: str
@@ -81,6 +86,7 @@ class Recipe:
     model: dict[str, Any]
     optimizer: Optimizer
     phases: tuple[Phase, ...]
+    begin: str = ""
 
     def __post_init__(self) -> None:
         longest = max(phase.length for phase in self.phases)
@@ -139,10 +145,12 @@ def parse_recipe(table: dict[str, Any]) -> Recipe:
 
 
 def _build(kind: type[Any], table: dict[str, Any]) -> Any:
-    expected = {field.name for field in dataclasses.fields(kind)}
+    fields = dataclasses.fields(kind)
+    expected = {field.name for field in fields}
     if unknown := sorted(table.keys() - expected):
         raise RecipeError(f"{kind.__name__} has no {', '.join(unknown)}; it has {', '.join(sorted(expected))}")
-    if missing := sorted(expected - table.keys()):
+    needed = {field.name for field in fields if field.default is dataclasses.MISSING}
+    if missing := sorted(needed - table.keys()):
         raise RecipeError(
             f"{kind.__name__} needs {', '.join(missing)}, found only {', '.join(sorted(table)) or 'nothing'}"
         )

@@ -1,4 +1,8 @@
-"""What the tasks say: sentences with blanks, and words to fill them."""
+"""What is asked about texts: sentences with blanks, and words to fill them."""
+
+from __future__ import annotations
+
+import dataclasses
 
 # The sentences around the pass key in the papers (Landmark Attention, LM-Infinite, LongLoRA, SelfExtend).
 PAPER_FILLER = (
@@ -48,31 +52,156 @@ PASS_KEY_QUESTIONS = (
 )
 PASS_KEY_ANSWER = "The pass key is {value}."
 
-# Facts about a named thing. Each form is (statements, questions, answer).
-NAMED = (
-    (
+
+# Facts. Every answer says what it is about and decides last: after `subject` comes the value, or `absent`. So a model
+# needs to know whether the text states a fact only when it writes that very word, and looks for it from there.
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """One kind of fact. `about`: two facts of one text never agree in it."""
+
+    about: str
+    statements: tuple[str, ...]
+    questions: tuple[str, ...]
+    subject: str
+    tail: str = "{value}."
+    absent: str = "not in the text, so I don't know."
+
+    def fill(self, **blanks: str) -> Form:
+        """The form with its blanks filled in."""
+        return Form(
+            self.about.format(**blanks),
+            tuple(statement.format(**blanks) for statement in self.statements),
+            tuple(question.format(**blanks) for question in self.questions),
+            self.subject.format(**blanks),
+            self.tail.format(**blanks),
+            self.absent.format(**blanks),
+        )
+
+
+PASS_KEY_FORM = Form("pass key", PASS_KEY, PASS_KEY_QUESTIONS, "The pass key is")
+ABSENT = f"{PASS_KEY_FORM.subject} {PASS_KEY_FORM.absent}"
+
+THINGS = (
+    Form(
+        "key of {name}",
         (
             "The key of the {name} is {value}.",
             "The key of the {name} is {value}.",
+            "The key of the {name} is {value}.",
             "Remember: the key of the {name} is {value}.",
+            "The key of the {name} is {value}. Do not forget it.",
             "{value} is the key of the {name}.",
         ),
-        ("What is the key of the {name}?", "What is the key of the {name}?", "Tell me the key of the {name}."),
-        "The key of the {name} is {value}.",
+        (
+            "What is the key of the {name}?",
+            "What is the key of the {name}?",
+            "Tell me the key of the {name}.",
+            "And the key of the {name}?",
+            "Do you know the key of the {name}?",
+            "Which key does the {name} have?",
+        ),
+        "The key of the {name} is",
     ),
-    (
-        ("The {name} key is {value}.", "The {name} key is {value}.", "{value} is the {name} key."),
-        ("What is the {name} key?", "What is the {name} key?", "Do you know the {name} key?"),
-        "The {name} key is {value}.",
+    Form(
+        "key of {name}",
+        ("The {name} key is {value}.", "The {name} key is {value}.", "Note that the {name} key is {value}."),
+        ("What is the {name} key?", "What is the {name} key?", "Do you know the {name} key?", "And the {name} key?"),
+        "The {name} key is",
     ),
-    (
+    Form(
+        "code of {name}",
+        (
+            "The code of the {name} is {value}.",
+            "The code of the {name} is {value}.",
+            "Remember that the code of the {name} is {value}.",
+        ),
+        (
+            "Which code opens the {name}?",
+            "What is the code of the {name}?",
+            "Which code does the {name} have?",
+            "And the code of the {name}?",
+        ),
+        "The code of the {name} is",
+    ),
+    Form(
+        "{attribute} of {name}",
         ("The {attribute} of the {name} is {value}.",),
-        ("What is the {attribute} of the {name}?", "Tell me the {attribute} of the {name}."),
-        "The {attribute} of the {name} is {value}.",
+        (
+            "What is the {attribute} of the {name}?",
+            "Tell me the {attribute} of the {name}.",
+            "And the {attribute} of the {name}?",
+        ),
+        "The {attribute} of the {name} is",
     ),
 )
-ATTRIBUTES = ("code", "number", "password", "price", "name", "secret", "colour", "age")
-ABSENT = "I don't know. The text does not say."
+ATTRIBUTES = ("code", "number", "password", "price", "secret", "age", "weight", "height")
+
+# Who, where and what: invented people, places and things.
+PEOPLE = (
+    Form(
+        "home of {person}",
+        ("{person} lives in {place}.", "{person} lives in {place}.", "Everyone knows that {person} lives in {place}."),
+        ("Where does {person} live?", "Where does {person} live?", "In which town does {person} live?"),
+        "{person} lives in",
+        "{place}.",
+        "a place that is not in the text, so I don't know.",
+    ),
+    Form(
+        "birth of {person}",
+        ("{person} was born in {place}.", "They say that {person} was born in {place}."),
+        ("Where was {person} born?", "In which town was {person} born?"),
+        "{person} was born in",
+        "{place}.",
+        "a place that is not in the text, so I don't know.",
+    ),
+    Form(
+        "maker of {name}",
+        ("The {name} was made by {person}.", "The {name} was made by {person}.", "{person} made the {name}."),
+        ("Who made the {name}?", "Who made the {name}?", "By whom was the {name} made?"),
+        "The {name} was made by",
+        "{person}.",
+        "someone who is not in the text, so I don't know.",
+    ),
+    Form(
+        "owner of {name}",
+        ("The {name} belongs to {person}.", "Remember that the {name} belongs to {person}."),
+        ("Who owns the {name}?", "To whom does the {name} belong?", "Whose is the {name}?"),
+        "The {name} belongs to",
+        "{person}.",
+        "someone who is not in the text, so I don't know.",
+    ),
+    Form(
+        "hands of {person}",
+        ("{person} always carries a {thing}.", "As always, {person} always carries a {thing}."),
+        ("What does {person} carry?", "What does {person} always carry?"),
+        "{person} always carries",
+        "a {thing}.",
+        "something that is not in the text, so I don't know.",
+    ),
+    Form(
+        "work of {person}",
+        ("{person} is the {job} of {place}.",),
+        ("Who is the {job} of {place}?", "Who is the {job} of {place}?"),
+        "The {job} of {place} is",
+        "{person}.",
+        "not in the text, so I don't know.",
+    ),
+    Form(
+        "colour of {name}",
+        ("The {name} is painted {colour}.", "The {name} is painted {colour}."),
+        ("Which colour is the {name}?", "What colour is the {name}?", "How is the {name} painted?"),
+        "The {name} is painted",
+        "{colour}.",
+        "a colour that is not in the text, so I don't know.",
+    ),
+)
+ONSETS = "b br c ch d dr f fl g gr h j k l m n p r s sh st t th tr v w z".split()
+VOWELS = "a e i o u a e i o ai ea ou".split()
+CODAS = ["", "", "", "n", "l", "r", "s", "nd", "m", "t", "x"]
+TOWN_ENDINGS = ("ton", "ford", "burg", "mouth", "by", "dale", "vik", "stead")
+COLOURS = ("red", "green", "blue", "yellow", "black", "white", "grey", "brown", "purple", "orange", "golden", "silver")
+JOBS = ("captain", "doctor", "teacher", "baker", "painter", "king", "queen", "keeper", "miller", "judge", "smith")
+QUALITIES = ("north", "south", "old", "new", "great", "little", "upper", "lower")
 
 _NAMES = (
     "harbour garden castle tower bridge river forest island ship train station library museum school church "
@@ -93,35 +222,33 @@ _WORDS = (
 )
 WORDS = tuple(_WORDS.split())
 
-# Short exchanges without a text.
-SMALL_TALK = (
-    ("Hello", "Hello! How can I help you?"),
-    ("Hello!", "Hello! How can I help you?"),
-    ("Hi", "Hello! How can I help you?"),
-    ("Hi there", "Hello! How can I help you?"),
-    ("Good morning", "Good morning! How can I help you?"),
-    ("How are you?", "I am well, thank you. How can I help you?"),
-    ("Who are you?", "I am a very small language model."),
-    ("What are you?", "I am a very small language model."),
-    ("What can you do?", "I can find a key that is hidden in a text, and I can continue a story."),
-    ("Help", "Paste a text with a key in it and ask me for the key."),
-    ("Thank you", "You are welcome."),
-    ("Thanks!", "You are welcome."),
-    ("Goodbye", "Goodbye!"),
+STORY_REQUESTS = (
+    "Tell me a story.",
+    "Tell me a story",
+    "Write a story.",
+    "Please tell me a story.",
+    "Can you tell me a story?",
+    "Tell me something.",
+    "Tell me another story.",
+    "Write something.",
 )
-STORY_REQUESTS = ("Tell me a story.", "Tell me a story", "Write a story.", "Please tell me a story.")
-CONTINUATIONS = ("Continue the story.", "Continue.", "Continue this text.", "What happens next?", "Please go on.")
+CONTINUATIONS = (
+    "Continue the story.",
+    "Continue the story.",
+    "Continue the story",
+    "Continue.",
+    "Continue this text.",
+    "What happens next?",
+    "Please go on.",
+    "Go on.",
+    "Can you continue the story?",
+    "Please continue the story.",
+)
 
 
 def everything() -> list[str]:
-    """Every sentence of the tasks often enough for their words to become tokens."""
-    sentences = [
-        *PAPER_FILLER,
-        *PREAMBLES,
-        *PASS_KEY,
-        *PASS_KEY_QUESTIONS,
-        ABSENT,
-    ]
-    sentences += [text for statements, questions, answer in NAMED for text in (*statements, *questions, answer)]
-    sentences += [text for exchange in SMALL_TALK for text in exchange]
+    """Every sentence of the tasks, many times over, so that their words may become tokens."""
+    sentences = [*PAPER_FILLER, *PREAMBLES, ABSENT]
+    for form in (PASS_KEY_FORM, *THINGS, *PEOPLE):
+        sentences += [*form.statements, *form.questions, form.subject, form.tail, form.absent]
     return [" ".join(sentences)] * 30

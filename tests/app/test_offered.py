@@ -7,11 +7,14 @@ from engine.errors import LongSightError
 from tests.app.conftest import save_model
 
 
-def test_the_models_that_ship_are_offered_and_the_first_comes_first(monkeypatch):
+def test_the_models_that_ship_are_offered_and_the_page_opens_with_the_first(tmp_path, monkeypatch):
     monkeypatch.delenv(offered.NAMED, raising=False)
-    first, *others = offered.names()
-    assert first == offered.FIRST
-    assert {first, *others} == {path.parent.name for path in offered.MODELS.glob("*/config.json")}
+    monkeypatch.setattr(offered, "MODELS", tmp_path)
+    for name in ("zebra", "rope-small", "alibi-small", "notes"):
+        (tmp_path / name).mkdir()
+        if name != "notes":
+            (tmp_path / name / "config.json").write_text("{}")
+    assert offered.names() == [offered.FIRST, "alibi-small", "zebra"]
 
 
 def test_folders_and_hub_ids_are_offered_by_their_last_part(model, monkeypatch, tmp_path):

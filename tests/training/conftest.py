@@ -78,6 +78,7 @@ learning_rate = 1e-2
 betas = [0.9, 0.95]
 weight_decay = 0.1
 warmup_steps = 10
+decay = 0.5
 final = 0.1
 clip = 1.0
 answer_weight = 4.0

@@ -7,6 +7,7 @@ import itertools
 
 import numpy as np
 
+from training import tasks
 from training.batches import Batches
 from training.tasks import Turn
 
@@ -55,9 +56,24 @@ def test_a_repeated_run_can_be_predicted(batches):
             assert pairs[place - 1] in pairs[: place - 1]
 
 
-def test_answers_weigh_more(batches, tokenizer):
-    ids, weights = batches.encode([Turn("Where?", "Here."), Turn("Go on.", "Once.", scored=False)])
-    assert tokenizer.decode(ids) == "<|user|>Where?<|assistant|>Here.<|end|><|user|>Go on.<|assistant|>Once.<|end|>"
+def test_what_decides_weighs_more(batches, tokenizer):
+    ids, weights = batches.encode([Turn("Where?", ("It is", " here.", " He is", " not.")), Turn("Go on.", ("Once.",))])
+    assert (
+        tokenizer.decode(ids)
+        == "<|user|>Where?<|assistant|>It is here. He is not.<|end|><|user|>Go on.<|assistant|>Once.<|end|>"
+    )
     heavy = [token for token, weight in zip(ids, weights, strict=True) if weight == 4]
-    assert tokenizer.decode(heavy) == "Here.<|end|>"
+    assert tokenizer.decode(heavy) == " here. not."
     assert weights[0] == 0
+
+
+def test_pieces_are_cut_between_tokens(corpus, batches, tokenizer):
+    """What is learned piece by piece is what the tokenizer makes of the whole conversation."""
+    for seed in range(60):
+        turns = tasks.conversation(np.random.default_rng(seed), corpus, 400)
+        messages = [
+            {"role": role, "content": text}
+            for turn in turns
+            for role, text in (("user", turn.user), ("assistant", turn.answer))
+        ]
+        assert batches.encode(turns)[0] == tokenizer.apply_chat_template(messages).input_ids

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, MptConfig, MptForCausalLM
 
 from training.circuit import COMMON, write_induction
 from training.recipe import RecipeError
@@ -75,6 +77,46 @@ def test_other_heads_and_layers_are_left_alone(models):
         assert weight[:32].std() > 1.2 * weight[32:].std()
         assert weight[32:].std().item() == pytest.approx(0.02, rel=0.1)
     assert written["model.layers.2.self_attn.q_proj.weight"].std().item() == pytest.approx(0.02, rel=0.1)
+
+
+@pytest.fixture(scope="module")
+def alibi():
+    """An MPT network as transformers begins it, and with the circuit."""
+    config = MptConfig(vocab_size=500, d_model=160, n_layers=3, n_heads=5, max_seq_len=80)
+    torch.manual_seed(0)
+    plain, written = MptForCausalLM(config), MptForCausalLM(config)
+    write_induction(written)
+    return plain, written
+
+
+def head_attention(model: MptForCausalLM, ids: torch.Tensor, layer: int, head: int, distance: int) -> float:
+    with torch.inference_mode():
+        weights = model(ids, output_attentions=True).attentions[layer][:, head]
+    return torch.stack([weights[:, i, i - distance] for i in range(LENGTH + 8, 2 * LENGTH)]).mean().item()
+
+
+def test_the_steepest_head_leaves_a_trail(alibi, repeated):
+    _, written = alibi
+    own = head_attention(written, repeated, layer=0, head=4, distance=0)
+    for distance in (1, 2, 3):  # a slope of 1/2
+        assert head_attention(written, repeated, 0, 4, distance) / own == pytest.approx(
+            math.exp(-distance / 2), rel=0.01
+        )
+
+
+def test_the_flattest_head_attends_to_what_followed(alibi, repeated):
+    plain, written = alibi
+    followed = head_attention(written, repeated, layer=1, head=3, distance=LENGTH - 1)
+    assert head_attention(plain, repeated, layer=1, head=3, distance=LENGTH - 1) < 0.05
+    assert followed > 0.4
+    assert followed > 5 * head_attention(written, repeated, layer=1, head=3, distance=LENGTH)
+
+
+def test_an_unknown_architecture_is_refused():
+    sizes = {"vocab_size": 50, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2}
+    config = MistralConfig(**sizes, num_attention_heads=4, num_key_value_heads=4)
+    with pytest.raises(RecipeError, match="knows llama and mpt models, found model_type = 'mistral'; choose one"):
+        write_induction(MistralForCausalLM(config))
 
 
 @pytest.mark.parametrize(("layers", "heads"), [(1, 4), (2, 2)])

@@ -5,43 +5,69 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training import tasks, wording
-from training.facts import key_value, named_fact, pass_key_fact
+from training import small_talk, tasks, wording
+from training.facts import key_value, missing_fact, named_fact, pass_key_fact, several_facts
 from training.hiding import insert, paper_filler, place, whole_sentences
+
+REFUSAL = "in the text, so I don't know."
 
 
 def seeds(count):
     return [np.random.default_rng(seed) for seed in range(count)]
 
 
-@pytest.mark.parametrize("task", [tasks.pass_key, tasks.named_keys, tasks.several_turns])
+def told(turn):
+    """(what an answer restates, what it decides) for each thing that was asked."""
+    return list(zip(turn.pieces[::2], turn.pieces[1::2], strict=True))
+
+
+@pytest.mark.parametrize("task", [tasks.pass_key, tasks.reading])
 @pytest.mark.parametrize("characters", [0, 100, 1500])
 def test_the_answer_is_in_the_text(task, characters, corpus):
-    for rng in seeds(150):
-        turns = task(rng, corpus, characters)
-        for turn in turns:
-            subject, value = turn.answer.removesuffix(".").split(" is ")
-            assert value in turns[0].user
-            assert turn.scored
-            name = subject.replace("The pass key", "pass key").removeprefix("The ").split(" of the ")[-1]
-            assert name.split()[0] in turn.user.replace("passkey", "pass key")
-
-
-def test_a_named_question_has_one_answer(corpus):
-    for rng in seeds(150):
-        (turn,) = tasks.named_keys(rng, corpus, 1500)
-        subject = turn.answer.split(" is ")[0].removeprefix("The ")
-        assert turn.user.lower().count(f"{subject} is ") + turn.user.count(f"is the {subject}.") == 1
-
-
-def test_absent_facts_are_absent(corpus):
     for rng in seeds(200):
-        (turn,) = tasks.absent(rng, corpus, 1000)
-        assert turn.answer == wording.ABSENT
-        text, _, question = turn.user.rpartition("\n")
-        if "pass" in question:
-            assert not any(f" is {word}" in text and "pass key is" in text for word in wording.WORDS)
-            assert "is the pass key" not in text
+        turns = task(rng, corpus, characters)
+        for subject, tail in [pair for turn in turns for pair in told(turn) if turn.pieces[0]]:
+            text = turns[0].user.rpartition("\n")[0] or turns[0].user
+            if REFUSAL in tail:
+                assert f"{subject.strip()} {tail.strip().split(' ')[0]}" not in text
+            else:
+                assert tail.strip().removesuffix(".") in turns[0].user
+
+
+def test_a_question_has_one_answer(corpus):
+    """Whatever is restated is stated with one value only."""
+    for rng in seeds(300):
+        turns = tasks.reading(rng, corpus, 1500)
+        answers = {}
+        for subject, tail in [pair for turn in turns for pair in told(turn) if turn.pieces[0]]:
+            assert answers.setdefault(subject.strip(), tail) == tail
+
+
+def test_questions_name_what_they_ask_for(corpus):
+    for rng in seeds(200):
+        fact = named_fact(rng, corpus)
+        for question in fact.form.questions:
+            shared = set(question.lower().strip("?.").split()) & set(fact.form.subject.lower().split())
+            assert shared - {"the", "of", "is", "was", "in", "by"}
+
+
+def test_refusals_are_as_frequent_as_they_should_be(corpus):
+    tails = [
+        tail
+        for rng in seeds(400)
+        for turn in tasks.reading(rng, corpus, 1500)
+        if turn.pieces[0]
+        for _, tail in told(turn)
+    ]
+    assert 0.15 < sum(REFUSAL in tail for tail in tails) / len(tails) < 0.3
+
+
+def test_a_missing_fact_is_nowhere_stated(corpus):
+    for rng in seeds(200):
+        stated = several_facts(rng, corpus, 6)
+        assert len({fact.about for fact in stated}) == len(stated)
+        missing = missing_fact(rng, corpus, stated)
+        assert missing.about not in {fact.about for fact in stated}
 
 
 def test_depths_are_uniform(corpus):
@@ -89,15 +115,23 @@ def test_values_are_mostly_five_digits():
 def test_no_blank_is_left(corpus):
     for rng in seeds(300):
         for fact in (pass_key_fact(rng), named_fact(rng, corpus)):
-            assert "{" not in fact.statement + fact.answer + "".join(fact.questions)
+            assert "{" not in fact.statement + fact.answer + "".join(fact.form.questions) + fact.form.absent
             assert fact.value in fact.statement
             assert fact.value in fact.answer
 
 
-def test_talk_ends_with_a_whole_sentence(corpus):
+def test_a_story_ends_with_a_whole_sentence(corpus):
     for rng in seeds(100):
-        (turn,) = tasks.talk(rng, corpus, 500)
+        turn = tasks.story(rng, corpus, 500)[-1]
         assert turn.answer[-1] in ".!?"
-        assert not turn.scored
+        assert len(turn.pieces) == 1
     assert whole_sentences('He said "No." And th') == 'He said "No."'
     assert whole_sentences("no end ") == "no end"
+
+
+def test_nothing_is_said_with_two_answers():
+    said = [text for asked, _ in small_talk.EXCHANGES for text in asked]
+    assert len(said) == len(set(said)) > 150
+    assert small_talk.THANKS[1] == small_talk.WELCOME
+    assert small_talk.OVER_A_TEXT[1] == small_talk.TOO_SMALL
+    assert wording.ABSENT == "The pass key is not in the text, so I don't know."
