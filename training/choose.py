@@ -49,7 +49,7 @@ def choose(model: Model, corpus: Corpus, lengths: Sequence[int], cases: int) -> 
     layers = [
         {"top_k": TOP_K[0], "from_layer": layer, "insert_at": int(model.train_length * part)}
         for part in PARTS
-        for layer in range(model.hf.config.num_hidden_layers)
+        for layer in reversed(range(model.hf.config.num_hidden_layers))  # of equal ones, where the fewest layers fetch
     ]
     tried = _try(model, asked, "lm-infinite", layers, target)
     best = _best(tried)
