@@ -17,7 +17,7 @@ from analysis.figures.layout import UNUSED
 from analysis.grids import MOST, TrialGrid, new_grid
 from analysis.tasks.passkey import Passkey
 from analysis.tasks.texts import HIDDEN, PAPER, PROSE
-from app import board, intake, words
+from app import board, intake
 from app.visits import Visit
 from engine.errors import LongSightError
 from engine.methods import Method
@@ -183,11 +183,9 @@ def files(kind: str, visit: Visit) -> tuple[str, dict[str, bytes]]:
     return "passkey", {f"longsight-passkey.{kind}": file_of(current(visit).grid, kind)}
 
 
-def read_grid(path: Path) -> TrialGrid:
+def read_grid(content: bytes) -> TrialGrid:
     """A grid that was saved here as JSON. Raises `LongSightError`, in a sentence, on any other file."""
-    if (size := path.stat().st_size) > MOST_FILE:
-        raise LongSightError(f"{path.name} has {words.size(size)}; a grid has {words.size(MOST_FILE)} at most.")
-    grid = from_json(TrialGrid, path.read_bytes())
+    grid = from_json(TrialGrid, content)
     if grid.passkey().filler not in (PAPER, PROSE):
         raise LongSightError("The file asks for a text of the server's; only the fillers of this page are read.")
     if (grid.length > LENGTHS[1]).any():

@@ -157,6 +157,7 @@ def test_files_hold_the_grid_and_are_read_again(visit, asked, tmp_path):
     before, visit.lab = visit.lab.grid, None
     updates = lab_panel.load_grid(str(path), "tiny", visit)
     assert visit.lab.grid == before
+    assert not path.exists()
     assert updates[:5] == ["240, 400", "0, 100", 1, PAPER, 3]
     assert updates[5] == ["vanilla", "window"]
     assert len(updates) == 5 + lab_panel.METHOD_PARTS + lab_panel.SHOWN
