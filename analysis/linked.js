@@ -16,16 +16,18 @@ function longsightLine(plot, name, position) {
 
 function longsightMark(plots, position) {
   for (const plot of plots) {
-    const shared = longsightAxes(plot, ['position', 'key', 'query']);
+    const shared = longsightAxes(plot, ['position', 'context', 'key', 'query']);
     if (!shared.length) continue;
     const kept = (plot.layout.shapes || []).filter((shape) => shape.name !== 'mark');
-    Plotly.relayout(plot, { shapes: [...kept, ...shared.map((name) => longsightLine(plot, name, position))] });
+    const at = (name) => position + (plot.layout.meta[name[0]] === 'context' ? 1 : 0);  // a context counts its query too
+    Plotly.relayout(plot, { shapes: [...kept, ...shared.map((name) => longsightLine(plot, name, at(name)))] });
   }
 }
 
 // The position that was clicked, or null where the figure has none.
 function longsightClicked(plot, event) {
   const point = event.points[0], kind = (plot.layout.meta || {}).x;
+  if (kind === 'context') return point.x - 1;
   if (['position', 'key'].includes(kind)) return point.x;
   return kind === 'component' ? point.customdata ?? null : null;
 }

@@ -19,6 +19,9 @@ figure { margin: 0 0 2rem; }
 }
 """
 
+CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
+"""By itself plotly offers to send a figure, and the text in it, to its makers' servers."""
+
 LINKED = (Path(__file__).parent / "linked.js").read_text(encoding="utf-8")
 """Functions that mark a position in every figure of a page."""
 
@@ -71,7 +74,7 @@ def _section(section: Section) -> str:
 
 
 def _figure(name: str, figure: go.Figure) -> str:
-    drawn = figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})
+    drawn = figure.to_html(full_html=False, include_plotlyjs=False, config=CONFIG)
     buttons = "".join(
         f'<button data-format="{form}" data-name="{html.escape(name)}">{form.upper()}</button> '
         for form in ("png", "svg")

@@ -52,7 +52,7 @@ def _typed(read: Callable[[str, str], Any]) -> Callable[[str, Any], Any]:
 
 def _required(name: str, value: Any) -> int:
     """A number box may hold a float, or nothing, when it is asked over HTTP."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not float(value).is_integer():
         raise LongSightError(f"{name} must be a whole number, but {value!r} was given.")
     return int(value)
 

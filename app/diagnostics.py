@@ -68,8 +68,8 @@ def _measures(request: Request) -> tuple[Any, ...]:
 
 def check_length(length: Any) -> int:
     """Raises `LongSightError` unless `length` is a number of tokens that can be looked at."""
-    good = isinstance(length, (int, float)) and not isinstance(length, bool) and length == length
-    if not good or not FEWEST_TOKENS <= length <= MOST_TOKENS or length != int(length):
+    good = isinstance(length, (int, float)) and not isinstance(length, bool) and float(length).is_integer()
+    if not good or not FEWEST_TOKENS <= length <= MOST_TOKENS:
         raise LongSightError(
             f"The length must have {FEWEST_TOKENS} to {MOST_TOKENS:,} tokens, but {length!r} was given."
         )

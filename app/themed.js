@@ -1,6 +1,7 @@
 // What every plot of the page shares: the page's colours, and how plotly is set up.
 const CONFIG = {
-  responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d', 'toImage'],
+  responsive: true, displaylogo: false, showSendToCloud: false,  // nothing leaves this machine
+  modeBarButtonsToRemove: ['select2d', 'lasso2d', 'toImage'],
   modeBarButtonsToAdd: ['png', 'svg'].map((format) => ({
     name: format, title: `Save as ${format.toUpperCase()}`, icon: Plotly.Icons.camera,
     click: (plot) => saveFigure(plot, format, 'longsight'),

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import torch
@@ -34,6 +34,15 @@ ENOUGH = 2.0
 Step = Callable[[], object]
 Reading = Callable[[Tensor], tuple[int, Step]]
 """Reads ids (n,) -> bytes of the cache, and a function that decodes one more token."""
+
+
+@dataclass(frozen=True)
+class Meter:
+    """How time [seconds] and memory [bytes] are told: what is held when the peak is forgotten, and the peak since."""
+
+    clock: Callable[[], float]
+    forget_peak: Callable[[], int]
+    peak_memory: Callable[[], int]
 
 
 @dataclass(frozen=True)
@@ -80,19 +89,24 @@ def measure(spec: Spec) -> Result:
     torch.set_num_threads(spec.threads)
     read, hf = reading(spec)
     ids = random_ids(hf, spec.length)
-    read(ids[:64])  # the first pass through a model pays for what later ones find ready
-    before = forget_peak()
-    clock = CLOCKS[spec.clock]
-    start = clock()
-    cache, step = read(ids)
-    seconds, peak = clock() - start, peak_memory() - before
-    step()
-    times = [timed(step, clock) for _ in range(spec.decode)]
-    del step
-    spent = seconds
+    meter = Meter(CLOCKS[spec.clock], forget_peak, peak_memory)
+    result = measure_once(read, ids, spec.decode, meter)
+    seconds = spent = result.seconds
     while spent < ENOUGH:
-        again = timed(lambda: read(ids), clock)
+        again = timed(lambda: read(ids), meter.clock)
         seconds, spent = min(seconds, again), spent + again
+    return replace(result, seconds=seconds)
+
+
+def measure_once(read: Reading, ids: Tensor, decode: int, meter: Meter) -> Result:
+    """Read `ids` (n,) once, and generate `decode` tokens after them."""
+    read(ids[:64])  # the first pass through a model pays for what later ones find ready
+    before = meter.forget_peak()
+    start = meter.clock()
+    cache, step = read(ids)
+    seconds, peak = meter.clock() - start, meter.peak_memory() - before
+    step()
+    times = [timed(step, meter.clock) for _ in range(decode)]
     return Result(seconds, peak, cache, statistics.median(times) if times else None)
 
 

@@ -165,7 +165,7 @@ def _pair(values: Pair) -> str:
 
 
 def _percent(pair: Pair) -> str:
-    return f"{_ratio(pair) - 1:+.0%}".replace("%", " %")
+    return f"{_ratio(pair) - 1:+.0%}"
 
 
 def _agrees(yes: bool) -> str:

@@ -32,7 +32,7 @@ ABOUT = {
     "app/about.md": "the text of the about panel",
     "assets/": "embedded models, samples, style, screenshots",
     "benchmarks/": "speed and memory, beside what one would use instead",
-    "docs/": "this page's generated parts, and findings",
+    "docs/": "how to use it in your own code, findings, and what keeps this page true",
     "engine/methods/": "METHODS, the only list; one method per file",
     "pre-requirements.txt": "what a Space installs first",
     "pyproject.toml": "settings of ruff, mypy and pytest",

@@ -162,7 +162,7 @@ def _attend_piece(
     mask, rows = piece.mask, piece.queries
     if band.k_bias is not None and band.q_bias is not None:  # counted from the block's first query: float32 is exact
         bias = (band.k_bias[:, :, piece.keys] + band.q_bias[:, rows.start, None, None]).to(q.device, torch.float32)
-        mask = bias.expand(-1, rows.stop - rows.start, -1) if mask is None else bias + mask
+        mask = bias if mask is None else bias + mask
     values = v[:, :, band.keys][:, :, piece.keys]
     out, lse = kernel(q[:, :, rows], k[:, :, piece.keys], values, mask, scaling)
     if band.q_bias is not None:

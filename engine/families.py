@@ -179,17 +179,20 @@ def family_of(config: PretrainedConfig) -> Family:
     layer_types = getattr(config, "layer_types", None)
     window = getattr(config, "sliding_window", None)
     if window is not None and (layer_types is None or "sliding_attention" in layer_types):
+        way_out = " (SelfExtend's authors load Mistral with sliding_window=None.)" if layer_types is None else ""
         raise LongSightError(
             f"This {name} model was trained with a sliding window of {window:,} tokens, which a method would break; "
-            "LongSight needs full attention in every layer."
+            f"LongSight needs full attention in every layer.{way_out}"
         )
     return FAMILIES[name]
 
 
 def train_length(config: PretrainedConfig) -> int:
-    """The length [tokens] a model was trained for: its config's, extended where its config stretches RoPE.
+    """The length [tokens] a model was trained for, counted in the positions of its own, perhaps scaled, RoPE.
 
-    Raises LongSightError when the config does not say.
+    Where a config scales RoPE it may state the scaled length (Llama-3.1, LLaMA-2-7B-32K), the original one with a
+    factor (YaRN), or the original one and the scaled one under another name (Vicuna-16k). A factor alone says nothing:
+    taken at its word, it would make LLaMA-2-7B-32K a model of 256K. Raises LongSightError when the config says nothing.
     """
     found = getattr(config, family_of(config).train_length, None)
     if not found:
@@ -198,5 +201,6 @@ def train_length(config: PretrainedConfig) -> int:
             "length it was trained for."
         )
     rope = getattr(config, "rope_parameters", None) or {}
-    stretched = {"linear": found, "yarn": rope.get("original_max_position_embeddings", 0)}
-    return max(found, round(stretched.get(rope.get("rope_type", ""), 0) * rope.get("factor", 1)))
+    scaled = (rope.get("original_max_position_embeddings") or 0) * (rope.get("factor") or 1)
+    said = {"linear": getattr(config, "max_sequence_length", None) or scaled, "yarn": scaled}
+    return max(found, round(said.get(rope.get("rope_type", ""), 0)))

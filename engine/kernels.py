@@ -5,10 +5,11 @@ from torch import Tensor
 
 
 def kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float) -> tuple[Tensor, Tensor]:
-    """Fused attention of q over k -> output, and log-sum-exp in float32. The additive mask is (query, key) or
-    (head, query, key).
+    """Fused attention of q over k -> output, and log-sum-exp in float32. The additive mask is (query, key),
+    (head, query, key), or (head, 1, key) where all queries add the same.
 
-    Heads that share a key head see it through a view of stride zero: keys are never copied per head.
+    Heads that share a key head see it through a view of stride zero, and so do queries that share a row of the mask:
+    nothing is copied per head or per query.
     """
     batch, heads, queries, _ = q.shape
     key_heads = k.shape[1]
@@ -17,6 +18,7 @@ def kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float)
     k, v = (x.reshape(shape[0], 1, *x.shape[2:]).expand(-1, shape[1], -1, -1) for x in (k, v))
     if mask is not None and mask.ndim == 3:
         mask = mask.reshape(1, key_heads, shape[1], *mask.shape[1:]).expand(batch, -1, -1, -1, -1).flatten(0, 1)
+        mask = mask.expand(-1, -1, queries, -1)
     out, lse = KERNELS.get(q.device.type, unfused)(q, k, v, mask, scaling)
     return out.reshape(batch, heads, queries, -1), lse.float().reshape(batch, heads, queries)
 
@@ -28,18 +30,29 @@ def _cpu_kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: f
 
 
 def _cuda_kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float) -> tuple[Tensor, Tensor]:
+    asked, channels, dtype = q.dtype, q.shape[-1], q.dtype
     biased = mask is not None and mask.ndim == 4  # a single query's biases count from itself, those of many from afar:
-    if biased and q.shape[2] > 1 and q.dtype.itemsize < 4:  # neighbours' biases would be the same number in 16 bits
-        out, lse = _cuda_kernel(q.float(), k.float(), v.float(), mask, scaling)
-        return out.to(q.dtype), lse
-    if mask is not None:  # the kernel wants the queries' dtype, and rows that start at multiples of 16 bytes
-        padded = q.new_empty(*mask.shape[:-1], -(-mask.shape[-1] // 16) * 16)
-        padded[..., : mask.shape[-1]] = mask
-        mask = padded[..., : mask.shape[-1]].expand(*q.shape[:3], -1)
+    if biased and q.shape[2] > 1 and dtype.itemsize < 4:  # neighbours' biases would be the same number in 16 bits
+        dtype = torch.float32
+    if channels % 8 or dtype != asked:  # zeros add nothing to a logit
+        q, k, v = (_aligned(x, 8, dtype) for x in (q, k, v))
+    if mask is not None:
+        mask = _aligned(mask, 16, dtype)[..., : mask.shape[-1]].expand(*q.shape[:3], -1)
     out, lse, _, _ = torch.ops.aten._scaled_dot_product_efficient_attention(
         q, k, v, mask, compute_log_sumexp=True, scale=scaling
     )
-    return out, lse[..., : q.shape[2]]
+    return out[..., :channels].to(asked), lse[..., : q.shape[2]]
+
+
+def _aligned(x: Tensor, multiple: int, dtype: torch.dtype) -> Tensor:
+    """A copy of `x` in `dtype`, its last axis filled with zeros up to a multiple: the kernel's rows begin at 16 bytes.
+
+    Axes along which `x` repeats itself (of stride zero) go on repeating and are not copied out.
+    """
+    once = x[tuple(slice(1) if stride == 0 else slice(None) for stride in x.stride())]
+    filled = x.new_zeros(*once.shape[:-1], -(-x.shape[-1] // multiple) * multiple, dtype=dtype)
+    filled[..., : x.shape[-1]] = once
+    return filled.expand(*x.shape[:-1], -1)
 
 
 def unfused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float) -> tuple[Tensor, Tensor]:

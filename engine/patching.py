@@ -89,6 +89,7 @@ def patch(hf: PreTrainedModel, method: Method) -> PreTrainedModel:
         raise
     original, calls = forward_of(hf), Calls(seam, method)
 
+    @torch.compiler.disable(recursive=False)  # the model is compiled, and not what is decided before it
     @wraps(original)
     def forward(
         input_ids: Tensor | None = None, attention_mask: Tensor | None = None, position_ids: Tensor | None = None,

@@ -44,6 +44,7 @@ REGISTRY: dict[str, Known] = {
             "meta-llama/Llama-2-7b-chat-hf", 4096, 6.74, "llama2", gated=True,
             recommended=SELF_EXTEND_7B | LM_INFINITE_7B,
         ),
+        Known("meta-llama/Llama-3.1-8B-Instruct", 131072, 8.03, "llama3.1", gated=True),
         Known("mistralai/Mistral-7B-Instruct-v0.2", 32768, 7.24, "apache-2.0", gated=True),
         Known("upstage/SOLAR-10.7B-v1.0", 4096, 10.73, "apache-2.0"),
         Known("microsoft/phi-2", 2048, 2.78, "mit"),

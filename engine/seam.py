@@ -191,6 +191,7 @@ class Seam:
         self.check_method(method)
         return Cache(method, self.layers)
 
+    @torch.compiler.disable(recursive=False)  # graphs begin in the model's own forward
     def call(
         self,
         forward: Callable,

@@ -1,92 +1,15 @@
-"""LM-Infinite, and its two halves on their own (Han et al. 2023, arXiv 2308.16137)."""
+"""LM-Infinite (Han et al. 2023, arXiv 2308.16137)."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-import torch
 from torch import Tensor
 
-from engine.bands import Band, after, at, beyond, causal, recent, starting, unchanged
+from engine.bands import Band, after, at, beyond, recent, starting, unchanged
 from engine.errors import LongSightError
 from engine.methods.base import Method, Retrieval, parameter, true_distance
-
-PAPER = "Han et al. 2023, arXiv 2308.16137"
-WINDOW_HELP = "How many recent tokens a query sees, itself included."
-STARTING_HELP = "How many of the text's first tokens every query sees. 5 to 100 work equally; 0 fails."
-CEILING_HELP = "No token is ever presented as farther away than this."
-
-
-def lambda_visible(i: Tensor, j: Tensor, window: int, n_starting: int) -> Tensor:
-    """The lambda-shaped mask (section 4.1): `d < window` or `j < n_starting`."""
-    d = true_distance(i, j)
-    return (d >= 0) & ((d < window) | (torch.as_tensor(j) < n_starting))
-
-
-@dataclass(frozen=True)
-class Lambda(Method):
-    """The lambda-shaped mask without the distance ceiling: the starting tokens keep their true, unseen distances."""
-
-    window: int = parameter(WINDOW_HELP, unit="tokens", low=1)
-    starting: int = parameter(STARTING_HELP, unit="tokens", default=10)
-
-    key: ClassVar[str] = "lambda"
-    title: ClassVar[str] = "Λ only"
-    paper: ClassVar[str] = f"{PAPER}, ablation (figure 5)"
-    summary: ClassVar[str] = "Half of LM-Infinite: recent and starting tokens, but starting tokens at unseen distances."
-    sees: ClassVar[str] = "d < window or j < starting"
-    tells: ClassVar[str] = "d"
-
-    @classmethod
-    def for_model(cls, train_length: int, target_length: int) -> Self:
-        return cls(window=train_length)
-
-    def visible(self, i: Tensor, j: Tensor) -> Tensor:
-        return lambda_visible(i, j, self.window, self.starting)
-
-    def distance(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j)
-
-    @property
-    def bands(self) -> tuple[Band, ...]:
-        return Band("window", recent(self.window)), Band("starting", starting(self.starting) & beyond(self.window))
-
-    def reach(self, train_length: int) -> int | None:
-        return None if self.starting == 0 and self.window <= train_length else train_length
-
-
-@dataclass(frozen=True)
-class Ceiling(Method):
-    """The distance ceiling without the mask: every token, none farther than `ceiling`.
-
-    Distances stay familiar, but the number of visible tokens does not, and attention spreads thin (factor 2).
-    """
-
-    ceiling: int = parameter(CEILING_HELP, unit="tokens", low=1)
-
-    key: ClassVar[str] = "ceiling"
-    title: ClassVar[str] = "Ceiling only"
-    paper: ClassVar[str] = f"{PAPER}, ablation (figure 5)"
-    summary: ClassVar[str] = "Half of LM-Infinite: familiar distances, but far more tokens at once than in training."
-    sees: ClassVar[str] = "all"
-    tells: ClassVar[str] = "min(d, ceiling)"
-
-    @classmethod
-    def for_model(cls, train_length: int, target_length: int) -> Self:
-        return cls(ceiling=train_length)
-
-    def visible(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j) >= 0
-
-    def distance(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j).clamp(max=self.ceiling)
-
-    @property
-    def bands(self) -> tuple[Band, ...]:
-        far = Band("ceiling", causal() & beyond(self.ceiling), q_position=at(self.ceiling), k_position=at(0))
-        return Band("near", recent(self.ceiling)), far
-
-    def reach(self, train_length: int) -> int | None:
-        return None if self.ceiling <= train_length else train_length
+from engine.methods.ceiling import CEILING_HELP
+from engine.methods.lambda_only import PAPER, STARTING_HELP, WINDOW_HELP, lambda_visible
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,8 @@ def test_entropy_draws_the_bound_that_holds_and_what_is_most():
     np.testing.assert_allclose(traces["Vanilla"].y, 0.7 * most, rtol=1e-6)
     assert traces["Vanilla"].x.tolist() == (edges + 1).tolist()
     assert figure.layout.xaxis.type == "log"
+    marked = entropy_figure([entropy(n=256)], mark=0)
+    assert {shape.x0 for shape in marked.layout.shapes if shape.name == "mark"} == {1}  # no place for 0 on this axis
 
 
 def test_smoothing_is_a_mean_of_what_is_known():

@@ -48,6 +48,7 @@ def test_every_panel_is_a_word_of_the_command_line(panel, folder, tmp_path, caps
     assert PANELS[panel].look.split(".")[0] in text
     assert len(re.findall("Plotly.newPlot", text)) >= 1
     assert re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=", text) == []
+    assert '"showSendToCloud": false' in text
     names = {path.name for path in page.parent.iterdir()}
     drawn = [name for name in PANELS[panel].names if name != "map"]
     endings = [f"{method}.{kind}" for method in ("vanilla", "lm-infinite") for kind in ("npz", "csv", "json")]

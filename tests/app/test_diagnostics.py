@@ -154,6 +154,7 @@ def test_parameters_follow_the_length_that_is_looked_at_unless_they_were_set(mod
         ({"layers": "1," * 200}, "layers must be a text of at most 200 characters"),
         ({"panel": "nll", "smoothing": 0}, "Smoothing over 0 tokens"),
         ({"panel": "nll", "smoothing": None}, "smoothing must be a whole number, but None"),
+        ({"panel": "nll", "smoothing": float("inf")}, "smoothing must be a whole number, but inf"),
         ({"panel": "nll", "smoothing": 1.5}, "smoothing must be a whole number, but 1.5"),
         ({"panel": "clusters", "axes": 9}, "A projection to 9 dimensions"),
         ({"panel": "clusters", "projection": "tsne"}, "There is no projection 'tsne'"),

@@ -56,8 +56,8 @@ def test_a_question_is_answered(url):
         ("ask", ask(seed=-1), "seed must be from 0"),
         ("ask", ask(question="x" * 50_000), "has 50,000 characters; up to 4,000 are read"),
         ("ask", ask(question=""), "There is no question yet"),
-        ("ask", ask(keys=["window"], line="window", numbers=[-7, *NUMBERS[1:]]), "window must be between 1 and"),
-        ("ask", ask(keys=["window"], line="window", numbers=[10**30, *NUMBERS[1:]]), "window must be between 1 and"),
+        ("ask", ask(keys=["window"], line="window", numbers=[-7, 0, *NUMBERS[2:]]), "window must be between 1 and"),
+        ("ask", ask(keys=["window"], line="window", numbers=[10**30, 0, *NUMBERS[2:]]), "window must be between 1 and"),
         (
             "ask",
             ask(keys=["self-extend"], line="self-extend", numbers=[16, 50, 0, *NUMBERS[3:]]),

@@ -77,6 +77,9 @@ def test_the_first_thing_seen_is_a_finished_look(visit_page):
     page = visit_page("?tab=diagnostics")
     figure = figures(page, ["nll"])["nll"]
     assert figure["traces"] == 3
+    buttons = [button.get_attribute("data-title") for button in page.locator("#board .modebar-btn").all()]
+    assert buttons
+    assert not any("Share" in title for title in buttons)  # plotly would send figures to its makers
     expect(page.locator(".board .note")).to_contain_text("A finished example, recorded")
     expect(page.locator("#look-status")).to_contain_text(re.compile(r"2,048 tokens with 3 methods: .* s"))
     shoot(page, "diagnostics")
@@ -119,9 +122,10 @@ def test_the_text_is_coloured_by_its_surprise_and_one_position_is_marked_everywh
     page.fill("#look-smoothing input", "9")
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelector('[data-name=nll] .gtitle').textContent.includes('over 9 tokens')")
-    choose(page, "logits")
-    run(page)
-    figures(page, ["logits"], lambda drawn: set(drawn["logits"]["marks"]) == {456})
+    for panel, at in (("logits", 456), ("entropy", 457)):  # a context of 457 tokens ends with token 456
+        choose(page, panel)
+        run(page)
+        figures(page, [panel], lambda drawn, name=panel, at=at: set(drawn[name]["marks"]) == {at})
 
 
 def test_clusters_of_two_texts_show_the_first_tokens_and_name_the_sinks(visit_page):

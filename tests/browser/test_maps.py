@@ -40,6 +40,9 @@ def test_each_method_has_a_small_and_a_true_map(visit_page):
             assert (axes["x"], axes["y"]) == ("key position j", "query position i")
             assert axes["first"]  # the first query stands on top
     expect(page.locator("#map-0")).to_contain_text("at distances that training never showed")
+    for kind in ("PNG", "SVG"):
+        assert page.locator(f"#map-0 .modebar-btn[data-title='Save as {kind}']").count() == 2
+    assert page.locator("#map-0 .modebar-btn[data-title*=Share]").count() == 0  # nothing is sent to plotly's makers
     expect(page.locator("#map-1")).to_contain_text("nothing is foreign")
     shoot(page, "maps")
 

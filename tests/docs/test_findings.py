@@ -34,7 +34,7 @@ def test_a_model_like_those_of_the_papers_is_said_to_be():
     assert "It has attention sinks" in text
     assert "as in the paper** after layer 0" in text
     assert "some one: a book" in text
-    assert "from 9.00 → 18.00 (+100 %)" in text
+    assert "from 9.00 → 18.00 (+100%)" in text
 
 
 def test_a_model_that_is_unlike_them_is_said_to_be():

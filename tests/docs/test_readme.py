@@ -1,4 +1,4 @@
-"""README.md says what the code says, and its examples run."""
+"""README.md says what the code says; its examples and those of the other pages run."""
 
 import io
 import re
@@ -15,7 +15,8 @@ from engine.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
+PAGES["README.md"] = PAGE
 
 
 @pytest.mark.parametrize("name", readme.GENERATED)
@@ -91,20 +92,31 @@ def test_every_command_of_the_page_exists():
         assert re.search(rf"^{first or second}:", makefile, re.MULTILINE), f"make {first or second}"
 
 
-def test_every_local_link_and_picture_is_there():
+@pytest.mark.parametrize("name", PAGES)
+def test_every_local_link_and_picture_is_there(name):
     targets = [
         target
-        for target in re.findall(r"\]\(([^)#]+)\)", re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL))
+        for target in re.findall(r"\]\(([^)#]+)\)", re.sub(r"```.*?```", "", PAGES[name], flags=re.DOTALL))
         if "://" not in target
     ]
-    assert targets
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+    assert targets or name != "README.md"
+    assert [target for target in targets if not ((ROOT / name).parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.split("\n")[0][:40])
-def test_examples_run_as_they_stand(example, monkeypatch):
+EXAMPLES = {name: re.findall(r"```python\n(.*?)```", text, re.DOTALL) for name, text in PAGES.items()}
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if EXAMPLES[name]])
+def test_examples_run_as_they_stand_one_after_the_other(name, monkeypatch):
     monkeypatch.chdir(ROOT)
-    printed = io.StringIO()
+    printed, names = io.StringIO(), {}
     with redirect_stdout(printed):
-        exec(compile(example, "README.md", "exec"), {})
+        for example in EXAMPLES[name]:
+            exec(compile(example, name, "exec"), names)
     assert printed.getvalue().strip()
+
+
+def test_examples_for_ones_own_code_are_five_lines():
+    lengths = [len(example.splitlines()) for example in EXAMPLES["docs/use-in-your-code.md"]]
+    assert len(lengths) > 5
+    assert max(lengths) <= 5

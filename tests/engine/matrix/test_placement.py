@@ -30,7 +30,7 @@ def answers(hf, prompt, n=8):
     return hf.generate(prompt[None], max_new_tokens=n, do_sample=False, use_cache=True)[0, len(prompt) :].tolist()
 
 
-@pytest.mark.parametrize(("dtype", "rounding"), [(torch.bfloat16, 0.06), (torch.float16, 0.01)], ids=["bf16", "fp16"])
+@pytest.mark.parametrize(("dtype", "rounding"), [(torch.bfloat16, 0.08), (torch.float16, 0.01)], ids=["bf16", "fp16"])
 @pytest.mark.parametrize("name", VARIANTS)
 def test_other_number_formats_differ_by_their_rounding_alone(name, dtype, rounding):
     """Positions keep their exactness: what is rounded is the model's own arithmetic, patched before or after."""

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.errors import LongSightError
-from engine.families import FAMILIES, Family
+from engine.families import FAMILIES, Family, train_length
 from engine.methods import METHODS
 from engine.models import adopt
 from engine.patching import patch
@@ -41,14 +42,25 @@ def test_families_that_add_to_attention_are_refused_by_name(what, door):
 
 
 @pytest.mark.parametrize("family", ["mistral", "phi3"])
-def test_a_window_in_every_layer_is_refused(family):
+def test_a_window_in_every_layer_is_refused(family, tmp_path):
     sentence = (
         f"This {family} model was trained with a sliding window of 8 tokens, which a method would break; "
-        "LongSight needs full attention in every layer."
+        "LongSight needs full attention in every layer. (SelfExtend's authors load Mistral with sliding_window=None.)"
     )
+    hf = tiny.hf(family, **{**SMALL, "sliding_window": 8})
     with pytest.raises(LongSightError) as caught:
-        adopt(tiny.hf(family, **{**SMALL, "sliding_window": 8}))
+        adopt(hf)
     assert str(caught.value) == sentence
+    hf.save_pretrained(tmp_path)
+    adopt(AutoModelForCausalLM.from_pretrained(tmp_path, sliding_window=None))
+
+
+def test_windows_in_some_layers_are_refused():
+    some = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}
+    hf = tiny.hf("qwen2", **{**SMALL, **some})
+    assert set(hf.config.layer_types) == {"full_attention", "sliding_attention"}
+    with pytest.raises(LongSightError, match=r"This qwen2 model .* window of 8 tokens, .* in every layer\.$"):
+        adopt(hf)
 
 
 MISTAKEN = {
@@ -84,12 +96,48 @@ def test_every_keyword_that_would_change_attention_is_refused_by_name(asked):
         attention_function(module, q, q, q, None, 1.0, chunk=chunk, **asked)
 
 
-def test_configs_that_scale_rope_keep_their_frequencies_and_know_their_length():
-    """The variants' trained length is 16; linear scaling by 2 doubles it, yarn by 4 quadruples it, llama3 is told."""
-    lengths = {"linear": 32, "llama3": 64, "yarn": 64}
-    for kind, length in lengths.items():
+def test_configs_that_scale_rope_keep_their_frequencies():
+    for kind in ("linear", "llama3", "yarn"):
         model = variants.adopted(f"llama, {kind} rope")
-        assert model.train_length == length, kind
         made = model.hf.model.rotary_emb.inv_freq.double()
         assert torch.equal(model.seam.encoding.inv_freq, made), kind
         assert not torch.equal(made, variants.adopted("llama").hf.model.rotary_emb.inv_freq.double()), kind
+
+
+LLAMA31 = {"factor": 8.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0, "original_max_position_embeddings": 8192}
+LINEAR = {"type": "linear", "factor": 4.0}
+PUBLISHED = {
+    "Llama-2-7B": ({"max_position_embeddings": 4096}, 4096),
+    "Llama-3.1-8B": (
+        {"max_position_embeddings": 131072, "rope_scaling": {**LLAMA31, "rope_type": "llama3"}}, 131072,
+    ),
+    "Llama-3.2-1B": (
+        {"max_position_embeddings": 131072, "rope_scaling": {**LLAMA31, "rope_type": "llama3", "factor": 32.0}}, 131072,
+    ),
+    "LLaMA-2-7B-32K": ({"max_position_embeddings": 32768, "rope_scaling": {**LINEAR, "factor": 8.0}}, 32768),
+    "Vicuna-7B-16k": (
+        {"max_position_embeddings": 4096, "max_sequence_length": 16384, "rope_scaling": LINEAR}, 16384,
+    ),
+    "Chinese-LLaMA-2-7B-64K": (
+        {
+            "max_position_embeddings": 65536,
+            "rope_scaling": {"type": "yarn", "factor": 16.0, "original_max_position_embeddings": 4096},
+        },
+        65536,
+    ),
+    "Qwen2.5-7B with YaRN as on its card": (
+        {
+            "max_position_embeddings": 32768,
+            "rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768},
+        },
+        131072,
+    ),
+}  # fmt: skip
+"""What configs on the Hub say, and the length that we read out of them."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_configs_that_scale_rope_know_their_length(name):
+    said, length = PUBLISHED[name]
+    assert train_length(AutoConfig.for_model("llama", **said)) == length

@@ -1,0 +1,201 @@
+"""The benchmark for GPUs: that it stops without one, and what it reckons and writes, on a CPU with tiny models."""
+
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import gpu
+from benchmarks.measure import Meter, Result
+from engine.methods import METHODS
+from tests.engine import tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+CPU = torch.device("cpu")
+NEVER = float("inf")
+
+
+@pytest.fixture(autouse=True)
+def _little(monkeypatch):
+    monkeypatch.setattr(gpu, "COPIED", 1000)
+    monkeypatch.setattr(gpu, "DECODE", 2)
+
+
+@dataclass
+class Watch:
+    """A clock that a test moves, and memory that it sets."""
+
+    now: float = 0.0
+    peak: int = 0
+    forgotten: list[float] = field(default_factory=list)
+
+    def meter(self):
+        return Meter(lambda: self.now, lambda: self.forgotten.append(self.now) or 100, lambda: 100 + self.peak)
+
+
+@pytest.fixture
+def watch():
+    return Watch()
+
+
+@pytest.fixture
+def subject():
+    return gpu.Subject("tiny", tiny.hf())
+
+
+def reader(watch, reading=1.0, token=0.25, cache=1000):
+    """Takes `reading` seconds for a text longer than the warm-up's, and `token` for each token after it."""
+
+    def step():
+        watch.now += token
+
+    def read(ids):
+        watch.now += reading if len(ids) > 64 else 0.0
+        return cache, step
+
+    return read
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
+def test_without_cuda_it_says_so_and_stops():
+    done = subprocess.run([sys.executable, "-m", "benchmarks.gpu"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    found = r"benchmarks\.gpu needs a CUDA device, and torch 2\.\S+ finds none here; "
+    assert re.fullmatch(found + r"benchmarks\.prefill measures on a CPU\.\n", done.stderr)
+
+
+def test_a_measurement_is_time_to_read_time_per_token_cache_and_peak(subject, watch):
+    watch.peak = 7
+    cell = subject.measure("some", reader(watch), 100, watch.meter(), NEVER)
+    assert cell == Result(seconds=1.0, peak=7, cache=1000, token_seconds=0.25)
+    assert watch.forgotten == [0.0]
+    assert subject.cells == {("some", 100): cell}
+
+
+def test_what_needs_too_much_memory_is_a_cell_and_not_the_end(subject, watch):
+    def read(ids):
+        raise torch.OutOfMemoryError("no")
+
+    assert subject.measure("some", read, 100, watch.meter(), NEVER) == gpu.NO_MEMORY
+
+
+def test_what_would_not_end_in_time_is_left_out(subject, watch):
+    spent = 1.0 + 0.25 * (gpu.DECODE + 1)
+    assert isinstance(subject.measure("some", reader(watch), 100, watch.meter(), NEVER), Result)
+    assert subject.measure("some", reader(watch), 200, watch.meter(), watch.now + 4 * spent - 0.01) == gpu.NO_TIME
+    assert isinstance(subject.measure("some", reader(watch), 200, watch.meter(), watch.now + 4 * spent), Result)
+
+
+def test_expected_time_is_exact_for_a_line_and_for_a_parabola():
+    def takes(a, b, n):
+        return a * n + b * n**2
+
+    for a, b in ((2.0, 0.0), (0.0, 3.0), (0.5, 0.01)):
+        known = [(n, takes(a, b, n)) for n in (10, 80)]
+        assert gpu.expected(known, 320) == pytest.approx(takes(a, b, 320))
+    assert gpu.expected([], 320) == 0
+    assert gpu.expected([(10, 2.0)], 20) == pytest.approx(8.0)
+
+
+def test_expected_time_is_never_less_than_a_line_nor_more_than_a_parabola():
+    """However the two shorter ones were disturbed."""
+    for first in (0.01, 1.0, 100.0):
+        assert 4 * 10.0 <= gpu.expected([(10, first), (80, 10.0)], 320) <= 16 * 10.0
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_token_reads_every_weight_but_the_embeddings_and_the_cache(tied):
+    hf = tiny.hf(tie_word_embeddings=tied)
+    layers = sum(p.nbytes for p in hf.model.layers.parameters()) + hf.model.norm.weight.nbytes
+    head = tiny.VOCABULARY * tiny.SHAPE["hidden_size"] * 4
+    assert gpu.Subject("", hf).bytes_per_token(500) == layers + head + 500
+
+
+def test_bandwidth_counts_what_is_read_and_what_is_written(watch):
+    def clock():
+        watch.now += 0.5
+        return watch.now
+
+    assert gpu.copy_bandwidth(CPU, Meter(clock, int, int)) == 2 * 1000 / 0.5
+
+
+def test_a_row_says_figures_their_share_of_stocks_and_of_the_limit(subject):
+    stock = Result(seconds=2.0, peak=4_000_000, cache=1_000_000, token_seconds=0.02)
+    ours = Result(seconds=1.0, peak=1_000_000, cache=250_000, token_seconds=0.01)
+    bandwidth = subject.bytes_per_token(250_000) / 0.005
+    assert gpu.row(subject, ours, stock, bandwidth) == ["1.00 (0.50)", "10.00 (0.50)", "50%", "0.2 (0.25)", "1 (0.25)"]
+    assert gpu.row(subject, stock, stock, bandwidth)[0] == "2.00"
+    assert gpu.row(subject, ours, gpu.NO_MEMORY, bandwidth)[0] == "1.00"
+    assert gpu.row(subject, gpu.NO_TIME, stock, bandwidth) == ["no time left", "", "", "", ""]
+
+
+def test_longer_texts_are_read_in_the_way_that_was_fastest_for_the_shortest(subject):
+    result = partial(Result, peak=0, cache=0, token_seconds=0.0)
+    assert gpu.fastest(subject) is None
+    subject.cells.update({("stock, a", 10): result(2.0), ("stock, b", 10): result(1.0)})
+    subject.cells.update({("stock, c", 10): gpu.NO_MEMORY, ("vanilla", 10): result(0.1), ("stock, a", 20): result(0.5)})
+    assert gpu.fastest(subject) == "stock, b"
+
+
+def test_a_whole_run_measures_stock_and_every_method_and_leaves_the_model_as_it_was():
+    meter = Meter(time.perf_counter, lambda: 0, lambda: 0)
+    found = [gpu.Subject("tiny", gpu.random_weights(tiny.hf().config, CPU)), gpu.Subject("small", tiny.hf())]
+    assert {p.dtype for p in found[0].hf.parameters()} == {torch.bfloat16}
+    texts = list(gpu.run(found, [96, 160], list(METHODS), meter, NEVER))
+    assert re.fullmatch(r"Copying moves [\d,]+ GB per second\.", texts[0])
+    titles = [text.splitlines()[0] for text in texts[1:]]
+    assert titles == [f"### {name}, {n} tokens" for n in (96, 160) for name in ("tiny", "small")]
+    for text, readers in zip(texts[1:], (2, 2, 1, 1), strict=True):
+        rows = [line.split(" | ") for line in text.splitlines()[4:]]
+        assert len({len(row) for row in rows}) == 1
+        names = [row[0].strip("| ") for row in rows]
+        assert all(name.startswith("stock, sdpa") for name in names[:readers])
+        assert names[readers:] == list(METHODS)
+        assert all(re.match(r"[\d.]+ \([\d.]+\)$", row[1]) for row in rows[readers:])
+    for subject in found:
+        assert subject.hf.config._attn_implementation == "sdpa"
+        subject.hf(input_ids=tiny.ids(5)[None])
+
+
+def test_a_run_that_is_out_of_time_still_writes_its_tables():
+    meter = Meter(time.perf_counter, lambda: 0, lambda: 0)
+    texts = list(gpu.run([gpu.Subject("tiny", tiny.hf())], [96, 160], ["vanilla"], meter, deadline=0.0))
+    assert all("no time left" in text for text in texts[1:])
+
+
+def test_llama_2_7b_has_its_shape():
+    """4,096 tokens trained, 6.74 billion weights: half a megabyte of bfloat16 keys and values per token."""
+    with torch.device("meta"):
+        hf = gpu.random_weights(gpu.LLAMA_2_7B, torch.device("meta"))
+    assert sum(p.numel() for p in hf.parameters()) == 6_738_415_616
+    config = hf.config
+    assert config.max_position_embeddings == 4096
+    assert 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * 2 == 2**19
+
+
+def test_a_small_device_measures_what_fits(monkeypatch, capsys):
+    assert [subject.name for subject in gpu.subjects(CPU, tiny.hf().config)] == [
+        "Llama-2-7B's shape", "The embedded model",
+    ]  # fmt: skip
+    monkeypatch.setattr(gpu, "random_weights", lambda *args: (_ for _ in ()).throw(torch.OutOfMemoryError()))
+    assert [subject.name for subject in gpu.subjects(CPU)] == ["The embedded model"]
+    assert capsys.readouterr().err.endswith("Llama-2-7B's shape does not fit on this device and is left out.\n")
+
+
+def test_equality_tests_that_take_too_long_are_a_failure(monkeypatch, capsys):
+    def run(command, timeout, **options):
+        assert command[-2:] == ["-k", "cuda"]
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(gpu.subprocess, "run", run)
+    assert gpu.equality_tests(12.3) == 1
+    assert capsys.readouterr().err == "The equality tests were stopped after 12 seconds.\n"
+    assert gpu.equality_tests(-3.0) == 1
+    assert capsys.readouterr().err == "No time is left for the equality tests.\n"
