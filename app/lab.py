@@ -13,7 +13,6 @@ import plotly.graph_objects as go
 from analysis import typed
 from analysis.export import file_of, from_json
 from analysis.figures.evaluation import grid_figure
-from analysis.figures.layout import UNUSED
 from analysis.grids import MOST, TrialGrid, new_grid
 from analysis.tasks.passkey import Passkey
 from analysis.tasks.texts import HIDDEN, PAPER, PROSE
@@ -168,7 +167,7 @@ def grid_picture(grid: TrialGrid, number: int) -> go.Figure:
     ]
     figure.update_yaxes(title_text="depth of the key", title_standoff=6)
     return figure.update_layout(
-        title=None, dragmode=False, modebar={"remove": UNUSED}, showlegend=False,
+        title=None, dragmode=False, showlegend=False,
         height=100 + 40 * max(len(grid.depth), 3), margin={"l": 72, "r": 8, "t": 28, "b": 48},
     )  # fmt: skip
 
