@@ -61,6 +61,20 @@ def read_upload(path: str | os.PathLike[str]) -> Document:
         Path(path).unlink(missing_ok=True)
 
 
+def take_upload(path: str | os.PathLike[str], most: int) -> tuple[str, bytes]:
+    """The name and the bytes of any file that a visitor sent; it is deleted from the disk, taken or refused.
+
+    Raises `LongSightError` when it has more than `most` bytes.
+    """
+    file = Path(path)
+    try:
+        if (size := file.stat().st_size) > most:
+            raise LongSightError(f"{file.name} has {words.size(size)}; up to {words.size(most)} are read here.")
+        return file.name, file.read_bytes()
+    finally:
+        file.unlink(missing_ok=True)
+
+
 def decode(raw: bytes, name: str) -> str:
     """The text of a file: UTF-8, or UTF-16 with its mark. Never a guess."""
     if raw.startswith(b"%PDF-"):

@@ -13,8 +13,8 @@ from analysis.report import lead
 from analysis.results import FILE, Row, read_results
 from analysis.results_file import MOST_BYTES, read_rows
 from analysis.sections import make_parts
-from app import words
 from app.board import board, board_value
+from app.documents import take_upload
 from app.errors import for_visitor
 from app.permalink import View
 from app.shell import Shell
@@ -100,12 +100,8 @@ def load_results(path: str | None, visit: Visit) -> list[Any]:
     """Open a file of results; the one before it stays when anything is wrong with it."""
     if path is None:
         raise LongSightError(f"No file arrived; choose the {FILE} that analysis.evaluate wrote.")
-    file = Path(path)
-    if (size := file.stat().st_size) > MOST_BYTES:
-        raise LongSightError(
-            f"{file.name} has {words.size(size)}; results of up to {words.size(MOST_BYTES)} are opened."
-        )
-    visit.results = Opened(file.name, read_rows(file.read_bytes(), file.name))
+    name, content = take_upload(path, MOST_BYTES)
+    visit.results = Opened(name, read_rows(content, name))
     return [gr.Dropdown(visit.results.choices, value=0), *pictured(visit.results, 0)]
 
 

@@ -13,11 +13,10 @@ import plotly.graph_objects as go
 from analysis import typed
 from analysis.export import file_of, from_json
 from analysis.figures.evaluation import grid_figure
-from analysis.figures.layout import UNUSED
 from analysis.grids import MOST, TrialGrid, new_grid
 from analysis.tasks.passkey import Passkey
 from analysis.tasks.texts import HIDDEN, PAPER, PROSE
-from app import board, intake, words
+from app import board, intake
 from app.visits import Visit
 from engine.errors import LongSightError
 from engine.methods import Method
@@ -168,7 +167,7 @@ def grid_picture(grid: TrialGrid, number: int) -> go.Figure:
     ]
     figure.update_yaxes(title_text="depth of the key", title_standoff=6)
     return figure.update_layout(
-        title=None, dragmode=False, modebar={"remove": UNUSED}, showlegend=False,
+        title=None, dragmode=False, showlegend=False,
         height=100 + 40 * max(len(grid.depth), 3), margin={"l": 72, "r": 8, "t": 28, "b": 48},
     )  # fmt: skip
 
@@ -183,11 +182,9 @@ def files(kind: str, visit: Visit) -> tuple[str, dict[str, bytes]]:
     return "passkey", {f"longsight-passkey.{kind}": file_of(current(visit).grid, kind)}
 
 
-def read_grid(path: Path) -> TrialGrid:
+def read_grid(content: bytes) -> TrialGrid:
     """A grid that was saved here as JSON. Raises `LongSightError`, in a sentence, on any other file."""
-    if (size := path.stat().st_size) > MOST_FILE:
-        raise LongSightError(f"{path.name} has {words.size(size)}; a grid has {words.size(MOST_FILE)} at most.")
-    grid = from_json(TrialGrid, path.read_bytes())
+    grid = from_json(TrialGrid, content)
     if grid.passkey().filler not in (PAPER, PROSE):
         raise LongSightError("The file asks for a text of the server's; only the fillers of this page are read.")
     if (grid.length > LENGTHS[1]).any():

@@ -2,13 +2,13 @@
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from analysis.grids import MOST, TrialGrid
 from app import intake, lab, lab_run, method_controls, offered, specs
+from app.documents import take_upload
 from app.downloads import build_downloads, wire_downloads
 from app.errors import for_visitor
 from app.lab import FILLERS, Lab
@@ -185,7 +185,7 @@ def load_grid(path: str | None, model_name: str, visit: Visit) -> list[Any]:
     """A grid that was saved before stands on the page again, and so do the settings that made it, for Resume."""
     if path is None:
         raise LongSightError("No file arrived; choose a grid that was saved here as JSON.")
-    grid = lab.read_grid(Path(path))
+    grid = lab.read_grid(take_upload(path, lab.MOST_FILE)[1])
     if len(grid.method) > MOST_METHODS:
         raise LongSightError(f"The file has {len(grid.method)} methods; up to {MOST_METHODS} stand side by side.")
     visit.lab = Lab(grid)

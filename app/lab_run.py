@@ -91,8 +91,10 @@ def run_steps(visit: Visit, request: Request) -> Generator[Picture, None, None]:
         if time.monotonic() - drawn > PAUSE:
             lab.grid, drawn = step.record(), time.monotonic()
             yield Picture(clock.said(step, lab.grid), lab, step.method, step.part)
-    if last is not None:
-        lab.grid = last.record()
+    if last is None:  # stopped while others were at the device: what stood here before stays
+        yield Picture(f"<span>{plan(request, lab.grid)}</span>")
+        return
+    lab.grid = last.record()
     yield Picture(f"<span>{plan(request, lab.grid)}</span>", lab)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.figures.layout import UNUSED
 from analysis.figures.trial import marked_prompt, trial_figure
 from analysis.grids import TrialGrid, make_case, text_digest
 from analysis.tasks import Step
@@ -98,7 +97,7 @@ def heads_picture(record: TrialRecord) -> go.Figure:
     figure = trial_figure(record)
     if max(record.attention.shape[1:]) <= NAMED_CELLS:
         figure.update_traces(texttemplate="%{z:.0%}")
-    return figure.update_layout(dragmode=False, modebar={"remove": UNUSED}, margin={"l": 56, "r": 8, "t": 44, "b": 44})
+    return figure.update_layout(dragmode=False, margin={"l": 56, "r": 8, "t": 44, "b": 44})
 
 
 def told(grid: TrialGrid, place: Place, record: TrialRecord) -> str:

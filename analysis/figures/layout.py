@@ -5,9 +5,6 @@ import plotly.graph_objects as go
 INK = "#808080"
 """Text and axes: at least 3.9 to 1 against white and near-black."""
 
-UNUSED = ["zoom", "pan", "zoomin", "zoomout", "autoscale", "resetscale"]
-"""Tools that a figure of a few large cells has no use for: clicks on it mean something else."""
-
 
 def plain_layout(title: str) -> go.Layout:
     """A layout without a background of its own; the page may overrule the colours with its theme's."""

@@ -74,8 +74,9 @@ def test_too_large_a_file_is_not_even_read(visit, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate_panel, "MOST_BYTES", 10)
     path = tmp_path / "big.jsonl"
     path.write_text("x" * 11)
-    with pytest.raises(gr.Error, match=r"big.jsonl has 11 B; results of up to 10 B are opened"):
+    with pytest.raises(gr.Error, match=r"big.jsonl has 11 B; up to 10 B are read here"):
         load_results(str(path), visit)
+    assert not path.exists()
     with pytest.raises(gr.Error, match="No file arrived"):
         load_results(None, visit)
 

@@ -78,6 +78,18 @@ def test_stop_keeps_what_is_done_and_the_next_run_goes_on(visit, asked):
     assert np.array_equal(visit.lab.grid.said[known], kept.said[known])
 
 
+def test_stop_while_waiting_for_others_leaves_everything_as_it_was(visit, asked):
+    door = devices.turnstile(offered.model("tiny").device)
+    with pytest.raises(StopIteration) as entered:
+        next(door.enter(lambda: False))
+    steps = lab_run.run_steps(visit, lab_panel.read_request(asked()))
+    assert "waiting for another visitor" in next(steps).status
+    running.stop(visit)
+    assert [picture.lab for picture in steps] == [None]
+    assert visit.lab is None
+    door.leave(entered.value.value)
+
+
 def test_leaving_the_page_ends_the_run_and_frees_the_device(visit, asked):
     steps = lab_run.run_steps(visit, lab_panel.read_request(asked()))
     next(steps)
@@ -157,6 +169,7 @@ def test_files_hold_the_grid_and_are_read_again(visit, asked, tmp_path):
     before, visit.lab = visit.lab.grid, None
     updates = lab_panel.load_grid(str(path), "tiny", visit)
     assert visit.lab.grid == before
+    assert not path.exists()
     assert updates[:5] == ["240, 400", "0, 100", 1, PAPER, 3]
     assert updates[5] == ["vanilla", "window"]
     assert len(updates) == 5 + lab_panel.METHOD_PARTS + lab_panel.SHOWN

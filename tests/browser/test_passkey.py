@@ -9,7 +9,7 @@ from app import devices, offered
 from tests.browser.conftest import PHONE, shoot
 
 SMALL = "?tab=passkey&methods=lm-infinite;truncation:length=512&lengths=256,1024&depths=0,100&trials=2&text=none"
-LONG = "?tab=passkey&methods=vanilla&lengths=256,512,1024,2048&depths=0,50,100&trials=4&text=none"
+LONG = "?tab=passkey&methods=vanilla&lengths=256,512,1024,2048&depths=0,50,100&trials=8&text=none"
 
 
 def turnstile():
@@ -106,17 +106,17 @@ def test_a_grid_is_stopped_and_gone_on_with(visit_page):
     run(page)
     expect(page.locator("#lab-grids")).to_contain_text("it said")  # the example's answers are not told
     page.click("#lab-stop")
-    expect(page.locator("#lab-run")).to_have_text("Resume")
     expect(page.locator("#lab-status")).to_contain_text("trials are left")
+    expect(page.locator("#lab-run")).to_have_text("Resume")
     assert not turnstile().busy
     before = grid(page, 0)
     assert "" in [cell for row in before for cell in row]
     page.click("#lab-run")
     finished(page)
     after = grid(page, 0)
-    assert all(re.fullmatch("[0-4]/4", cell) for row in after for cell in row)
+    assert all(re.fullmatch("[0-8]/8", cell) for row in after for cell in row)
     done = [(one, two) for ones, twos in zip(before, after, strict=True) for one, two in zip(ones, twos, strict=True)]
-    assert all(one == two for one, two in done if one.endswith("/4"))
+    assert all(one == two for one, two in done if one.endswith("/8"))
     expect(page.locator("#lab-run")).to_have_text("Run")
 
 
