@@ -33,7 +33,7 @@ class LMInfinite(Method):
     key: ClassVar[str] = "lm-infinite"
     title: ClassVar[str] = "LM-Infinite"
     paper: ClassVar[str] = PAPER
-    summary: ClassVar[str] = "Recent and starting tokens, none farther than the model has seen; others only when fetched."
+    summary: ClassVar[str] = "Recent and starting tokens, none farther than the model has seen; others if fetched."
     sees: ClassVar[str] = "d < window or j < starting, and top_k middle keys per head"
     tells: ClassVar[str] = "min(d, ceiling); fetched keys: insert_at"
 
