@@ -23,6 +23,7 @@ def wire_methods(shell: Shell) -> None:
     controls.picker.input(arrange, values, shape, **options)
     edits = [number.input for number in controls.numbers]
     gr.on(edits, tune, values, [*(slot.title for slot in controls.slots), controls.line], **options)
+    shell.model.input(suit, values, shape, **options)
     length.change(refit, [shell.model, shell.visit, length, *controls.inputs], shape, **options)
 
 
@@ -57,6 +58,16 @@ def tune(model_name: str, visit: Visit, *values: Any) -> list[Any]:
 
 
 @for_visitor
+def suit(model_name: str, visit: Visit, *values: Any) -> list[Any]:
+    """Another model was chosen: every method takes the parameters that suit it."""
+    model = offered.model(model_name)
+    visit.fitted_length = length = intake.target_length(visit, model)
+    keys = list(values[0] or [])
+    specs.check_count(keys)
+    return laid_out(model, [model.method(key, length) for key in keys], length)
+
+
+@for_visitor
 def refit(model_name: str, visit: Visit, now: float | None, *values: Any) -> list[Any]:
     """The text has another length: parameters that stood at their rule of thumb follow it."""
     model = offered.model(model_name)
@@ -64,6 +75,8 @@ def refit(model_name: str, visit: Visit, now: float | None, *values: Any) -> lis
     if method_controls.opening(values):
         return [gr.skip()] * SHAPE
     before, visit.fitted_length = visit.fitted_length or length, length
+    if before == length:  # nothing to follow, so what is being typed stays
+        return [gr.skip()] * SHAPE
     methods = forgiving(model, values, before)
     return laid_out(model, method_controls.follow(model, methods, before, length), length)
 

@@ -140,3 +140,27 @@ def test_changing_a_parameter_rewrites_the_address_and_the_title(model):
     updates = method_panel.tune("tiny", Visit(), *values_of(model, [METHODS["window"](window=7)], 32))
     assert updates[-1] == "window:window=7"
     assert "Distances stay familiar at any length" in updates[0]
+
+
+def test_another_model_gets_the_parameters_that_suit_it(model):
+    visit = Visit()
+    updates = method_panel.suit("tiny", visit, *values_of(model, [METHODS["window"](window=7)], 32))
+    assert next(iter(shown_numbers(updates)))["value"] == model.train_length
+    assert visit.fitted_length == model.train_length
+
+
+def test_a_text_of_the_same_length_leaves_alone_what_is_being_typed(model):
+    visit = Visit()
+    visit.fitted_length = model.train_length
+    values = values_of(model, [METHODS["window"](window=7)], 32)
+    values[2] = 0  # impossible, and not yet what the visitor means
+    assert not any(isinstance(update, gr.Number) for update in method_panel.refit("tiny", visit, None, *values))
+
+
+def test_parameters_follow_a_text_of_another_length(model):
+    visit = Visit()
+    visit.fitted_length = 16 * model.train_length
+    before = METHODS["self-extend"].for_model(model.train_length, visit.fitted_length)
+    updates = method_panel.refit("tiny", visit, None, *values_of(model, [before], visit.fitted_length))
+    after = METHODS["self-extend"].for_model(model.train_length, model.train_length)
+    assert [number["value"] for number in shown_numbers(updates)][:2] == [after.group, after.window]
