@@ -76,6 +76,7 @@ def test_controls_redraw_and_the_address_is_the_view(visit_page):
     assert "tab=maps" in link
     again = visit_page(link[link.index("?") :])
     expect(again.locator("#map-0")).to_contain_text("5,000 tokens, Window (window=96)")
+    again.wait_for_function(f"{DRAWN} === 2")
     assert figure(again, 0, 0)["rows"] == 10
 
 

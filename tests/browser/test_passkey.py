@@ -73,7 +73,7 @@ def test_a_finished_example_stands_here_at_first_sight_and_a_cell_of_it_opens(vi
     shoot(page, "passkey")
     click_cell(page, 1, 2, 0)
     expect(page.locator("#lab-told")).to_contain_text("The model answered")
-    expect(page.locator("#lab-told .sight")).to_contain_text("is not visible under this method")
+    expect(page.locator("#lab-told .sight")).to_contain_text("is hidden, but can be fetched by content")
     key = page.locator("#lab-prompt [style*='0.7)']")  # a token for each digit, in each of two statements
     assert re.fullmatch(r"(\d{5})\1", "".join(key.all_inner_texts()))
     page.wait_for_function("document.querySelector('#lab-heads .plot-area')?._fullData")
