@@ -116,9 +116,9 @@ def test_curves_of_both_methods_are_drawn_to_the_end_of_the_text(visit_page):
 def test_the_text_is_coloured_by_its_surprise_and_one_position_is_marked_everywhere(visit_page):
     page = visit_page(f"{BOOK}&panel=nll")
     run(page)
-    assert page.locator(".texts .text").count() == 2
+    expect(page.locator(".texts .text")).to_have_count(2)
     tokens = page.locator(".texts .text >> nth=0 >> [data-position]")
-    assert tokens.count() == 512
+    expect(tokens).to_have_count(512)
     expect(tokens.first).to_have_attribute("title", re.compile(r"position 256: \d+\.\d\d nats"))
     tokens.nth(200).click()
     figures(page, ["nll"], lambda drawn: drawn["nll"]["marks"] == [456])
