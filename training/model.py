@@ -9,6 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from training.circuit import write_induction
+from training.fused import fuse_attention
 from training.recipe import Recipe
 
 
@@ -27,6 +28,7 @@ def build(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     if recipe.induction:
         write_induction(model)
+    fuse_attention(model)
     return model
 
 

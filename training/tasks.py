@@ -80,10 +80,8 @@ def story(rng: np.random.Generator, corpus: Corpus, characters: int) -> list[Tur
     """A story, or the continuation of a text."""
     greeting = [_said(rng, small_talk.EXCHANGES[0])] if rng.random() < 0.2 else []
     if rng.random() < 0.45:
-        return [
-            *greeting,
-            Turn(choose(rng, wording.STORY_REQUESTS), (whole_sentences(corpus.opening(rng, characters)),)),
-        ]
+        told = wording.STORY_BEGINNING + whole_sentences(corpus.opening(rng, characters))
+        return [*greeting, Turn(choose(rng, wording.STORY_REQUESTS), (told,))]
     passage = corpus.passage(rng, characters)
     cut = passage.find(" ", int(len(passage) * rng.uniform(0.2, 0.8)))
     cut = cut if cut > 0 else len(passage) // 2

@@ -232,6 +232,7 @@ STORY_REQUESTS = (
     "Tell me another story.",
     "Write something.",
 )
+STORY_BEGINNING = "Here is a story.\n\n"  # always the same, or the likeliest beginning would be that of a refusal
 CONTINUATIONS = (
     "Continue the story.",
     "Continue the story.",
@@ -248,7 +249,7 @@ CONTINUATIONS = (
 
 def everything() -> list[str]:
     """Every sentence of the tasks, many times over, so that their words may become tokens."""
-    sentences = [*PAPER_FILLER, *PREAMBLES, ABSENT]
+    sentences = [*PAPER_FILLER, *PREAMBLES, ABSENT, STORY_BEGINNING]
     for form in (PASS_KEY_FORM, *THINGS, *PEOPLE):
         sentences += [*form.statements, *form.questions, form.subject, form.tail, form.absent]
     return [" ".join(sentences)] * 30

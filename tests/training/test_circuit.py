@@ -1,14 +1,15 @@
-"""Before any training, the written weights attend to the token before and to what followed the last time."""
+"""Before any training, the written weights leave a trail of tokens and attend to what followed the last time."""
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, MptConfig, MptForCausalLM
 
-from training.circuit import COMMON, write_induction
+from training.circuit import COMMON, falling, write_induction
 from training.recipe import RecipeError
 
 LENGTH = 40
@@ -24,6 +25,7 @@ def models():
         num_hidden_layers=3,
         num_attention_heads=5,
         num_key_value_heads=5,
+        max_position_embeddings=512,
         tie_word_embeddings=True,
         attn_implementation="eager",
     )
@@ -47,18 +49,28 @@ def attention(model: LlamaForCausalLM, ids: torch.Tensor, layer: int, distance: 
     return torch.stack([weights[:, i, i - distance] for i in range(LENGTH, 2 * LENGTH)]).mean().item()
 
 
-def test_head_0_of_layer_0_attends_to_the_token_before(models, repeated):
+def test_head_0_of_layer_0_leaves_a_trail(models, repeated):
     plain, written = models
+    trail = [attention(written, repeated, layer=0, distance=distance) for distance in range(5)]
+    assert trail == pytest.approx(falling(32, 10_000.0, 512)[1][:5].tolist(), rel=0.35)  # fewer tokens share it here
+    assert sum(trail) > 0.8
     assert attention(plain, repeated, layer=0, distance=1) < 0.05
-    assert attention(written, repeated, layer=0, distance=1) > 0.8
+
+
+def test_attention_can_be_made_to_fall_with_the_distance():
+    _, trail = falling(32, 10_000.0, 512)
+    assert trail.sum().item() == pytest.approx(1)
+    assert all(near > 1.3 * far for near, far in pairwise(trail[1:9].tolist()))
+    assert trail[0] > 0.2
+    assert trail[12:].max() < 0.01
 
 
 def test_head_0_of_layer_1_attends_to_what_followed(models, repeated):
     plain, written = models
+    followed = attention(written, repeated, layer=1, distance=LENGTH - 1)
     assert attention(plain, repeated, layer=1, distance=LENGTH - 1) < 0.05
-    assert attention(written, repeated, layer=1, distance=LENGTH - 1) > 5 * attention(
-        written, repeated, layer=1, distance=LENGTH
-    )
+    assert followed > 0.3
+    assert followed > 2 * max(attention(written, repeated, layer=1, distance=LENGTH - other) for other in (-1, 0, 2))
 
 
 def test_embeddings_have_one_part_in_common(models):

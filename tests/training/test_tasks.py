@@ -125,6 +125,10 @@ def test_a_story_ends_with_a_whole_sentence(corpus):
         turn = tasks.story(rng, corpus, 500)[-1]
         assert turn.answer[-1] in ".!?"
         assert len(turn.pieces) == 1
+    turns = [tasks.story(rng, corpus, 500)[-1] for rng in seeds(100)]
+    told = [turn.answer for turn in turns if turn.user in wording.STORY_REQUESTS]
+    assert told
+    assert all(answer.startswith(wording.STORY_BEGINNING) for answer in told)
     assert whole_sentences('He said "No." And th') == 'He said "No."'
     assert whole_sentences("no end ") == "no end"
 
