@@ -18,10 +18,11 @@ def fuse_attention(model: PreTrainedModel) -> None:
 
 
 def _forward(
-    self: MptAttention, hidden_states: torch.Tensor, position_bias: torch.Tensor, cache: None = None,
-    attention_mask: torch.Tensor | None = None, **kwargs: Any,
+    self: MptAttention, hidden_states: torch.Tensor, position_bias: torch.Tensor,
+    attention_mask: torch.Tensor | None = None, **cache: Any,
 ) -> tuple[torch.Tensor, None]:  # fmt: skip
-    if cache is not None or attention_mask is None or self.clip_qkv:
+    """`cache` holds the cache under the name that this release of transformers gives it."""
+    if any(value is not None for value in cache.values()) or attention_mask is None or self.clip_qkv:
         raise ValueError("fused MPT attention reads whole sequences under a causal mask, without a cache or clipping")
     rows, length, width = hidden_states.shape
     heads = (rows, length, self.n_heads, self.head_dim)
