@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from training import tasks
 from training.corpus import Corpus
-from training.recipe import Phase, Recipe
+from training.recipe import Phase, Recipe, between
 from training.tokenizer import ASSISTANT, END, USER
 
 Conversation = Callable[[np.random.Generator, Corpus, int], list[tasks.Turn]]
@@ -48,11 +48,15 @@ class Batches:
         phase, progress = self.recipe.phase_at(step)
         rng = np.random.default_rng([self.recipe.seed, step])
         kinds = _kinds(phase, progress, rng)
-        rows = [self._row(kind, rng, phase.length) for kind in kinds]
+        rows = [self._row(kind, rng, phase) for kind in kinds]
         return Batch(np.stack([ids for ids, _ in rows]), np.stack([weights for _, weights in rows]))
 
-    def _row(self, kind: str, rng: np.random.Generator, length: int) -> tuple[np.ndarray, np.ndarray]:
-        ids, weights = {"text": self._text, "run": self._run, "task": self._task}[kind](rng, length)
+    def _row(self, kind: str, rng: np.random.Generator, phase: Phase) -> tuple[np.ndarray, np.ndarray]:
+        length = phase.length
+        if kind == "task":
+            ids, weights = self._task(rng, length, phase.restated)
+        else:
+            ids, weights = {"text": self._text, "run": self._run}[kind](rng, length)
         return np.array(ids[:length], dtype=np.int64), np.array(weights[:length], dtype=np.float32)
 
     def _text(self, rng: np.random.Generator, length: int) -> tuple[list[int], list[float]]:
@@ -85,10 +89,10 @@ class Batches:
             first = False
         return ids, weights
 
-    def _task(self, rng: np.random.Generator, length: int) -> tuple[list[int], list[float]]:
+    def _task(self, rng: np.random.Generator, length: int, restated: float) -> tuple[list[int], list[float]]:
         """A conversation; one that does not fill the row has text before or after it."""
         size = length if rng.random() < 0.6 else int(rng.integers(min(48, length), length + 1))
-        ids, weights = self.fitting(tasks.conversation, rng, self.corpus, size)
+        ids, weights = self.fitting(tasks.conversation, rng, self.corpus, size, restated)
         if length - len(ids) < 2:
             rest: tuple[list[int], list[float]] = ([self._end] * (length - len(ids)), [0.0] * (length - len(ids)))
             return ids + rest[0], weights + rest[1]
@@ -99,29 +103,33 @@ class Batches:
         return ids + more, [*weights, 0.0, *more_weights[1:]]
 
     def fitting(
-        self, kind: Conversation, rng: np.random.Generator, corpus: Corpus, size: int
+        self, kind: Conversation, rng: np.random.Generator, corpus: Corpus, size: int, restated: float = 1.0
     ) -> tuple[list[int], list[float]]:
         """A conversation of at most `size` tokens, and as near to that as the first guess allows."""
         characters = int(size * self._characters_per_token * 1.02) - 60
         for _ in range(8):
-            ids, weights = self.encode(kind(rng, corpus, max(0, characters)))
+            ids, weights = self.encode(kind(rng, corpus, max(0, characters)), restated)
             if len(ids) <= size:
                 return ids, weights
             characters = int(characters * size / len(ids)) - 20
         return [], []  # nothing this short came up: the row is filled with text
 
-    def encode(self, turns: list[tasks.Turn]) -> tuple[list[int], list[float]]:
-        """The ids that the chat template gives for these turns, and their weights."""
+    def encode(self, turns: list[tasks.Turn], restated: float = 1.0) -> tuple[list[int], list[float]]:
+        """The ids that the chat template gives for these turns, and their weights.
+
+        Of an answer, what it adds weighs `answer_weight` and what it restates `restated`; a story does neither.
+        """
         ids: list[int] = []
         weights: list[float] = []
         for turn in turns:
             user = self._tokens(turn.user)
             ids += [self._user, *user, self._assistant]
             weights += [0.0] + [1.0] * (len(user) + 1)
+            kinds = (restated, self.recipe.optimizer.answer_weight) if len(turn.pieces) > 1 else (1.0,)
             for place, piece in enumerate(turn.pieces):  # cut where words begin, so that they can be encoded one by one
                 tokens = self._tokens(piece)
                 ids += tokens
-                weights += [self.recipe.optimizer.answer_weight if place % 2 else 1.0] * len(tokens)
+                weights += [kinds[place % 2]] * len(tokens)
             ids.append(self._end)
             weights.append(1.0)
         return ids, weights
@@ -132,7 +140,6 @@ class Batches:
 
 def _kinds(phase: Phase, progress: float, rng: np.random.Generator) -> list[str]:
     """The kind of each row. Parts of a row are rounded at random, so that the parts hold on average."""
-    runs = (1 - progress) * phase.runs[0] + progress * phase.runs[1]
-    tasks_part = (1 - progress) * phase.tasks[0] + progress * phase.tasks[1]
+    runs, tasks_part = between(phase.runs, progress), between(phase.tasks, progress)
     draws = (np.arange(phase.rows) + rng.random()) / phase.rows
     return ["run" if draw < runs else "task" if draw < runs + tasks_part else "text" for draw in draws]

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from training.batches import Batch, Batches
-from training.recipe import Optimizer, Recipe
+from training.recipe import Optimizer, Recipe, between
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
@@ -103,13 +103,10 @@ def adamw(model: PreTrainedModel, settings: Optimizer) -> torch.optim.AdamW:
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """The learning rate at a step: a linear warm-up, a constant rate, a linear way down to its part `final`."""
-    settings = recipe.optimizer
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
-    falling = settings.decay * recipe.tokens
-    done = max(0.0, (recipe.tokens_before(step + 1) - (recipe.tokens - falling)) / max(1.0, falling))
-    return settings.learning_rate * (1 - (1 - settings.final) * done)
+    """The learning rate at a step: a linear warm-up, and what the phases make of it."""
+    phase, progress = recipe.phase_at(step)
+    warm = min(1.0, (step + 1) / recipe.optimizer.warmup_steps)
+    return recipe.optimizer.learning_rate * warm * between(phase.rates, progress)
 
 
 def train(

@@ -19,6 +19,8 @@ class Phase:
     """A stretch of training with one sequence length.
 
     `runs` and `tasks` are parts of the rows, at its first and at its last step; the other rows are plain text.
+    `rates` are parts of the learning rate, at the same two steps. `restated` is the loss weight of what an answer
+    repeats of its question. A step does not depend on what follows: a run that is going on can still be made longer.
     """
 
     length: int
@@ -26,6 +28,8 @@ class Phase:
     batch_tokens: int
     runs: tuple[float, float]
     tasks: tuple[float, float]
+    rates: tuple[float, float] = (1.0, 1.0)
+    restated: float = 1.0
 
     @property
     def rows(self) -> int:
@@ -49,17 +53,12 @@ class Phase:
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    """AdamW with a linear warm-up, a constant rate, and a linear way down to `final`.
-
-    Until the way down begins, a step does not know how many will follow: a run can still be made longer or shorter.
-    """
+    """AdamW with a linear warm-up. `answer_weight`: the loss weight of what an answer adds to its question."""
 
     learning_rate: float
     betas: tuple[float, float]
     weight_decay: float
     warmup_steps: int
-    decay: float  # part of the tokens, at the end, in which the learning rate falls
-    final: float  # part of the learning rate that is left at the last step
     clip: float
     answer_weight: float
 
@@ -120,6 +119,11 @@ class Recipe:
             tokens += done * phase.batch_tokens
             step -= done
         return tokens
+
+
+def between(ends: tuple[float, float], progress: float) -> float:
+    """What a quantity that goes evenly from one end to the other is in between."""
+    return (1 - progress) * ends[0] + progress * ends[1]
 
 
 def load_recipe(name: str) -> Recipe:

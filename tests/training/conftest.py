@@ -78,8 +78,6 @@ learning_rate = 1e-2
 betas = [0.9, 0.95]
 weight_decay = 0.1
 warmup_steps = 10
-decay = 0.5
-final = 0.1
 clip = 1.0
 answer_weight = 4.0
 [[phase]]
@@ -94,6 +92,8 @@ tokens = 25_600
 batch_tokens = 256
 runs = [0.0, 0.0]
 tasks = [0.5, 1.0]
+rates = [1.0, 0.1]
+restated = 2.0
 """
 
 

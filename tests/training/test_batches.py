@@ -31,7 +31,7 @@ def test_rows_are_full_and_tokens_known(recipe, batches, tokenizer):
         assert batch.ids.shape == batch.weights.shape == (phase.rows, phase.length)
         assert batch.ids.min() >= 0
         assert batch.ids.max() < len(tokenizer)
-        assert set(np.unique(batch.weights)) <= {0.0, 1.0, 4.0}
+        assert set(np.unique(batch.weights)) <= {0.0, 1.0, 2.0, 4.0}
 
 
 def test_rows_begin_with_many_tokens(recipe, batches):
@@ -65,6 +65,20 @@ def test_what_decides_weighs_more(batches, tokenizer):
     heavy = [token for token, weight in zip(ids, weights, strict=True) if weight == 4]
     assert tokenizer.decode(heavy) == " here. not."
     assert weights[0] == 0
+
+
+def test_what_is_restated_can_weigh_more_too(batches, tokenizer):
+    talk = [Turn("Where?", ("It is", " here.", " He is", " not.")), Turn("Go on.", ("Once.",))]
+    ids, weights = batches.encode(talk, restated=2.5)
+    restated = [token for token, weight in zip(ids, weights, strict=True) if weight == 2.5]
+    assert tokenizer.decode(restated) == "It is He is"
+    assert batches.encode(talk)[0] == ids
+
+
+def test_the_phase_says_how_much_restating_weighs(recipe, batches):
+    first, last = (batches.at(step).weights for step in (0, recipe.steps - 1))
+    assert set(np.unique(first)) <= {0, 1, 4}
+    assert set(np.unique(last)) == {0, 1, 2, 4}
 
 
 def test_pieces_are_cut_between_tokens(corpus, batches, tokenizer):

@@ -70,11 +70,11 @@ def test_a_recipe_needs_phases(recipe):
 
 def test_learning_rate_rises_stays_and_falls(recipe):
     rates = [learning_rate(recipe, step) for step in range(recipe.steps)]
-    peak, falls = recipe.optimizer.warmup_steps, recipe.steps // 2
+    peak, falls = recipe.optimizer.warmup_steps, recipe.phases[0].steps
     assert rates[:peak] == sorted(rates[:peak])
-    assert set(rates[peak:falls]) == {recipe.optimizer.learning_rate}  # half of the tokens, and so of the steps
+    assert set(rates[peak : falls + 1]) == {recipe.optimizer.learning_rate}
     assert rates[falls:] == sorted(set(rates[falls:]), reverse=True)
-    assert rates[-1] == pytest.approx(recipe.optimizer.learning_rate * recipe.optimizer.final)
+    assert rates[-1] == pytest.approx(recipe.optimizer.learning_rate * recipe.phases[1].rates[1])
 
 
 def test_begin_may_be_left_out(recipe_file):
