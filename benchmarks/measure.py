@@ -18,6 +18,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from analysis.memory import forget_peak, peak_memory
 from benchmarks.subject import ROOT, random_ids, read_stock
+from engine.forwards import cache_keyword
 from engine.generate import Sampling, decode, prefill
 from engine.methods import METHODS, Method
 from engine.models import Model, adopt
@@ -135,15 +136,15 @@ def read_with_method(model: Model, method: Method, ids: Tensor, chunk: int) -> t
 
 @torch.inference_mode()
 def read_with_stock(hf: PreTrainedModel, ids: Tensor, chunk: int) -> tuple[int, Step]:
-    cache = DynamicCache(config=hf.config)
+    cache, name = DynamicCache(config=hf.config), cache_keyword(hf)
     for start in range(0, len(ids), chunk):
         part = ids[None, start : start + chunk]
-        token = hf(input_ids=part, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1:].argmax(-1)
+        token = hf(input_ids=part, **{name: cache}, use_cache=True, logits_to_keep=1).logits[:, -1:].argmax(-1)
 
     @torch.inference_mode()
     def step() -> None:
         nonlocal token
-        token = hf(input_ids=token, past_key_values=cache, use_cache=True).logits.argmax(-1)
+        token = hf(input_ids=token, **{name: cache}, use_cache=True).logits.argmax(-1)
 
     return sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers), step
 

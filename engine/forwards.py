@@ -3,6 +3,7 @@
 Where accelerate has put hooks in front of a forward (they move tensors between devices), ours goes behind them.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,11 @@ from torch import nn
 
 Shadowed = tuple[dict[str, Any], str, object]
 """(a module's attributes, which of them was shadowed, what it was or None)."""
+
+
+def cache_keyword(hf: nn.Module) -> str:
+    """What the forward of a transformers model calls its cache: `cache` from transformers 5.24 on."""
+    return "cache" if "cache" in inspect.signature(type(hf).forward).parameters else "past_key_values"
 
 
 def forward_of(module: nn.Module) -> Callable:

@@ -36,15 +36,15 @@ class Calls:
     @torch.compiler.disable
     def begin(
         self, tokens: Tensor | None, attention_mask: Tensor | None, position_ids: Tensor | None,
-        past_key_values: TransformersCache | None,
+        given: TransformersCache | None,
     ) -> tuple[Cache, Tensor | None]:  # fmt: skip
         """The cache that a call goes on with, and which tokens so far are real (None: all); LongSightError for a call
         that asks for what cannot be honoured."""
         if tokens is None:
             raise LongSightError("Neither input_ids nor inputs_embeds was given, so there is nothing to read.")
-        _check_kind(past_key_values)
+        _check_kind(given)
         real = _real_tokens(attention_mask)
-        cache = self._cache(past_key_values, real)
+        cache = self._cache(given, real)
         _check_length(attention_mask, cache.length, tokens.shape[1])
         _check_positions(position_ids, real, cache.length, tokens.shape[1])
         return cache, real
@@ -57,7 +57,7 @@ class Calls:
             return cache
         if given is not None and given.get_seq_length():
             raise LongSightError(
-                f"past_key_values is a {type(given).__name__} that was filled before this model was patched; "
+                f"The cache given is a {type(given).__name__} that was filled before this model was patched; "
                 "read the text again with the patched one."
             )
         cache = Cache(self.method, self.seam.layers, padded=real is not None)
@@ -69,7 +69,7 @@ class Calls:
 def patch(hf: PreTrainedModel, method: Method) -> PreTrainedModel:
     """Make every call of `hf`, and so its `generate`, read with `method`. In place; a second patch replaces the first.
 
-    Batches may be padded on either side (with an attention mask). The cache that comes back in `past_key_values` is
+    Batches may be padded on either side (with an attention mask). The cache that comes back is
     LongSight's, and so is what an empty cache of transformers holds after it was passed in. A method that fetches does
     so for the last token of every call: a prompt that is read in several calls, or anew at every step
     (`use_cache=False`), is not quite one that was read in one. Raises LongSightError for models that are not
@@ -93,17 +93,18 @@ def patch(hf: PreTrainedModel, method: Method) -> PreTrainedModel:
     @wraps(original)
     def forward(
         input_ids: Tensor | None = None, attention_mask: Tensor | None = None, position_ids: Tensor | None = None,
-        past_key_values: TransformersCache | None = None, inputs_embeds: Tensor | None = None, **kwargs: Any,
+        past_key_values: TransformersCache | None = None, inputs_embeds: Tensor | None = None,
+        cache: TransformersCache | None = None, **kwargs: Any,
     ) -> ModelOutput:  # fmt: skip
-        tokens = input_ids if input_ids is not None else inputs_embeds
+        tokens, given = input_ids if input_ids is not None else inputs_embeds, _one_cache(cache, past_key_values)
         _check_weights(hf, kwargs.get("output_attentions"))
-        cache, real = calls.begin(tokens, attention_mask, position_ids, past_key_values)
+        ours, real = calls.begin(tokens, attention_mask, position_ids, given)
         out = seam.call(
-            original, cache, retrieves=True, real=real, input_ids=input_ids, inputs_embeds=inputs_embeds, **kwargs
+            original, ours, retrieves=True, real=real, input_ids=input_ids, inputs_embeds=inputs_embeds, **kwargs
         )
         asked = kwargs.get("use_cache")
         uses_cache = hf.config.use_cache if asked is None else asked
-        return out if uses_cache or past_key_values is not None else _without_cache(out, cache)
+        return out if uses_cache or given is not None else _without_cache(out, ours)
 
     seam.forwards.append(replace_forward(hf, forward))
     hf.longsight = calls
@@ -129,13 +130,20 @@ def _real_tokens(attention_mask: Tensor | None) -> Tensor | None:
     return None if bool(real.all()) else real
 
 
+def _one_cache(cache: TransformersCache | None, past: TransformersCache | None) -> TransformersCache | None:
+    """A cache has two names: `cache` from transformers 5.24 on, and `past_key_values`, its older one."""
+    if cache is not None and past is not None and cache is not past:
+        raise LongSightError("Two caches were given, as cache and as past_key_values; pass one.")
+    return past if cache is None else cache
+
+
 def _check_cache(cache: Cache, method: Method, real: Tensor | None) -> None:
     if cache.method != method:
-        raise LongSightError(f"past_key_values was made by {cache.method.describe()}, not {method.describe()}.")
+        raise LongSightError(f"The cache given was made by {cache.method.describe()}, not {method.describe()}.")
     if cache.padded and real is None:
-        raise LongSightError("past_key_values holds a padded batch; pass its attention_mask with every call.")
+        raise LongSightError("The cache given holds a padded batch; pass its attention_mask with every call.")
     if real is not None and not cache.padded:
-        raise LongSightError("past_key_values was made without padding, but attention_mask now has zeros.")
+        raise LongSightError("The cache given was made without padding, but attention_mask now has zeros.")
 
 
 def _without_cache(out: ModelOutput | tuple, cache: Cache) -> ModelOutput | tuple:
@@ -159,7 +167,7 @@ def _check_kind(given: TransformersCache | None) -> None:
     if given is None or isinstance(given, Cache) or (type(given) is DynamicCache and not given.offloading):
         return
     raise LongSightError(
-        f"past_key_values is {'an offloading' if given.offloading else 'a'} {type(given).__name__}, which LongSight "
+        f"The cache given is {'an offloading' if given.offloading else 'a'} {type(given).__name__}, which LongSight "
         "cannot fill; leave cache_implementation out, or pass a plain DynamicCache."
     )
 
@@ -169,7 +177,7 @@ def _check_length(attention_mask: Tensor | None, start: int, n: int) -> None:
     if attention_mask is not None and attention_mask.shape[1] != start + n:
         raise LongSightError(
             f"attention_mask covers {attention_mask.shape[1]:,} tokens, but {start:,} have been read and {n:,} are "
-            "new; pass past_key_values with every call, and a mask over the whole text so far."
+            "new; pass the cache with every call, and a mask over the whole text so far."
         )
 
 

@@ -8,6 +8,7 @@ never state of the model: it travels with the call, inside a `Chunk`.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from engine.cache import Cache
 from engine.encoding import Encoding
 from engine.errors import LongSightError
 from engine.families import Family, Shim, family_of
-from engine.forwards import Shadowed, replace_forward, restore
+from engine.forwards import Shadowed, cache_keyword, replace_forward, restore
 from engine.methods import METHODS, Method
 from engine.observer import AttentionStep, Fetched, Observer
 
@@ -150,8 +151,8 @@ def shimmed(module: nn.Module, shim: Shim) -> Callable:
     """A forward for an attention module that does not use the attention interface. Its chunk comes with the cache."""
 
     def forward(hidden_states: Tensor, *rest: object, **kwargs: object) -> tuple[Tensor, None]:
-        cache = kwargs.get("layer_past") or kwargs.get("past_key_values")
-        chunk = _checked(module, cache.chunk if isinstance(cache, Cache) else None, dropout=module.training)
+        cache = next((given for given in kwargs.values() if isinstance(given, Cache)), None)  # under one of many names
+        chunk = _checked(module, None if cache is None else cache.chunk, dropout=module.training)
         q, k, v = shim.heads(module, hidden_states)
         k, v = chunk.cache.update(k, v, module.layer_idx)
         out = chunk.attention(module.layer_idx, q, k, v, shim.scaling(module))
@@ -179,6 +180,15 @@ class Seam:
     @property
     def layers(self) -> int:
         return self.hf.config.num_hidden_layers
+
+    @cached_property
+    def cache_name(self) -> str:
+        return cache_keyword(self.hf)
+
+    @property
+    def shim(self) -> Shim | None:
+        """The family's, unless this transformers goes through its attention interface (GPT-J does from 5.24 on)."""
+        return None if self.hf._supports_attention_backend else self.family.shim
 
     def check_method(self, method: Method) -> None:
         """Raise LongSightError when the method could have no effect on this model: nothing is ever silently undone."""
@@ -224,12 +234,12 @@ class Seam:
             )
         deaf = self.family.deaf_layers(self.hf.config)
         chunk = Chunk(cache.method, self.encoding, cache, retrieves, real, deaf, observer, rows)
-        if self.family.shim is None:
+        if self.shim is None:
             tokens = next(kwargs[name] for name in ("input_ids", "inputs_embeds") if kwargs.get(name) is not None)
             kwargs |= {"chunk": chunk, "position_ids": torch.zeros(1, 1, dtype=torch.int64, device=tokens.device)}
         cache.chunk = chunk
         try:
-            out = forward(past_key_values=cache, **kwargs)
+            out = forward(**{self.cache_name: cache}, **kwargs)
         finally:
             cache.chunk = None
         if len(chunk.reached) != self.layers:
@@ -280,10 +290,10 @@ def open_seam(hf: PreTrainedModel) -> Seam:
         seam = Seam(hf, family, family.encoding(hf), hf.config._attn_implementation, [])
         hf.config._attn_implementation_internal = NAME
         try:
-            if family.shim is not None:
-                for block in getattr(hf.base_model, family.shim.blocks):
-                    module = getattr(block, family.shim.attention)
-                    seam.forwards.append(replace_forward(module, shimmed(module, family.shim)))
+            if (shim := seam.shim) is not None:
+                for block in getattr(hf.base_model, shim.blocks):
+                    module = getattr(block, shim.attention)
+                    seam.forwards.append(replace_forward(module, shimmed(module, shim)))
             return replace(seam, difference=check_unchanged(seam, ids, stock))
         except BaseException:
             seam.close()

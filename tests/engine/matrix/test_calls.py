@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM, DynamicCache
 
 from engine.cache import Cache
 from engine.errors import LongSightError
+from engine.forwards import cache_keyword
 from engine.methods import METHODS
 from engine.models import adopt
 from engine.patching import patch, unpatch
@@ -112,10 +113,11 @@ def test_logits_to_keep(hf, text, law):
     close(hf(input_ids=text[None], logits_to_keep=3).logits[0], law[-3:])
 
 
-def test_a_cache_of_transformers_is_filled_and_gone_on_with(hf, text, law):
-    """The loop that its documentation shows: one DynamicCache, passed in with every call."""
+@pytest.mark.parametrize("keyword", ["cache", "past_key_values"])
+def test_a_cache_of_transformers_is_filled_and_gone_on_with(hf, text, law, keyword):
+    """The loop that its documentation shows: one DynamicCache, passed in with every call, under either name."""
     cache = DynamicCache()
-    parts = [hf(input_ids=part[None], past_key_values=cache, use_cache=True).logits[0] for part in text.split(13)]
+    parts = [hf(input_ids=part[None], **{keyword: cache}, use_cache=True).logits[0] for part in text.split(13)]
     close(torch.cat(parts), law)
     assert cache.get_seq_length() == TEXT
 
@@ -126,6 +128,11 @@ def test_the_cache_that_comes_back_can_be_gone_on_with(hf, text, law):
     close(hf(input_ids=text[None, 30:], past_key_values=first.past_key_values).logits[0], law[30:])
 
 
+def test_two_caches_at_once_are_refused(hf, text):
+    with pytest.raises(LongSightError, match="Two caches were given, as cache and as past_key_values; pass one"):
+        hf(input_ids=text[None], cache=DynamicCache(), past_key_values=DynamicCache())
+
+
 def test_whoever_wants_no_cache_gets_none(hf, text):
     assert hf(input_ids=text[None], use_cache=False).past_key_values is None
     assert [type(part) for part in hf(input_ids=text[None], use_cache=False, return_dict=False)] == [torch.Tensor]
@@ -134,7 +141,8 @@ def test_whoever_wants_no_cache_gets_none(hf, text):
 
 def test_caches_filled_elsewhere_are_refused(name, text):
     hf = variants.stock(name)
-    filled = hf(input_ids=text[None, :9], past_key_values=DynamicCache(), use_cache=True).past_key_values
+    filled = DynamicCache()
+    hf(input_ids=text[None, :9], **{cache_keyword(hf): filled}, use_cache=True)
     other = adopt(variants.build(name)).seam.new_cache(LETTING_GO)
     try:
         patch(hf, METHOD)

@@ -134,8 +134,9 @@ ASSISTED = {
 
 @pytest.mark.parametrize("by", ASSISTED)
 def test_assisted_decoding_is_refused(by, patched):
+    """By us, or from 5.24 on by transformers, which sees that such a cache takes nothing back."""
     hf, prompt = patched("llama", SEEING_ALL), tiny.ids(20)
-    with pytest.raises(LongSightError, match="Assisted decoding takes tokens back.*generate without an assistant"):
+    with pytest.raises((LongSightError, ValueError), match="Assisted decoding (takes tokens back|requires a cache)"):
         generated(hf, [prompt], **ASSISTED[by]())
     assert generated(hf, [prompt])[0].tolist() == decoded("llama", prompt, SEEING_ALL)
 
@@ -156,6 +157,6 @@ OTHERS = [("static", "a StaticCache"), pytest.param("offloaded", "an offloading 
 @pytest.mark.parametrize("name", ["llama", "qwen2", "bloom"])
 def test_caches_that_ours_cannot_stand_in_for_are_refused(name, kind, named, patched):
     with pytest.raises(
-        LongSightError, match=f"past_key_values is {named}, which LongSight cannot fill; leave cache_im"
+        LongSightError, match=f"The cache given is {named}, which LongSight cannot fill; leave cache_im"
     ):
         generated(patched(name, SEEING_ALL), [tiny.ids(12)], cache_implementation=kind)
