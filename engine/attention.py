@@ -172,33 +172,41 @@ def _attend_piece(
 
 @dataclass(frozen=True)
 class Glance:
-    """The plan of a single query: one rotation and one bias per key, by its distance. Keys may lie in any order."""
+    """The plan of a single query: the keys it sees (None: all), and one rotation and one bias for each, by its
+    distance. Keys may lie in any order."""
 
+    seen: Tensor | None  # (key,) indices
     k_table: Table | None
-    mask: Tensor | None  # (1, key), or (head, 1, key) with a bias
+    bias: Tensor | None  # (head, 1, key)
     scale: Tensor | None
     interleaved: bool
 
 
 def make_glance(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Tensor) -> Glance:
     """Plan attention of one query `i` (1,) over keys at positions `j` in any order."""
-    visible = method.visible(i, j)
-    distance = torch.where(visible, method.distance(i, j), 0)
-    mask = None if bool(visible.all()) else _hidden(~visible[None], like)
+    seen = method.visible(i, j).nonzero()[:, 0]
+    distance = method.distance(i, j[seen])
     bias = encoding.bias(-distance)
     if bias is not None:
-        bias = bias.to(like.device, torch.float32)
-        mask = bias[:, None] if mask is None else bias[:, None] + mask
+        bias = bias.to(like.device, torch.float32)[:, None]
     scale = method.logit_scale(i)
     table = encoding.relative_table(distance, like)
-    return Glance(table, mask, None if scale is None else scale.to(like)[:, None], encoding.interleaved)
+    return Glance(
+        None if len(seen) == len(j) else seen.to(like.device),
+        table,
+        bias,
+        None if scale is None else scale.to(like)[:, None],
+        encoding.interleaved,
+    )
 
 
 def attend_one(q: Tensor, k: Tensor, v: Tensor, glance: Glance, scaling: float) -> tuple[Tensor, Tensor]:
     """The fast path for a single query -> (batch, head, 1, channel) and log-sum-exp (batch, head, 1)."""
     if glance.scale is not None:
         q = q * glance.scale
-    return kernel(q, rotate(k, glance.k_table, glance.interleaved), v, glance.mask, scaling)
+    if glance.seen is not None:
+        k, v = k[:, :, glance.seen], v[:, :, glance.seen]
+    return kernel(q, rotate(k, glance.k_table, glance.interleaved), v, glance.bias, scaling)
 
 
 def planned(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Tensor, alone: bool) -> Callable:
@@ -223,17 +231,20 @@ class FetchedKeys(NamedTuple):
 def retrieve(
     q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, retrieval: Retrieval, encoding: Encoding, scaling: float
 ) -> FetchedKeys | None:
-    """Attention of one query (batch, head, 1, channel) to its best middle keys, chosen per head; None if none exist."""
+    """Attention of one query (batch, head, 1, channel) to its best middle keys, chosen per head; None if none exist.
+
+    `j` ascends: a layer that fetches remembers everything.
+    """
     batch, heads, _, channels = q.shape
-    middle = retrieval.middle(i, j).nonzero()[:, 0]
-    if len(middle) == 0:
+    middle = key_range(j, retrieval.middle.first(i), retrieval.middle.last(i))
+    if middle.start >= middle.stop:
         return None
     groups = heads // k.shape[1]
     distance = torch.full_like(i, retrieval.insert_at)
     turned = rotate(q, encoding.table(distance, q), encoding.interleaved)
     candidates, values = k[:, :, middle], v[:, :, middle]
     scores = turned.reshape(batch, -1, groups, channels) @ candidates.mT * scaling  # (batch, key_head, group, key)
-    best, where = scores.topk(min(retrieval.top_k, len(middle)), dim=-1)
+    best, where = scores.topk(min(retrieval.top_k, middle.stop - middle.start), dim=-1)
     fetched = torch.gather(
         values[:, :, None].expand(-1, -1, groups, -1, -1), 3, where[..., None].expand(*where.shape, values.shape[-1])
     )  # (batch, key_head, group, top_k, channel)

@@ -199,6 +199,15 @@ def kept(method: Method, layer: int) -> tuple[int, int | None]:
     return lasting(method.bands)
 
 
+def matters(method: Method, layers: int) -> tuple[int, int] | None:
+    """`(starting, latest)`: the first and the last tokens of a text that can have a part in what comes after it; None:
+    all of them can. Each layer looks back by its window, at what the layer below made of a window before."""
+    found = [kept(method, layer) for layer in range(layers)]
+    if any(window is None for _, window in found):
+        return None
+    return max(starting for starting, _ in found), sum(window for _, window in found if window is not None)
+
+
 def slots(method: Method, layers: int, length: int) -> int:
     """How many keys all layers together hold after `length` tokens under `method`."""
     total = 0

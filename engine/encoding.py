@@ -52,11 +52,13 @@ def rotate(x: Tensor, table: Table | None, interleaved: bool = False) -> Tensor:
     if table is None:
         return x
     cos, sin = table
-    turned, rest = x[..., : 2 * cos.shape[-1]], x[..., 2 * cos.shape[-1] :]
-    a, b = pairs(turned, interleaved)
-    parts = (a * cos - b * sin, b * cos + a * sin)
-    out = torch.stack(parts, dim=-1).flatten(-2) if interleaved else torch.cat(parts, dim=-1)
-    return torch.cat((out, rest), dim=-1) if rest.shape[-1] else out
+    turned = 2 * cos.shape[-1]
+    out = torch.empty_like(x)
+    (a, b), (left, right) = pairs(x[..., :turned], interleaved), pairs(out[..., :turned], interleaved)
+    torch.mul(a, cos, out=left).addcmul_(b, sin, value=-1)  # in place: at one query per step this is most of the work
+    torch.mul(b, cos, out=right).addcmul_(a, sin)
+    out[..., turned:] = x[..., turned:]
+    return out
 
 
 def pairs(x: Tensor, interleaved: bool) -> tuple[Tensor, Tensor]:

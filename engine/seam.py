@@ -44,6 +44,7 @@ class Chunk:
     real: Tensor | None = None  # (batch, token) bool, with padding: which tokens so far are real
     deaf_layers: frozenset[int] = frozenset()
     observer: Observer | None = None
+    rows: int = 0  # of how many last tokens the logits are wanted; 0: of all
     reached: set[int] = field(default_factory=set)
     _plans: dict[tuple, Callable] = field(default_factory=dict)
 
@@ -60,10 +61,19 @@ class Chunk:
         return forward_only(q, out)
 
     def _whole(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
-        """A batch without padding: all rows share one plan."""
+        """A batch without padding: all rows share one plan.
+
+        What comes out of the last layer goes into the logits of its own token and nowhere else, so there the tokens
+        whose logits nobody wants do not attend.
+        """
         kept = self.cache.layers[layer]
         i = torch.arange(kept.length - q.shape[2], kept.length, device=q.device)
-        return self._attend(layer, q, k, v, i, kept.positions, -1, scaling)
+        if layer < len(self.cache.layers) - 1 or not 0 < self.rows < len(i):
+            return self._attend(layer, q, k, v, i, kept.positions, -1, scaling)
+        out = torch.zeros_like(q)
+        last = slice(-self.rows, None)
+        out[:, :, last] = self._attend(layer, q[:, :, last], k, v, i[last], kept.positions, -1, scaling)
+        return out
 
     def _padded_row(self, layer: int, b: int, real: Tensor, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
         """One row of a padded batch: pads are taken out, so that its tokens stand where they would stand alone."""
@@ -84,7 +94,7 @@ class Chunk:
         encoding = Encoding() if layer in self.deaf_layers else self.encoding
         parts = []
         for run in self.method.runs(i):
-            key = (row, run.start, len(j), q.device, encoding.kind)  # equal keys: the same positions, in every layer
+            key = (row, run.start, len(i), len(j), q.device, encoding.kind)  # equal keys: equal positions in all layers
             if key not in self._plans:
                 here = encoding.under(self.method, self.method.length_at(i[run.start]))
                 self._plans[key] = planned(i[run], j, self.method, here, q, alone=len(i) == 1)
@@ -210,16 +220,20 @@ class Seam:
         retrieves: bool,
         real: Tensor | None = None,
         observer: Observer | None = None,
+        rows: int = 0,
         **kwargs: Any,
     ) -> ModelOutput:
-        """Run `forward` (the model's own) on new tokens after what `cache` holds, under the cache's method."""
+        """Run `forward` (the model's own) on new tokens after what `cache` holds, under the cache's method.
+
+        Of what comes out, only the last `rows` tokens are right; 0: all are.
+        """
         if self.hf.training and self.hf.is_activation_checkpointing:
             raise LongSightError(
                 f"{type(self.hf).__name__} is in training mode with gradient checkpointing, which takes the cache away "
                 "from its layers; call model.eval() first."
             )
         deaf = self.family.deaf_layers(self.hf.config)
-        chunk = Chunk(cache.method, self.encoding, cache, retrieves, real, deaf, observer)
+        chunk = Chunk(cache.method, self.encoding, cache, retrieves, real, deaf, observer, rows)
         if self.shim is None:
             tokens = next(kwargs[name] for name in ("input_ids", "inputs_embeds") if kwargs.get(name) is not None)
             kwargs |= {"chunk": chunk, "position_ids": torch.zeros(1, 1, dtype=torch.int64, device=tokens.device)}
@@ -242,13 +256,14 @@ class Seam:
         start, wants_hidden = cache.length, observer is not None and observer.wants_hidden
         out = self.call(
             self.hf, cache, retrieves=retrieves, observer=observer, input_ids=ids[None].to(input_device(self.hf)),
-            use_cache=True, logits_to_keep=rows, output_hidden_states=wants_hidden,
+            rows=rows if observer is None else 0, use_cache=True, logits_to_keep=rows,
+            output_hidden_states=wants_hidden,
         )  # fmt: skip
         if observer is not None:
             if wants_hidden:
                 observer.hidden(start, tuple(state[0] for state in out.hidden_states))
             observer.logits(start + len(ids) - out.logits.shape[1], out.logits[0])
-        return out.logits[0]
+        return out.logits[0][-rows:]
 
     def close(self) -> None:
         self.hf.config._attn_implementation_internal = self.attention

@@ -1,16 +1,17 @@
 """Many prompts under one method, and what they have in common read only once. Knows token ids only.
 
 Prompts that begin alike make a tree: each branch is read into a cache, and every way that leads on from it goes on with
-a fork of that cache.
+a fork of that cache. Prompts that differ only in what can no longer be seen at their end, through a window, are one.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from array import array
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from torch import Tensor
 
-from engine.cache import Cache
+from engine.cache import Cache, matters
 from engine.errors import LongSightError
 from engine.generate import Prefilled
 from engine.methods import Method
@@ -51,7 +52,7 @@ def prefill_shared(
     """Read every prompt to its end; yields after each chunk, and hands out each prompt as soon as it has been read.
 
     The result of each is that of `prefill`, up to rounding. Prompts come in an order of the tree's own, and at most
-    log2(prompts) + 1 caches are held at a time, besides those that the caller keeps. Closing the generator stops the
+    log2(prompts) + 2 caches are held at a time, besides those that the caller keeps. Closing the generator stops the
     work. Raises `LongSightError` when there is no prompt, or one that is no text of the model.
     """
     if not prompts:
@@ -60,11 +61,36 @@ def prefill_shared(
         raise LongSightError(f"chunk must be at least 1 token, but {chunk} was given.")
     checked = [model.check_ids(ids) for ids in prompts]
     read = [ids[len(ids) - method.keeps(len(ids)) :] for ids in checked]
-    tree = plan([ids.tolist() for ids in read])
+    twins = list(alike(read, matters(method, model.seam.layers)))
+    firsts = [read[same[0]] for same in twins]
+    tree = plan([ids.tolist() for ids in firsts])
     done = 0
-    for part in _grow(model, read, tree, model.seam.new_cache(method), chunk):
+    for part in _grow(model, firsts, tree, model.seam.new_cache(method), chunk):
         done += part.done
-        yield Part(done, tree.tokens, part.prompt, part.prefilled)
+        if part.prompt is None or part.prefilled is None:
+            yield Part(done, tree.tokens)
+            continue
+        *others, last = twins[part.prompt]
+        for n in others:
+            yield Part(done, tree.tokens, n, _lent(part.prefilled, read[n]))
+        part.prefilled.cache.ids = array("q", read[last].tolist())
+        yield Part(done, tree.tokens, last, part.prefilled)
+
+
+def alike(prompts: Sequence[Tensor], seen: tuple[int, int] | None) -> Iterable[list[int]]:
+    """The numbers of prompts that are equal in all that matters: their length, and the first and last tokens `seen`."""
+    groups: dict[tuple, list[int]] = {}
+    for n, ids in enumerate(prompts):
+        parts = (ids,) if seen is None or sum(seen) >= len(ids) else (ids[: seen[0]], ids[len(ids) - seen[1] :])
+        groups.setdefault((len(ids), *(part.numpy().tobytes() for part in parts)), []).append(n)
+    return groups.values()
+
+
+def _lent(prefilled: Prefilled, ids: Tensor) -> Prefilled:
+    """What was read, once more, as if it had been `ids`."""
+    cache = prefilled.cache.fork()
+    cache.ids = array("q", ids.tolist())
+    return Prefilled(cache, prefilled.logits)
 
 
 def plan(prompts: Sequence[Sequence[int]]) -> Branch:

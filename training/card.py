@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
 TRAINING = "training.json"
 EVALUATION = "evaluation.json"
+WEIGHTS = "model.safetensors"
 LIMITS = "limits.md"
 
 BEGINNINGS = {
@@ -72,9 +75,18 @@ it always takes the likeliest token. Past {train_length} tokens it produces nons
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The figures that were written before, so that a part of them can be measured anew."""
-    path = folder / EVALUATION
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    """The figures that were written before, so that a part of them can be measured anew; none of other weights."""
+    path, weights = folder / EVALUATION, digest(folder)
+    figures = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if figures.get("weights") != weights and figures:
+        print(f"{path} is of other weights, so that everything is measured anew.", file=sys.stderr)
+        figures = {}
+    return figures | {"weights": weights}
+
+
+def digest(folder: Path) -> str:
+    """What tells these weights from all others."""
+    return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:16]
 
 
 def write(folder: Path, figures: dict[str, Any]) -> None:
@@ -144,22 +156,31 @@ def _prose(prose: dict[str, Any]) -> str:
 
 
 def _past(rows: list[dict[str, Any]]) -> str:
-    each = rows[0]["each"]
-    head = ["tokens", "method", "nll", "pass keys", *(f"{depth:.0%}" for depth in (0, 0.25, 0.5, 0.75, 1))]
-    body = [
-        [
-            f"{row['tokens']:,}",
-            f"{row['variant']} ({row['method']})",
-            "-" if math.isnan(row["nll"]) else f"{row['nll']:.2f}",
-            f"{sum(row['found']) / (each * len(row['found'])):.0%}",
-            *map(str, row["found"]),
-        ]
-        for row in rows
-    ]
+    head = ["tokens", "method", "nll", "pass keys", "of", *(f"{depth:.0%}" for depth in (0, 0.25, 0.5, 0.75, 1))]
+    body = []
+    for row in rows:
+        asked = row["each"] * len(row["found"])
+        body.append(
+            [
+                f"{row['tokens']:,}",
+                f"{row['variant']} ({row['method']})",
+                "-" if math.isnan(row["nll"]) else f"{row['nll']:.2f}",
+                f"{sum(row['found']) / asked:.0%}",
+                str(asked),
+                *map(str, row["found"]),
+            ]
+        )
     return (
         "### Past the trained length\n\nMean nll (nat per token) of the last tokens, as many as it was trained on, and "
-        f"pass keys found: the share of all, and how many of {each} at each depth.\n\n" + table(head, body)
+        "pass keys found: the share, of how many, and how many at each depth, a fifth of the keys being hidden at "
+        f"each.{_texts(rows)}\n\n" + table(head, body)
     )
+
+
+def _texts(rows: list[dict[str, Any]]) -> str:
+    """Over how many texts the keys are spread, where that was noted."""
+    counts = {str(row["texts"]) for row in rows if "texts" in row}
+    return f" The keys of a line are spread over {' or '.join(sorted(counts))} texts." if counts else ""
 
 
 def _chosen(chosen: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from engine.methods import METHODS, Method
 from engine.models import Model
 from training.corpus import Corpus
 from training.inside import right
-from training.past import pass_keys
+from training.past import KEY_ROOM, pass_keys
 from training.questions import Question
 
 FILE = "longsight.json"
@@ -82,10 +82,11 @@ def _try(
     model: Model, asked: list[list[Question]], key: str, options: list[dict[str, int]], target: int
 ) -> list[Choice]:
     bar = tqdm(options, desc=f"choosing for {key}")
-    return [
-        Choice(parameters, tuple(right(model, each, _method(model, key, parameters, target)) for each in asked))
-        for parameters in bar
-    ]
+    found = []
+    for parameters in bar:
+        method = _method(model, key, parameters, target)
+        found.append(Choice(parameters, tuple(sum(right(model, each, method, KEY_ROOM)) for each in asked)))
+    return found
 
 
 def _method(model: Model, key: str, parameters: dict[str, int], target: int) -> Method:

@@ -2,12 +2,17 @@
 
 Inside the trained length: hidden facts asked for and answered by greedy decoding, and bits per byte. Past it: nll and
 pass keys by depth, method by method, run by the engine. On held-out texts, with fixed seeds.
+
+With --card every part is written into the model's folder as soon as it is measured, and what stands there already,
+of the same weights and as many cases, is not measured again: a command that was stopped goes on, and methods or lengths
+can be added with another number of --cases. To begin anew, delete evaluation.json there.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +25,54 @@ from training.corpus import read_corpus
 from training.samples import samples
 
 STAGES = ("inside", "choose", "past", "samples")
+Figures = dict[str, Any]
 
 
 def main() -> None:
+    options = _options()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    figures = card.read(options.model) if options.card else {}
+    for part in measure(options, figures):
+        figures |= part
+        if options.card:
+            card.write(options.model, figures)
+    print(card.tables(figures))
+
+
+def measure(options: argparse.Namespace, known: Figures) -> Iterator[Figures]:
+    """The figures of the parts that were asked for, each as soon as it is measured, but for what is `known`.
+
+    What is chosen is at once written beside the weights.
+    """
+    model = load(options.model)
+    train, validation = read_corpus(options.corpus)
+    if "inside" in options.only:
+        if known.get("retrieval", {}).get("cases") != options.cases:
+            yield {"retrieval": inside.retrieval(model, validation, options.cases)}
+        passages = 10 * options.passages
+        if {part["passages"] for part in known.get("prose", {}).values()} != {passages}:
+            yield {"prose": inside.prose(model, train, validation, passages)}
+    if "choose" in options.only:
+        lengths = [n for n in (2 * model.train_length, 4 * model.train_length) if n <= max(options.lengths)]
+        wanted = {"lengths": lengths, "each": len(past.DEPTHS) * max(1, options.cases // 50)}
+        chosen = known.get("chosen")
+        if chosen is None or any(chosen["chosen"][name] != value for name, value in wanted.items()):
+            chosen = choose.choose(model, validation, wanted["lengths"], wanted["each"])
+            choose.write(options.model, chosen)
+            yield {"chosen": chosen}
+        model = dataclasses.replace(model, recommended=chosen["recommended"])
+    if "past" in options.only:
+        rows = known.get("past", [])
+        asked = options.methods, options.lengths, options.cases, options.passages
+        for row in past.measure(model, validation, *asked, known=rows):
+            rows = past.merge(rows, row)
+            yield {"past": rows}
+    if "samples" in options.only:
+        yield {"samples": [dataclasses.asdict(sample) for sample in samples(model, validation)]}
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument(
@@ -42,38 +92,7 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := sorted(set(options.only) - set(STAGES)):
         parser.error(f"--only knows {', '.join(STAGES)}, found {', '.join(unknown)}")
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    figures = card.read(options.model) if options.card else {}
-    figures |= measure(options)
-    print(card.tables(figures))
-    if options.card:
-        card.write(options.model, figures)
-
-
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """The figures of the parts that were asked for. What is chosen is at once written beside the weights."""
-    model = load(options.model)
-    train, validation = read_corpus(options.corpus)
-    figures: dict[str, Any] = {}
-    if "inside" in options.only:
-        figures["retrieval"] = inside.retrieval(model, validation, options.cases)
-        figures["prose"] = inside.prose(model, train, validation, 10 * options.passages)
-    if "choose" in options.only:
-        lengths = [
-            length for length in (2 * model.train_length, 4 * model.train_length) if length <= max(options.lengths)
-        ]
-        chosen = choose.choose(model, validation, lengths, max(5, options.cases // 10))
-        choose.write(options.model, chosen)
-        figures["chosen"] = chosen
-        model = dataclasses.replace(model, recommended=chosen["recommended"])
-    if "past" in options.only:
-        figures["past"] = past.measure(
-            model, validation, options.methods, options.lengths, options.cases, options.passages
-        )
-    if "samples" in options.only:
-        figures["samples"] = [dataclasses.asdict(sample) for sample in samples(model, validation)]
-    return figures
+    return options
 
 
 def _numbers(text: str) -> tuple[int, ...]:

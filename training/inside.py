@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from engine.generate import Sampling, decode, prefill
+from engine.generate import Prefilled, Sampling, decode, prefill
 from engine.methods import METHODS, Method
 from engine.models import Model
 from engine.prompt import Message, chat_ids
+from engine.shared import prefill_shared
 from training import questions
 from training.baselines import Bytes, gzip_bits
 from training.corpus import Corpus
@@ -36,9 +37,29 @@ def answer(model: Model, messages: Iterable[Message], method: Method, tokens: in
     return model.tokenizer.decode(list(decode(model, prefilled, Sampling(max_new_tokens=tokens))))
 
 
-def right(model: Model, asked: Iterable[Question], method: Method) -> int:
-    """How many questions are answered rightly."""
-    return sum(question.is_answered_by(answer(model, question.messages, method)) for question in asked)
+def right(model: Model, asked: Sequence[Question], method: Method, tokens: int | None = None) -> list[bool]:
+    """Which questions are answered rightly, greedily and in at most `tokens` tokens (or what an answer may take).
+
+    What their prompts have in common is read once.
+    """
+    found = [False] * len(asked)
+    prompts = [chat_ids(model.tokenizer, list(question.messages)) for question in asked]
+    for part in prefill_shared(model, prompts, method):
+        if part.prompt is not None and part.prefilled is not None:
+            question = asked[part.prompt]
+            found[part.prompt] = question.is_answered_by(_said(model, part.prefilled, question, tokens or ANSWER_ROOM))
+    return found
+
+
+def _said(model: Model, prefilled: Prefilled, question: Question, tokens: int) -> str:
+    """The answer, or the beginning of one that cannot become right any more."""
+    said, text = [], ""
+    for token in decode(model, prefilled, Sampling(max_new_tokens=tokens)):
+        said.append(token)
+        text = model.tokenizer.decode(said)
+        if question.is_lost_by(text):
+            break
+    return text
 
 
 def retrieval(model: Model, corpus: Corpus, cases: int) -> dict[str, Any]:
@@ -48,11 +69,11 @@ def retrieval(model: Model, corpus: Corpus, cases: int) -> dict[str, Any]:
     found = {}
     for length in tqdm(lengths, desc="pass keys inside"):
         each = [_pass_key(model, corpus, length, seed) for seed in range(cases // len(lengths))]
-        found[str(length)] = right(model, each, vanilla)
+        found[str(length)] = sum(right(model, each, vanilla))
     others = {}
     for name, ask in tqdm(KINDS.items(), desc="other questions"):
         each = [_any_length(model, corpus, ask, seed) for seed in range(cases)]
-        others[name] = right(model, each, vanilla)
+        others[name] = sum(right(model, each, vanilla))
     return {"cases": cases, "each": cases // len(lengths), "pass_key": found, "others": others}
 
 

@@ -32,26 +32,42 @@ class Question:
             return "I don't know" in answer and not numbers
         return self.value in answer and numbers in ([], [self.value])
 
+    def is_lost_by(self, answer: str) -> bool:
+        """Whether nothing that may follow could make it right: it holds a wrong number, written out."""
+        if self.value is None:
+            return bool(re.search(r"\d", answer))
+        return re.findall(r"\d+(?=\D)", answer) not in ([], [self.value])
+
 
 Ask = Callable[[np.random.Generator, int], Question]  # a seeded generator and the characters of the text
 
 
 def fit(tokenizer: PreTrainedTokenizerBase, ask: Ask, tokens: int, seed: int) -> Question:
     """The longest question of this seed whose prompt leaves room for the answer inside `tokens` tokens."""
-    low, high = 0, 8 * tokens  # characters
+    size = characters(tokenizer, lambda size: ask(np.random.default_rng(seed), size), tokens)
+    return ask(np.random.default_rng(seed), size)
+
+
+def characters(tokenizer: PreTrainedTokenizerBase, ask: Callable[[int], Question], tokens: int) -> int:
+    """The most characters of text (up to 8) with which a prompt leaves room for the answer inside `tokens` tokens."""
+    low, high = 0, 8 * tokens
     while high - low > 8:
         middle = (low + high) // 2
-        size = len(chat_ids(tokenizer, ask(np.random.default_rng(seed), middle).messages))
+        size = len(chat_ids(tokenizer, ask(middle).messages))
         low, high = (middle, high) if size <= tokens - ANSWER_ROOM else (low, middle)
-    return ask(np.random.default_rng(seed), low)
+    return low
 
 
 def pass_key(rng: np.random.Generator, corpus: Corpus | None, characters: int, depth: float) -> Question:
     """The papers' pass key at a given depth (0 to 1) of a passage, or of the papers' filler when there is no corpus."""
-    value = _digits(rng)
+    value = digits(rng)
     text = corpus.passage(rng, characters) if corpus else paper_filler(characters)
-    text = insert(text, wording.PASS_KEY[0].format(value=value), depth)
-    return _ask(text, "What is the pass key?", value)
+    return pass_key_in(text, value, depth)
+
+
+def pass_key_in(text: str, value: str, depth: float) -> Question:
+    """The papers' pass key at a given depth (0 to 1) of a text."""
+    return _ask(insert(text, wording.PASS_KEY[0].format(value=value), depth), "What is the pass key?", value)
 
 
 def named_key(rng: np.random.Generator, corpus: Corpus, characters: int, keys: int = 4) -> Question:
@@ -94,13 +110,13 @@ def absent_name(rng: np.random.Generator, corpus: Corpus, characters: int) -> Qu
     *names, missing = (str(name) for name in rng.choice(wording.NAMES, 4, replace=False))
     text = corpus.passage(rng, characters)
     for name in names:
-        text = insert(text, f"The key of the {name} is {_digits(rng)}.", float(rng.random()))
+        text = insert(text, f"The key of the {name} is {digits(rng)}.", float(rng.random()))
     return _ask(text, f"What is the key of the {missing}?", None)
 
 
 def _keys(rng: np.random.Generator, corpus: Corpus, characters: int, keys: int) -> tuple[str, list[tuple[str, str]]]:
     names = [str(name) for name in rng.choice(wording.NAMES, keys, replace=False)]
-    facts = [(name, _digits(rng)) for name in names]
+    facts = [(name, digits(rng)) for name in names]
     depths = rng.random(keys)
     text = corpus.passage(rng, characters)
     for (name, value), depth in zip(facts, depths, strict=True):
@@ -112,5 +128,6 @@ def _ask(text: str, question: str, value: str | None) -> Question:
     return Question(({"role": "user", "content": f"{text}\n\n{question}"},), value)
 
 
-def _digits(rng: np.random.Generator) -> str:
+def digits(rng: np.random.Generator) -> str:
+    """A number of five digits."""
     return str(rng.integers(10_000, 100_000))

@@ -123,6 +123,22 @@ def test_a_continued_cache_is_one_pass(grouped, key, cuts):
         close(read.logits, grouped.logits(text, method)[-1], method)
 
 
+@pytest.mark.parametrize("key", METHODS)
+@pytest.mark.parametrize("rows", [1, 3, 90])
+def test_the_last_logits_alone_are_those_of_all(grouped, key, rows):
+    """The last layer then attends for few tokens; what a cache holds of a text does not show it."""
+    for method in (defaults(key, 90), *tiny.usable(grouped, key, 4)):
+        caches = [grouped.seam.new_cache(method) for _ in range(2)]
+        text = grouped.check_ids(ids(90))
+        whole = grouped.forward(text, caches[0], retrieves=True)
+        last = grouped.forward(text, caches[1], retrieves=True, rows=rows)
+        assert last.shape == (rows, whole.shape[1])
+        torch.testing.assert_close(last, whole[-rows:], atol=2e-4, rtol=0)
+        for a, b in zip(*(cache.layers for cache in caches), strict=True):
+            assert torch.equal(a.keys, b.keys)
+            assert torch.equal(a.values, b.values)
+
+
 def test_a_continued_conversation_with_retrieval_fetches_at_the_end_of_every_turn(grouped):
     """What top-k means for a conversation: its earlier last tokens were read with what they fetched."""
     method, text = METHODS["lm-infinite"](window=16, starting=2, top_k=4, from_layer=0), ids(120)

@@ -6,11 +6,11 @@ import weakref
 import pytest
 import torch
 
-from engine.cache import Cache
+from engine.cache import Cache, matters
 from engine.errors import LongSightError
 from engine.generate import Sampling, decode, prefill
 from engine.methods import METHODS
-from engine.shared import WORTHWHILE, Branch, plan, prefill_shared
+from engine.shared import WORTHWHILE, Branch, alike, plan, prefill_shared
 from tests.engine import tiny
 from tests.engine.tiny import defaults, ids
 
@@ -66,6 +66,46 @@ def test_what_is_shared_is_read_once_and_progress_counts_it_once(model):
     assert parts[-1].done < sum(map(len, given)) * 0.7
     done = [part.done for part in parts]
     assert done == sorted(done)
+
+
+WINDOWED = {
+    "window": METHODS["window"](window=6),
+    "lambda": METHODS["lambda"](window=6, starting=3),
+    "lm-infinite": METHODS["lm-infinite"](window=6, starting=3, ceiling=6),
+    "streaming-llm": METHODS["streaming-llm"](sinks=3, recent=5),
+    "truncation": METHODS["truncation"](length=20),
+}
+
+
+@pytest.mark.parametrize("key", WINDOWED)
+def test_prompts_that_differ_in_nothing_that_can_be_seen_are_read_once(model, key):
+    """Three layers with a window of six look back at eighteen tokens, and at the starting ones."""
+    text = ids(N).tolist()
+    given = [[*text[:cut], token, *text[cut + 1 :]] for cut in (50, N - 25, N - 10) for token in (5, 6)]
+    parts = list(prefill_shared(model, given, WINDOWED[key], chunk=50))
+    assert parts[-1].done < 3 * N
+    assert {part.total for part in parts} == {parts[-1].done}
+    for number, read in finished(parts).items():
+        alone = prefill(model, given[number], WINDOWED[key], chunk=50)
+        torch.testing.assert_close(read.logits, alone.logits, atol=1e-4, rtol=0)
+        assert read.cache.ids == alone.cache.ids
+        few = Sampling(max_new_tokens=6)
+        assert list(decode(model, read, few)) == list(decode(model, alone, few))
+    assert len(finished(parts)) == 6
+
+
+def test_prompts_are_alike_only_in_all_that_matters(model):
+    text = torch.arange(40)
+    changed = [text.clone() for _ in range(4)]
+    for prompt, place in zip(changed, (0, 2, 29, 30), strict=True):
+        prompt[place] = 99
+    prompts = [text, *changed, text[1:], text.clone()]
+    assert list(alike(prompts, (2, 10))) == [[0, 2, 3, 6], [1], [4], [5]]
+    assert list(alike(prompts, (20, 20))) == list(alike(prompts, None)) == [[0, 6], [1], [2], [3], [4], [5]]
+    fetching = METHODS["lm-infinite"](window=6, starting=3, ceiling=6, insert_at=3, top_k=2, from_layer=2)
+    assert matters(fetching, 3) is None
+    assert matters(METHODS["vanilla"](), 3) is None
+    assert matters(WINDOWED["lambda"], 3) == (3, 18)
 
 
 def test_the_tree_splits_where_prompts_differ_and_not_for_a_few_tokens():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -81,23 +82,23 @@ def test_pass_keys_are_found_inside_the_trained_length(model, books):
         fit(model.tokenizer, lambda rng, size, d=depth: questions.pass_key(rng, books, size, d), length, seed)
         for seed, (length, depth) in enumerate([(200, 0.1), (300, 0.9), (400, 0.5), (512, 0.0), (512, 0.4), (512, 1.0)])
     ]
-    assert right(model, asked, VANILLA) >= 5
+    assert sum(right(model, asked, VANILLA)) >= 5
 
 
 def test_it_says_when_it_does_not_know(model, books):
     asked = [
         fit(model.tokenizer, lambda rng, size: questions.absent_key(rng, books, size), 400, seed) for seed in range(5)
     ]
-    assert right(model, asked, VANILLA) >= 4
+    assert sum(right(model, asked, VANILLA)) >= 4
 
 
 def test_rotary_positions_fail_past_the_trained_length(books):
     """ALiBi's do not, at once: what falls with the distance falls on."""
     model = load(ASSETS / "models" / "rope-small")
-    assert sum(right(model, each, VANILLA) for each in pass_keys(model, books, 1536, 5)) <= 1
+    assert sum(right(model, list(chain(*pass_keys(model, books, 1536, 5))), VANILLA)) <= 1
 
 
 @pytest.mark.parametrize("key", ["lm-infinite", "self-extend"])
 def test_far_keys_are_found_with_a_method(model, books, key):
-    asked = [question for each in pass_keys(model, books, 2048, 5) for question in each]
-    assert right(model, asked, model.method(key, 2048)) >= 4
+    asked = list(chain(*pass_keys(model, books, 2048, 5)))
+    assert sum(right(model, asked, model.method(key, 2048))) >= 4
