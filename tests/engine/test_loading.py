@@ -13,6 +13,7 @@ from engine.errors import LongSightError
 from engine.families import Family, family_of
 from engine.methods import METHODS
 from engine.models import adopt, load
+from engine.patching import patch, unpatch
 from engine.seam import open_seam
 from tests.engine import tiny
 from tests.engine.tiny import TRAINED, defaults, ids
@@ -196,8 +197,24 @@ def test_what_is_not_understood_is_refused_by_name_and_left_as_it_was(name):
 
 def test_a_patched_model_called_directly_says_how_to_call_it():
     model = tiny.model()
-    with pytest.raises(LongSightError, match=r"read with engine\.prefill or model\.logits, or use engine\.patch"):
+    with pytest.raises(LongSightError, match=r"read with engine\.generate\.prefill or Model\.logits.*seam\.close\(\)"):
         model.hf(input_ids=ids(5)[None])
+
+
+@pytest.mark.parametrize("family", ["llama", "mpt"])
+@pytest.mark.parametrize("first", ["adopt", "patch"])
+@pytest.mark.parametrize("second", ["adopt", "patch"])
+def test_a_model_that_is_patched_already_says_how_to_have_it_back(family, first, second):
+    doors = {"adopt": adopt, "patch": lambda hf: patch(hf, METHODS["vanilla"]())}
+    hf = tiny.hf(family, **({"max_seq_len": TRAINED} if family == "mpt" else {}))
+    made = doors[first](hf)
+    if first == second == "patch":
+        assert doors[second](hf) is hf, "a second patch replaces the first"
+        return
+    with pytest.raises(LongSightError, match=r"is patched by LongSight already; .* unpatch\(hf_model\) after patch"):
+        doors[second](hf)
+    unpatch(hf) if first == "patch" else made.seam.close()
+    doors[second](hf)
 
 
 def test_a_model_in_training_with_dropout_is_refused():
