@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         run(given)
-    except (LongSightError, OSError, UnicodeDecodeError) as problem:
+    except (LongSightError, OSError) as problem:
         print(f"{problem}", file=sys.stderr)
         return 1
     return 0
@@ -42,13 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(given: argparse.Namespace) -> None:
     """Measure, save, draw."""
     panel, folder = PANELS[given.panel], Path(given.out)
-    formats = _listed("format", given.formats, FORMATS)
+    formats, choice = _listed("format", given.formats, FORMATS), _choice(given)
+    _check_read(panel, choice)
+    folder.mkdir(parents=True, exist_ok=True)
     model = load(given.model, device=given.device)
     texts = [read_text(model, Path(path), given.length) for path in given.text]
     methods = make_methods(model, given.methods, given.set, max(len(text.ids) for text in texts))
-    choice = _choice(given)
     records = [_look(model, texts, method, panel, choice) for method in methods]
-    folder.mkdir(parents=True, exist_ok=True)
     for each in records:
         for name, record in zip(panel.names, each, strict=False):
             for kind in formats:
@@ -63,7 +63,12 @@ def read_text(model: Model, path: Path, length: int) -> Text:
     """The first `length` tokens of a file of plain text in UTF-8."""
     if model.tokenizer is None:
         raise LongSightError(f"{model.name} has no tokenizer, so it cannot read {path}; choose another model.")
-    text = path.read_text(encoding="utf-8")
+    if length < 1:
+        raise LongSightError(f"--length must be at least 1 token, but {length:,} was given.")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as problem:
+        raise LongSightError(f"{path} is no plain text in UTF-8 ({problem.reason}); save it as that.") from problem
     ids = model.tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
     if not ids:
         raise LongSightError(f"{path} has no text in it; give a file with words.")
@@ -98,18 +103,27 @@ def make_page(panel: Panel, records: Sequence[Records], choice: Choice) -> str:
 
 def _look(model: Model, texts: Sequence[Text], method: Method, panel: Panel, choice: Choice) -> Records:
     steps = look_steps(model, texts, method, panel, choice)
-    while True:
-        try:
+    try:
+        while True:
             step = next(steps)
-        except StopIteration as finished:
-            print(file=sys.stderr)
-            return finished.value
-        print(
-            f"\r{method.title}: {step.doing}, {step.done:,} of {step.total:,} tokens",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
+            told = f"\r{method.title}: {step.doing}, {step.done:,} of {step.total:,} tokens"
+            print(told, end="", file=sys.stderr, flush=True)
+    except StopIteration as finished:
+        return finished.value
+    finally:
+        print(file=sys.stderr)
+
+
+def _check_read(panel: Panel, choice: Choice) -> None:
+    """Raise `LongSightError` for what was chosen and would be passed over."""
+    read = {*panel.reads, "most"} | ({"cells"} if "queries" in panel.reads else set())
+    changed = [spec.name for spec in fields(Choice) if getattr(choice, spec.name) != spec.default]
+    if unread := [f"--{name}" for name in changed if name not in read]:
+        offered = ", ".join(f"--{name}" for name in panel.reads)
+        raise LongSightError(f"{panel.title} does not read {', '.join(unread)}; it reads {offered}.")
+    ranges = [f"--{name}" for name in changed if name in ("queries", "keys", "cells")]
+    if ranges and choice.one_head is None:
+        raise LongSightError(f"{', '.join(ranges)} is of one head's map; choose it by one --layers and one --heads.")
 
 
 def _choice(given: argparse.Namespace) -> Choice:

@@ -195,10 +195,10 @@ def train_length(config: PretrainedConfig) -> int:
     taken at its word, it would make LLaMA-2-7B-32K a model of 256K. Raises LongSightError when the config says nothing.
     """
     found = getattr(config, family_of(config).train_length, None)
-    if not found:
+    if not found or found < 1:
         raise LongSightError(
             f"This {config.model_type} config has no {family_of(config).train_length}, so LongSight cannot know the "
-            "length it was trained for."
+            "length it was trained for; write it into config.json."
         )
     rope = getattr(config, "rope_parameters", None) or {}
     scaled = (rope.get("original_max_position_embeddings") or 0) * (rope.get("factor") or 1)

@@ -1,6 +1,5 @@
 """Load a model, open its seams, prove that nothing changed, and run chunks of tokens through it."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,20 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PretrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from engine.cache import Cache, slots
+from engine.checkpoint import load_tokenizer, read_recommended, read_weights, usable_device
 from engine.errors import LongSightError
 from engine.families import train_length
 from engine.methods import METHODS, Method
 from engine.observer import Observer
-from engine.registry import UNREADABLE, read_config, reason, recommended
+from engine.registry import read_config
 from engine.seam import Seam, open_seam
 
 Ids: TypeAlias = Sequence[int] | Tensor
@@ -129,30 +123,15 @@ def load(source: str | Path, device: str | torch.device | None = None, dtype: to
     """Load a folder or a Hub id: safetensors only, never remote code.
 
     The device defaults to CUDA where there is one, the dtype to float32 on a CPU and bfloat16 elsewhere. Raises
-    LongSightError, naming the model, when it is not there, not understood, or changed by being patched.
+    LongSightError, naming the model, when it is not there, not understood, or changed by being patched, and for a
+    device that this machine does not have.
     """
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    where = usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = dtype or (torch.float32 if where.type == "cpu" else torch.bfloat16)
     config = read_config(source)
     train_length(config)  # before any weight is read: is this model understood?
     hf = read_weights(source, config, dtype)
-    found = recommended(source) | read_extras(source).get("recommended", {})
-    return adopt(hf.to(where), load_tokenizer(source), Path(source).name, found)
-
-
-def read_weights(source: str | Path, config: PretrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
-    """The model with its weights, on the CPU. LongSightError when they are unreadable, or not all there."""
-    try:
-        hf, found = AutoModelForCausalLM.from_pretrained(
-            source, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
-    except UNREADABLE as problem:
-        raise LongSightError(f"{source} cannot be loaded: {reason(problem)}") from problem
-    if missing := sorted(found["missing_keys"]):  # transformers would go on with random numbers in their place
-        raise LongSightError(
-            f"{source} cannot be loaded: {len(missing)} of its weights are missing, the first is {missing[0]}."
-        )
-    return hf
+    return adopt(hf.to(where), load_tokenizer(source), Path(source).name, read_recommended(source))
 
 
 def adopt(
@@ -165,17 +144,3 @@ def adopt(
     hf.eval()
     length = train_length(hf.config)
     return Model(hf, tokenizer, name or hf.config.model_type, length, open_seam(hf), found or {})
-
-
-def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase | None:
-    """The tokenizer beside the weights, or None when a folder has none."""
-    folder = Path(source)
-    if folder.is_dir() and not any((folder / file).exists() for file in ("tokenizer.json", "tokenizer.model")):
-        return None
-    return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-
-
-def read_extras(source: str | Path) -> dict:
-    """What this project stores beside the weights it ships (`longsight.json`), if it is there."""
-    path = Path(source) / "longsight.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

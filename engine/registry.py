@@ -72,14 +72,15 @@ def recommended(source: str | Path) -> dict[str, dict[str, int]]:
     return known.recommended if known is not None else {}
 
 
-UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError, StrictDataclassError)
-"""What transformers raises for a checkpoint that is missing, damaged, or contradicts itself."""
+UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, StrictDataclassError)
+"""What transformers raises for a checkpoint that is missing, damaged, contradicts itself, or needs a library that is
+not installed, as quantised ones do."""
 
 
 def reason(problem: Exception) -> str:
     """The first sentence of an exception, without the advice that transformers appends."""
     lines = str(problem).strip().splitlines() or [type(problem).__name__]
-    return " ".join(lines[:2] if lines[0].endswith(":") else lines[:1])
+    return " ".join(line.strip() for line in (lines[:2] if lines[0].rstrip().endswith(":") else lines[:1]))
 
 
 def check_folder(source: str | Path) -> None:
@@ -96,6 +97,7 @@ def read_config(source: str | Path) -> PretrainedConfig:
     known = REGISTRY.get(str(source))
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        said, _ = PretrainedConfig.get_config_dict(source)
     except UNREADABLE as problem:
         hint = (
             " Its makers ask you to accept its licence first; do so on its page and log in with `hf auth login`."
@@ -104,8 +106,8 @@ def read_config(source: str | Path) -> PretrainedConfig:
         )
         raise LongSightError(f"{source} cannot be loaded: {reason(problem)}{hint}") from problem
     name = family_of(config).train_length
-    if known is not None and not getattr(config, name, None):  # BLOOM's configs do not say
-        setattr(config, name, known.train_length)
+    if not said.get(name) and not said.get(config.attribute_map.get(name, name)):  # the class would make a length up
+        setattr(config, name, 0 if known is None else known.train_length)  # BLOOM's configs do not say, nor Falcon's
     return config
 
 

@@ -25,6 +25,7 @@ def folder(tmp_path_factory):
     (folder / "text.txt").write_text(TEXT * 20, encoding="utf-8")
     (folder / "other.txt").write_text("Another text. " * 200, encoding="utf-8")
     (folder / "empty.txt").write_text("")
+    (folder / "latin.txt").write_bytes("un café noir".encode("latin-1"))
     return folder
 
 
@@ -103,6 +104,14 @@ def test_parameters_of_methods_can_be_set(folder, tmp_path):
         ("nll", {"text": ["text.txt", "other.txt"]}, "NLL shows one text at once, but 2 were given."),
         ("nll", {"text": ["empty.txt"]}, "empty.txt has no text in it; give a file with words."),
         ("nll", {"text": ["missing.txt"]}, "No such file or directory"),
+        ("nll", {"text": ["latin.txt"]}, "latin.txt is no plain text in UTF-8 (invalid continuation byte); save it"),
+        ("nll", {"more": ["--length", "0"]}, "--length must be at least 1 token, but 0 was given."),
+        ("nll", {"more": ["--length", "-5"]}, "--length must be at least 1 token, but -5 was given."),
+        ("nll", {"more": ["--device", "toaster"]}, "The device 'toaster' cannot be used: "),
+        ("nll", {"more": ["--layers", "0"]}, "NLL does not read --layers; it reads --smoothing, --mark."),
+        ("logits", {"more": ["--cells", "9"]}, "Logits does not read --cells; it reads --layers, --heads, --mark."),
+        ("attention", {"more": ["--queries", "5:9"]}, "--queries is of one head's map; choose it by one --layers and"),
+        ("clusters", {"more": ["--length", "3"]}, "3 points were given to a projection; 4 to 8,192 can be drawn."),
         ("logits", {"more": ["--layers", "2"]}, "layer 2 was asked for; tiny has 0 to 1."),
         ("logits", {"more": ["--layers", "a"]}, "--layers must give a whole number, but 'a' was given."),
     ],
@@ -113,6 +122,13 @@ def test_what_cannot_be_done_is_said_in_one_sentence(panel, options, said, folde
     found = capsys.readouterr().err.strip().splitlines()[-1]
     assert said in found
     assert "Traceback" not in found
+    assert not re.search(r"of \d+ tokens", found), "it begins a line of its own"
+
+
+def test_where_nothing_can_be_written_nothing_is_measured(folder, tmp_path, monkeypatch):
+    (tmp_path / "taken").write_text("")
+    monkeypatch.setattr("analysis.run.load", pytest.fail)
+    assert call(folder, "nll", tmp_path / "taken") == 1
 
 
 def run_to_end(steps):

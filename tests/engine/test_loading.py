@@ -1,18 +1,15 @@
-"""Folders become models or one sentence, and no patch silently does nothing."""
+"""Which models are understood, and no patch silently does nothing."""
 
-import json
-import shutil
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from engine.errors import LongSightError
 from engine.families import Family, family_of
 from engine.methods import METHODS
-from engine.models import adopt, load
+from engine.models import adopt
+from engine.patching import patch, unpatch
 from engine.seam import open_seam
 from tests.engine import tiny
 from tests.engine.tiny import TRAINED, defaults, ids
@@ -26,119 +23,6 @@ FAMILIES = {
     "gemma": {"head_dim": 8},
 }
 """The families of the attention interface that everything began with; all others are in the matrix."""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A checkpoint without a tokenizer."""
-    path = tmp_path_factory.mktemp("models") / "tiny-llama"
-    tiny.hf().save_pretrained(path)
-    return path
-
-
-def copied(folder, to, **config):
-    """A copy of the checkpoint whose config says something else."""
-    shutil.copytree(folder, to)
-    path = to / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | config))
-    return to
-
-
-def test_a_folder_without_a_tokenizer_loads_and_reads_ids(folder):
-    model = load(folder)
-    assert model.tokenizer is None
-    assert (model.name, model.train_length, model.position_encoding) == ("tiny-llama", TRAINED, "rope")
-    assert (model.dtype, model.device.type, model.recommended) == (torch.float32, "cpu", {})
-    torch.testing.assert_close(
-        model.logits(ids(60), defaults("vanilla")), tiny.hf()(input_ids=ids(60)[None]).logits[0], atol=1e-5, rtol=0
-    )
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-def test_weights_come_in_the_dtype_asked_for(folder, dtype):
-    assert load(str(folder), dtype=dtype).logits(ids(5), defaults("vanilla")).dtype == dtype
-
-
-def test_what_the_makers_recommend_lies_beside_the_weights(folder, tmp_path):
-    path = copied(folder, tmp_path / "advised")
-    (path / "longsight.json").write_text(json.dumps({"recommended": {"self-extend": {"group": 2, "window": 6}}}))
-    model = load(path)
-    assert model.method("self-extend", 500) == METHODS["self-extend"](group=2, window=6)
-    assert model.method("window", 500) == defaults("window")
-
-
-def test_pickled_weights_are_never_opened(folder, tmp_path):
-    path = copied(folder, tmp_path / "pickled")
-    (path / "model.safetensors").unlink()
-    torch.save(tiny.hf().state_dict(), path / "pytorch_model.bin")
-    with pytest.raises(LongSightError, match=rf"{path} cannot be loaded: .*safetensors"):
-        load(path)
-
-
-@pytest.mark.parametrize("source", ["/nowhere/at/all", "./not here", "nowhere/", "no/such/folder", Path("nowhere")])
-def test_a_folder_that_is_not_there_is_called_that(source):
-    with pytest.raises(LongSightError, match=rf"{source} cannot be loaded: there is no such folder"):
-        load(source)
-
-
-def test_an_empty_folder_is_one_sentence(tmp_path):
-    with pytest.raises(LongSightError, match=rf"{tmp_path} cannot be loaded: .*config.json") as caught:
-        load(tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_config_that_is_no_config_is_one_sentence(tmp_path):
-    (tmp_path / "config.json").write_text("not json")
-    with pytest.raises(LongSightError, match="cannot be loaded: ") as caught:
-        load(tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-def test_weights_that_are_no_weights_are_one_sentence(folder, tmp_path):
-    path = copied(folder, tmp_path / "broken")
-    (path / "model.safetensors").write_bytes(b"not safetensors at all")
-    with pytest.raises(LongSightError, match=rf"{path} cannot be loaded: ") as caught:
-        load(path)
-    assert "\n" not in str(caught.value)
-
-
-def test_weights_that_are_not_all_there_are_refused_and_never_made_up(folder, tmp_path):
-    path = copied(folder, tmp_path / "partial")
-    weights = load_file(path / "model.safetensors")
-    del weights["model.layers.1.self_attn.q_proj.weight"]
-    save_file(weights, path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(
-        LongSightError,
-        match=rf"{path} cannot be loaded: 1 of its weights are missing, the first is model.layers.1",
-    ):
-        load(path)
-
-
-@pytest.mark.parametrize("config", [
-    {"intermediate_size": 20}, {"num_attention_heads": 3}, {"hidden_act": "nonsense"}, {"vocab_size": "many"},
-    {"model_type": "unheard-of"},
-])  # fmt: skip
-def test_a_config_that_contradicts_itself_or_its_weights_is_one_sentence(folder, tmp_path, config):
-    path = copied(folder, tmp_path / "contradictory", **config)
-    with pytest.raises(LongSightError, match=rf"{path} cannot be loaded: ") as caught:
-        load(path)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_hub_id_that_cannot_be_had_is_one_sentence():
-    with pytest.raises(LongSightError, match=r"nobody/nothing-of-the-kind cannot be loaded: ") as caught:
-        load("nobody/nothing-of-the-kind")
-    assert "\n" not in str(caught.value)
-
-
-def test_a_config_without_a_trained_length_is_refused_before_its_weights_are_read(folder, tmp_path):
-    path = copied(folder, tmp_path / "lengthless", max_position_embeddings=0)
-    (path / "model.safetensors").unlink()
-    with pytest.raises(LongSightError, match="has no max_position_embeddings, so LongSight cannot know the length"):
-        load(path)
-
-
-# Families
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -196,8 +80,24 @@ def test_what_is_not_understood_is_refused_by_name_and_left_as_it_was(name):
 
 def test_a_patched_model_called_directly_says_how_to_call_it():
     model = tiny.model()
-    with pytest.raises(LongSightError, match=r"read with engine\.prefill or model\.logits, or use engine\.patch"):
+    with pytest.raises(LongSightError, match=r"read with engine\.generate\.prefill or Model\.logits.*seam\.close\(\)"):
         model.hf(input_ids=ids(5)[None])
+
+
+@pytest.mark.parametrize("family", ["llama", "mpt"])
+@pytest.mark.parametrize("first", ["adopt", "patch"])
+@pytest.mark.parametrize("second", ["adopt", "patch"])
+def test_a_model_that_is_patched_already_says_how_to_have_it_back(family, first, second):
+    doors = {"adopt": adopt, "patch": lambda hf: patch(hf, METHODS["vanilla"]())}
+    hf = tiny.hf(family, **({"max_seq_len": TRAINED} if family == "mpt" else {}))
+    made = doors[first](hf)
+    if first == second == "patch":
+        assert doors[second](hf) is hf, "a second patch replaces the first"
+        return
+    with pytest.raises(LongSightError, match=r"is patched by LongSight already; .* unpatch\(hf_model\) after patch"):
+        doors[second](hf)
+    unpatch(hf) if first == "patch" else made.seam.close()
+    doors[second](hf)
 
 
 def test_a_model_in_training_with_dropout_is_refused():

@@ -7,11 +7,11 @@ from torch.nn import functional as F
 
 from engine.attention import plain
 from engine.cache import Cache
+from engine.chunk import Chunk
 from engine.errors import LongSightError
 from engine.generate import prefill
 from engine.methods import METHODS
 from engine.models import Model, adopt
-from engine.seam import Chunk
 from tests.engine import tiny
 from tests.engine.tiny import TRAINED, VOCABULARY, defaults, ids, usable
 

@@ -74,6 +74,7 @@ def on_the_hub(monkeypatch):
 
     def put(config):
         monkeypatch.setattr(registry.AutoConfig, "from_pretrained", lambda source, **options: config)
+        monkeypatch.setattr(registry.PretrainedConfig, "get_config_dict", lambda source: (config.to_dict(), {}))
 
     return put
 

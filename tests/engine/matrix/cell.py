@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from engine.attention import plain
+from engine.chunk import Chunk
 from engine.encoding import Encoding
 from engine.methods import Method
 from engine.models import Model
 from engine.patching import patch, unpatch
-from engine.seam import Chunk
 from tests.engine import tiny
 from tests.engine.matrix import variants
 from tests.engine.matrix.variants import TEXT

@@ -4,12 +4,13 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from engine.chunk import Chunk
 from engine.errors import LongSightError
 from engine.families import FAMILIES, Family, train_length
 from engine.methods import METHODS
 from engine.models import adopt
 from engine.patching import patch
-from engine.seam import Chunk, attention_function
+from engine.seam import attention_function
 from tests.engine import tiny
 from tests.engine.matrix import cell, variants
 from tests.engine.matrix.variants import SMALL
