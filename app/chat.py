@@ -75,13 +75,14 @@ def ask_steps(visit: Visit, model: Model, question: Question) -> Generator[dict[
         visit.left = False
         turn = Turn(question.text, "", [Cell(method) for method in question.methods])
         visit.turns.append(turn)
+        visit.asked += 1
         pictures = _answer(visit, model, question, turn)
         shown = 0.0
         for _ in pictures:
             if time.monotonic() - shown >= TICK:
                 shown = time.monotonic()
-                yield cells.conversation(visit.turns)
-        yield cells.conversation(visit.turns)
+                yield cells.conversation(visit.turns, asked=visit.asked)
+        yield cells.conversation(visit.turns, asked=visit.asked)
     finally:
         if visit.left:
             visit.free()
