@@ -20,7 +20,7 @@ MOST_CHARACTERS = 4000
 """Of a question. Anything longer is a document."""
 
 MOST_NEW_TOKENS = 1024
-TICK = 0.1  # seconds between two pictures of the conversation
+TICK = 0.25  # seconds between two pictures of the conversation: each costs the visitor's machine some work
 
 
 @dataclass(frozen=True)
