@@ -10,9 +10,9 @@ from app.visits import Turn
 from engine.methods import Method
 
 
-def conversation(turns: Sequence[Turn], note: str = "") -> dict[str, Any]:
-    """The value of the conversation on the page."""
-    return {"note": note, "turns": [turn_view(turn) for turn in turns]}
+def conversation(turns: Sequence[Turn], note: str = "", asked: int = 0) -> dict[str, Any]:
+    """The value of the conversation on the page; `asked` questions were accepted there so far, forgotten ones too."""
+    return {"note": note, "asked": asked, "turns": [turn_view(turn) for turn in turns]}
 
 
 def turn_view(turn: Turn) -> dict[str, Any]:

@@ -20,7 +20,7 @@ MOST_CHARACTERS = 4000
 """Of a question. Anything longer is a document."""
 
 MOST_NEW_TOKENS = 1024
-TICK = 0.1  # seconds between two pictures of the conversation
+TICK = 0.25  # seconds between two pictures of the conversation: each costs the visitor's machine some work
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,14 @@ def ask_steps(visit: Visit, model: Model, question: Question) -> Generator[dict[
         visit.left = False
         turn = Turn(question.text, "", [Cell(method) for method in question.methods])
         visit.turns.append(turn)
+        visit.asked += 1
         pictures = _answer(visit, model, question, turn)
         shown = 0.0
         for _ in pictures:
             if time.monotonic() - shown >= TICK:
                 shown = time.monotonic()
-                yield cells.conversation(visit.turns)
-        yield cells.conversation(visit.turns)
+                yield cells.conversation(visit.turns, asked=visit.asked)
+        yield cells.conversation(visit.turns, asked=visit.asked)
     finally:
         if visit.left:
             visit.free()

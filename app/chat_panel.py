@@ -10,11 +10,13 @@ import gradio as gr
 
 from analysis.figures import palette
 from app import cells, chat, estimate, intake, method_controls, offered, words
-from app.context_panel import UNSET, take
+from app.changes import when_changed
+from app.context_panel import PARTS, UNSET, take
 from app.conversation import conversation
 from app.documents import read_upload
 from app.errors import for_visitor
 from app.permalink import View
+from app.running import STARTING, STOPPING, build_mark, marked, stop
 from app.samples import sample
 from app.shell import Shell
 from app.visits import Visit
@@ -25,15 +27,18 @@ from engine.models import Model
 FIRST_SIGHT = Path(__file__).resolve().parent.parent / "assets" / "samples" / "first_sight.json"
 PASTE_LENGTH = 1000  # characters; a longer paste becomes a document
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+DETACHED = "(box, taken) => box?.files?.[0]?.path === taken ? {text: box.text, files: []} : box"
+EMPTIED = "() => ({text: '', files: []})"
 PLACEHOLDER = "Ask, or paste: a long paste becomes a document"
 
 
 def build_chat(shell: Shell) -> list[View]:
     shown = conversation(first_sight(), elem_id="conversation")
+    mark = build_mark("chat")
     costs = gr.HTML(elem_id="costs")
     ask = gr.MultimodalTextbox(
         placeholder=PLACEHOLDER, max_plain_text_length=PASTE_LENGTH, file_count="single", show_label=False,
-        label="Question", lines=1, max_lines=6, elem_id="ask", stop_btn=False,
+        label="Question", lines=1, max_lines=6, elem_id="ask", stop_btn="Stop",
     )  # fmt: skip
     with gr.Row(elem_classes="tight", elem_id="chat-tools"):
         suggestion = gr.Button(visible=False, size="sm", variant="primary", elem_id="suggestion", scale=0)
@@ -47,36 +52,37 @@ def build_chat(shell: Shell) -> list[View]:
     _wire_document(shell, ask, attached)
     _wire_costs(shell, costs)
     inputs = [ask, shell.model, shell.visit, *settings, *shell.methods.inputs]
-    sending: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 32, "concurrency_id": "send"}
-    suggestion.click(lambda text: {"text": text}, suggestion, ask, **HIDDEN).then(
-        send, inputs, [shown, ask, shell.visit], **sending, api_visibility="private"
-    ).then(ready, None, ask, **HIDDEN).then(show_costs, _cost_inputs(shell), costs, **HIDDEN)
-    ask.submit(send, inputs, [shown, ask, shell.visit], **sending, api_name="ask").then(
-        ready, None, ask, **HIDDEN
-    ).then(show_costs, _cost_inputs(shell), costs, **HIDDEN)
+    answer, outputs = marked(send), [shown, shell.visit, mark]
+    suggested = suggestion.click(lambda text: {"text": text}, suggestion, ask, **HIDDEN)
+    for sent in (
+        suggested.then(answer, inputs, outputs, **STARTING, api_visibility="private"),
+        ask.submit(answer, inputs, outputs, **STARTING, api_name="ask"),
+    ):
+        sent.then(show_costs, _cost_inputs(shell), costs, **HIDDEN)
+    shown.accept(None, None, ask, js=EMPTIED, api_visibility="private")
     shell.context.example.change(suggest, shell.context.example, suggestion, **HIDDEN)
-    ask.stop(stop, shell.visit, None, queue=False, show_progress="hidden", api_name="stop")
-    new.click(restart, shell.visit, [shown, ask], queue=False, show_progress="hidden", api_name="restart")
+    ask.stop(stop, shell.visit, None, api_name="stop", **STOPPING)
+    new.click(restart, shell.visit, shown, api_name="restart", **STOPPING)
     return [View("longest", longest, float), View("temperature", temperature, float), View("seed", seed, int)]
 
 
 def _wire_document(shell: Shell, ask: gr.MultimodalTextbox, attached: gr.Textbox) -> None:
-    """A file in the question box becomes the document. The browser watches for one, so typing costs no request."""
+    """A file in the question box becomes the document. The browser watches for one, so typing costs no request.
+
+    It lies in the box until it is taken in, and what is written beside it stays.
+    """
+    taken = gr.Textbox(visible="hidden", label="file taken in")
     ask.change(
         None, ask, attached, js="(value) => value?.files?.length ? value.files[0].path : ''", api_visibility="private"
     )
     attached.change(
-        take_attached,
-        [ask, shell.model, shell.visit],
-        [ask, *shell.context.parts],
-        concurrency_limit=4,
-        **HIDDEN,
-    )
+        take_attached, [ask, shell.model, shell.visit], [*shell.context.parts, taken], concurrency_limit=4, **HIDDEN
+    ).then(None, [ask, taken], ask, js=DETACHED, api_visibility="private")
 
 
 def _wire_costs(shell: Shell, costs: gr.HTML) -> None:
-    for changed in (shell.context.length, shell.methods.line):
-        changed.change(show_costs, _cost_inputs(shell), costs, **HIDDEN, trigger_mode="always_last")
+    changes = [shell.context.length.change, shell.methods.line.change]
+    when_changed(changes, show_costs, _cost_inputs(shell), [costs])
 
 
 def _cost_inputs(shell: Shell) -> list[Any]:
@@ -87,13 +93,10 @@ def _cost_inputs(shell: Shell) -> list[Any]:
 def take_attached(message: dict[str, Any] | None, model_name: str, visit: Visit) -> Generator[list[Any], None, None]:
     files = (message or {}).get("files") or []
     if not files:
-        yield [gr.skip()] * 5
+        yield [gr.skip()] * (PARTS + 1)
         return
-    model = offered.model(model_name)
-    question = gr.MultimodalTextbox(value={"text": (message or {}).get("text", ""), "files": []})
-    for updates in take(visit, model, lambda: read_upload(files[0])):
-        yield [question, *updates]
-        question = gr.skip()
+    for updates in take(visit, offered.model(model_name), lambda: read_upload(files[0])):
+        yield [*updates, files[0]]
 
 
 @for_visitor
@@ -106,18 +109,14 @@ def send(
     seed: Any,
     *values: Any,
 ) -> Generator[list[Any], None, None]:
-    """Answer the question with each chosen method; the question box is emptied once the question is accepted."""
+    """Answer the question with each chosen method: updates for the conversation and the visit."""
     if (message or {}).get("files"):
         raise LongSightError("The pasted text is still coming in; send the question again in a moment.")
     model = offered.model(model_name)
     methods = method_controls.read_values(model, values, intake.target_length(visit, model))
     question = chat.check_question((message or {}).get("text"), methods, longest, temperature, seed)
-    box = gr.MultimodalTextbox(value={"text": "", "files": []}, submit_btn=False, stop_btn="Stop")
-    picture: Any = gr.skip()
     for picture in chat.ask_steps(visit, model, question):
-        yield [picture, box, gr.skip()]
-        box = gr.skip()
-    yield [picture, gr.skip(), visit]
+        yield [picture, visit]
 
 
 def suggest(key: str) -> gr.Button:
@@ -127,19 +126,10 @@ def suggest(key: str) -> gr.Button:
     return gr.Button(sample(key).question, visible=True)
 
 
-def ready() -> gr.MultimodalTextbox:
-    """However the answer ended, the next question can be sent."""
-    return gr.MultimodalTextbox(submit_btn=True, stop_btn=False)
-
-
-def stop(visit: Visit) -> None:
-    visit.stop.set()
-
-
-def restart(visit: Visit) -> list[Any]:
-    visit.stop.set()
+def restart(visit: Visit) -> dict[str, Any]:
+    stop(visit)
     visit.forget_conversation()
-    return [cells.conversation([]), ready()]
+    return cells.conversation([])
 
 
 @for_visitor

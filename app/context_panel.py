@@ -21,6 +21,7 @@ NOTHING = (
     "it becomes the context of the conversation.</p></div>"
 )
 UNSET = "none"
+PARTS = 4  # of `ContextPanel.parts`
 
 
 @dataclass(frozen=True)

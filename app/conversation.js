@@ -1,5 +1,6 @@
 // Draws a conversation: text goes in as text nodes only, and only what has changed is written.
 const log = element.querySelector('.conversation');
+let asked = props.value?.asked ?? 0;
 
 function make(tag, className, parent) {
   const node = document.createElement(tag);
@@ -83,6 +84,10 @@ function draw() {
   trim(turns, value.turns.length);
   log.dataset.turns = value.turns.length;
   if (following || grown) log.scrollTop = log.scrollHeight;
+  if (value.asked > asked) {
+    asked = value.asked;
+    trigger('accept');
+  }
 }
 
 watch('value', draw);

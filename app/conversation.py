@@ -13,5 +13,8 @@ TEMPLATE = '<div class="conversation" role="log" aria-live="polite" tabindex="0"
 
 
 def conversation(value: dict[str, Any], **options: Any) -> gr.HTML:
-    """Shows what `app.cells.conversation` returns; while an answer streams in, only what has changed is touched."""
+    """Shows what `app.cells.conversation` returns; while an answer streams in, only what has changed is touched.
+
+    Triggers `accept` when another question has been accepted.
+    """
     return gr.HTML(value, html_template=TEMPLATE, js_on_load=DRAW, **options)

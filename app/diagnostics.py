@@ -144,7 +144,7 @@ def look_steps(visit: Visit, request: Request) -> Generator[Picture, None, None]
         _check_memory(request, side)
     work = comparing.compare_steps(request.model, request.texts, sides, request.panel, request.choice, remembered)
     visit.look = Look(request, sides)
-    drawn, cost = 0.0, 0.0
+    drawn, cost, latest = 0.0, 0.0, None
     for step in running.run_steps(visit, request.model.device, work):
         if isinstance(step, Waiting):
             yield Picture(running.progress(str(step)), sides_view(sides, forecasts))
@@ -152,7 +152,7 @@ def look_steps(visit: Visit, request: Request) -> Generator[Picture, None, None]
         figures = None
         if step.state == comparing.DONE or time.monotonic() - drawn > max(PAUSE, PATIENCE * cost):
             begun = time.monotonic()
-            figures = shown(request, sides)
+            figures = latest = shown(request, sides)
             drawn = time.monotonic()
             cost = drawn - begun
         yield Picture("", sides_view(sides, forecasts), figures)
@@ -161,7 +161,7 @@ def look_steps(visit: Visit, request: Request) -> Generator[Picture, None, None]
             side.state = comparing.STOPPED
         if side.state == comparing.DONE and side.done and len(request.texts) == 1:
             forecasts[side.method].learn(side.seconds)
-    yield Picture("", sides_view(sides, forecasts))
+    yield Picture("", sides_view(sides, forecasts), latest)  # once more: the page may have dropped it
 
 
 def _check_memory(request: Request, side: Side) -> None:

@@ -12,6 +12,7 @@ import gradio as gr
 from analysis.panels import PANELS, Panel
 from app import choice_controls, diagnostics, intake, method_controls, offered, running
 from app.board import board, board_value
+from app.changes import when_changed
 from app.choice_controls import KINDS, build_choices, read_choice
 from app.diagnostics import Look, Request
 from app.downloads import build_downloads, wire_downloads
@@ -93,11 +94,12 @@ def _wire(shell: Shell, tab: gr.Tab, parts: Parts) -> None:
         parts.panel.change, parts.others.input, parts.length.submit, parts.length.blur,
         *choice_controls.changes(parts.choices), shell.methods.line.change, shell.context.length.change,
     ]  # fmt: skip
-    options: dict[str, Any] = {**HIDDEN, "trigger_mode": "always_last"}
-    gr.on(changes, follow, [shell.tab, *asked], parts.shown, **options)
+    when_changed(changes, follow, [shell.tab, *asked], parts.shown)
     tab.select(show, asked, parts.shown, **HIDDEN)
     picked = [parts.choices["mark"], parts.choices["layers"], parts.choices["heads"], parts.again]
-    parts.board.pick(pick, [parts.again], picked, **HIDDEN).then(show, asked, parts.shown, **options)
+    parts.board.pick(pick, [parts.again], picked, **HIDDEN).then(
+        show, asked, parts.shown, **HIDDEN, trigger_mode="always_last"
+    )
     zoomed = [parts.choices["queries"], parts.choices["keys"], parts.again]
     parts.board.zoom(zoom, [*zoomed], zoomed, **HIDDEN)
 
@@ -157,6 +159,7 @@ def run_look(*values: Any) -> Generator[list[Any], None, None]:
     for picture in diagnostics.look_steps(visit, request):
         if visit.panel != request.panel.key:  # another panel was opened meanwhile
             running.stop(visit)
+            yield [gr.skip()] * 3
             continue
         yield [picture.status, picture.sides, gr.skip() if picture.board is None else picture.board]
 

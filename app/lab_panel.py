@@ -8,6 +8,7 @@ import gradio as gr
 
 from analysis.grids import MOST, TrialGrid
 from app import intake, lab, lab_run, method_controls, offered, specs
+from app.changes import when_changed
 from app.documents import take_upload
 from app.downloads import build_downloads, wire_downloads
 from app.errors import for_visitor
@@ -109,7 +110,7 @@ def _wire(shell: Shell, tab: gr.Tab, parts: Parts, load: gr.UploadButton) -> Non
     lengths, depths, trials, filler, seed = parts.asked
     boxes = [event for box in (lengths, depths, trials, seed) for event in (box.submit, box.blur)]
     changes = [*boxes, filler.input, shell.methods.line.change, shell.context.length.change]
-    gr.on(changes, follow, [shell.tab, *inputs], plans, trigger_mode="always_last", **HIDDEN)
+    when_changed(changes, follow, [shell.tab, *inputs], plans)
     tab.select(show, shell.visit, parts.shown, **HIDDEN).then(show_plan, inputs, plans, **HIDDEN)
     methods = [shell.methods.picker, *shell.methods.parts, shell.methods.line]
     load.upload(

@@ -8,6 +8,7 @@ import gradio as gr
 from analysis.export import file_of
 from analysis.figures import palette
 from app import maps, method_controls, offered
+from app.changes import when_changed
 from app.downloads import build_downloads, wire_downloads
 from app.errors import for_visitor
 from app.permalink import View
@@ -66,10 +67,7 @@ def build_maps(shell: Shell, tab: gr.Tab) -> list[View]:
     outputs = [part for column in columns for part in column.parts]
     tab.select(show_maps, inputs, outputs, show_progress="hidden", api_name="maps")
     changes = [small.release, trained.release, tokens.submit, tokens.blur, shell.methods.line.change]
-    gr.on(
-        changes, follow_maps, [shell.tab, *inputs], outputs, show_progress="hidden", trigger_mode="always_last",
-        api_visibility="private",
-    )  # fmt: skip
+    when_changed(changes, follow_maps, [shell.tab, *inputs], outputs)
     wire_downloads(downloads, map_files, inputs)
     return [View("small", small, int), View("trained", trained, int), View("tokens", tokens, int)]
 

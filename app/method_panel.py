@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app import intake, method_controls, offered, specs
+from app.changes import when_changed
 from app.errors import for_visitor
 from app.shell import Shell
 from app.visits import Visit
@@ -15,7 +16,8 @@ from engine.methods import METHODS, Method
 from engine.models import Model
 
 
-def wire_methods(shell: Shell) -> None:
+def wire_methods(shell: Shell) -> Any:
+    """Returns what follows the choice of another model."""
     controls, length = shell.methods, shell.context.length
     shape = [*controls.parts, controls.line]
     values = [shell.model, shell.visit, *controls.inputs]
@@ -23,8 +25,8 @@ def wire_methods(shell: Shell) -> None:
     controls.picker.input(arrange, values, shape, **options)
     edits = [number.input for number in controls.numbers]
     gr.on(edits, tune, values, [*(slot.title for slot in controls.slots), controls.line], **options)
-    shell.model.input(suit, values, shape, **options)
-    length.change(refit, [shell.model, shell.visit, length, *controls.inputs], shape, **options)
+    when_changed([length.change], refit, [shell.model, shell.visit, length, *controls.inputs], shape)
+    return shell.model.input(suit, values, shape, **options)
 
 
 SHAPE = specs.MOST_METHODS * (3 + method_controls.MOST_FIELDS) + 1

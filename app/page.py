@@ -9,7 +9,7 @@ import gradio as gr
 from app import devices, intake, method_controls, offered, permalink, specs, theme, visits
 from app.about_panel import build_about
 from app.chat_panel import build_chat
-from app.context_panel import UNSET, build_context, shown, take, wire_context
+from app.context_panel import PARTS, UNSET, build_context, shown, take, wire_context
 from app.diagnostics_panel import build_diagnostics
 from app.documents import MOST_BYTES
 from app.errors import for_visitor
@@ -26,7 +26,6 @@ from engine.errors import LongSightError
 from engine.models import Model
 
 VISIT_SECONDS = 4 * 3600
-CONTEXT_PARTS = 4  # of `ContextPanel.parts`
 MOST_ADDRESS = 500  # characters of one value in the address
 CHAT, PASSKEY, DIAGNOSTICS, MAPS, EVALUATE, ABOUT = TABS = (
     "chat", "passkey", "diagnostics", "maps", "evaluate", "about",
@@ -110,43 +109,55 @@ def _build_header() -> tuple[gr.Dropdown, gr.HTML]:
 def _wire(demo: gr.Blocks, shell: Shell, status: gr.HTML, tabs: gr.Tabs, views: list[View]) -> None:
     context = shell.context
     wire_context(context, shell.model, shell.visit)
-    wire_methods(shell)
+    suited = wire_methods(shell)
     shared = [("model", shell.model), ("methods", shell.methods.line), ("text", context.example)]
     permalink.follow([*shared, *((view.name, view.control) for view in views)])
-    shell.model.input(
+    suited.then(
         change_model,
         [shell.model, shell.visit],
         [status, *context.parts],
         show_progress="hidden",
         api_visibility="private",
+        trigger_mode="always_last",
     )
 
-    def opening(request: gr.Request) -> Generator[dict[Any, Any], None, None]:
-        yield from open_page(request.session_hash or "", dict(request.query_params), shell, status, tabs, views)
+    def opening(request: gr.Request) -> dict[Any, Any]:
+        return open_page(request.session_hash or "", _asked(request), shell, status, tabs, views)
 
+    def filling(model_name: str, visit: Visit, request: gr.Request) -> Generator[dict[Any, Any], None, None]:
+        yield from fill_page(offered.model(model_name), visit, _asked(request), shell)
+
+    views_of = [view.control for view in views]
     controls = [shell.methods.picker, *shell.methods.parts, shell.methods.line]
-    outputs = [shell.visit, shell.model, status, tabs, *(view.control for view in views), *controls, *context.parts]
-    demo.load(
-        for_visitor(opening), None, outputs, show_progress="hidden", api_visibility="private", concurrency_limit=8
+    options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
+    demo.load(for_visitor(opening), None, [shell.visit, shell.model, status, tabs, *views_of], **options).then(
+        for_visitor(filling), [shell.model, shell.visit], [*controls, *context.parts], **options
     ).then(None, None, None, js=permalink.OPENED, api_visibility="private")
     demo.unload(close_page)
 
 
+def _asked(request: gr.Request) -> dict[str, str]:
+    return {name: text[:MOST_ADDRESS] for name, text in request.query_params.items()}
+
+
 def open_page(
-    session: str, query: dict[str, str], shell: Shell, status: gr.HTML, tabs: gr.Tabs, views: list[View]
-) -> Generator[dict[Any, Any], None, None]:
+    session: str, asked: dict[str, str], shell: Shell, status: gr.HTML, tabs: gr.Tabs, views: list[View]
+) -> dict[Any, Any]:
     """Begin a visit and restore the view that the address asks for; what does not fit is left out, and said so."""
     visit = Visit()
     visits.remember(session, visit)
-    asked = {name: text[:MOST_ADDRESS] for name, text in query.items()}
     model = offered.model(_or_first(asked.get("model"), offered.names()))
-    yield {
+    return {
         shell.visit: visit,
         status: status_line(model),
         shell.model: model.name,
         **permalink.restored(views, asked),
         **({tabs: gr.Tabs(selected=asked["tab"])} if asked.get("tab") in TABS else {}),
     }
+
+
+def fill_page(model: Model, visit: Visit, asked: dict[str, str], shell: Shell) -> Generator[dict[Any, Any], None, None]:
+    """Take in the text that the address asks for, and lay its methods out."""
     key = _or_first(asked.get("text"), [*samples(), UNSET])
     if key == UNSET:
         updates: Iterable[list[Any]] = [shown(visit, model, key=key)]
@@ -186,7 +197,7 @@ def close_page(request: gr.Request) -> None:
 def change_model(name: str, visit: Visit) -> Generator[list[Any], None, None]:
     """Another model reads the same document, with tokens of its own."""
     visit.free()
-    meanwhile = [gr.skip()] * CONTEXT_PARTS
+    meanwhile = [gr.skip()] * PARTS
     if not offered.is_loaded(name):
         yield [f"<span>loading <b>{html.escape(name)}</b> …</span>", *meanwhile]
     model = offered.model(name)

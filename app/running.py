@@ -117,22 +117,35 @@ def progress(sentence: str, part: float | None = None) -> str:
     )
 
 
+def build_mark(name: str) -> gr.HTML:
+    """An invisible place that holds `WORKING` while something runs; the style sheet shows Run or Stop by it."""
+    return gr.HTML(RESTING, elem_id=f"{name}-mark", elem_classes="mark")
+
+
+WORKING, RESTING = '<i class="working"></i>', ""
+"""Each message of a run repeats this. Gradio's page may drop what only one message of many says: it applies the next
+message to the one before, also where that was not shown yet. So nothing may hang on a button's update that comes once.
+"""
+
+
 @dataclass(frozen=True)
 class RunControls:
-    """Run, which becomes Stop while something runs, and beside them a place for the estimate and the progress."""
+    """Run, which gives way to Stop while something runs, and beside them a place for the estimate and the progress."""
 
     run: gr.Button
     stop: gr.Button
     status: gr.HTML
+    mark: gr.HTML
 
 
 def build_run(name: str, label: str = "Run") -> RunControls:
-    """The controls; their ids are NAME-run, NAME-stop and NAME-status."""
+    """The controls; their ids are NAME-run, NAME-stop, NAME-status and NAME-mark."""
     with gr.Row(elem_classes="run-row"):
-        run = gr.Button(label, variant="primary", size="sm", elem_id=f"{name}-run", scale=0)
-        stop = gr.Button("Stop", variant="stop", size="sm", visible=False, elem_id=f"{name}-stop", scale=0)
+        run = gr.Button(label, variant="primary", size="sm", elem_id=f"{name}-run", elem_classes="run", scale=0)
+        stop = gr.Button("Stop", variant="stop", size="sm", elem_id=f"{name}-stop", elem_classes="stop", scale=0)
         status = gr.HTML(elem_id=f"{name}-status")
-    return RunControls(run, stop, status)
+        mark = build_mark(name)
+    return RunControls(run, stop, status, mark)
 
 
 def wire_run(
@@ -149,15 +162,15 @@ def wire_run(
 
     Run gives way to Stop meanwhile, and comes back however the work ends: by itself, by Stop, or by an error.
     """
-    options: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 32, "concurrency_id": "send"}
-    buttons = [controls.run, controls.stop]
     started = gr.on(
-        [controls.run.click, *also], _with_buttons(callback), inputs, [*buttons, *outputs], api_name=api_name, **options
+        [controls.run.click, *also], marked(callback), inputs, [*outputs, controls.mark], api_name=api_name, **STARTING
     )
-    controls.stop.click(
-        stop, visit, None, queue=False, show_progress="hidden", api_name=f"stop_{api_name}"
-    )  # never queued behind what it is to stop
-    return started.then(_ready, None, buttons, show_progress="hidden", api_visibility="private")
+    controls.stop.click(stop, visit, None, api_name=f"stop_{api_name}", **STOPPING)
+    return started
+
+
+STARTING: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 32, "concurrency_id": "send"}
+STOPPING: dict[str, Any] = {"show_progress": "hidden", "queue": False}  # never behind what it is to stop
 
 
 def stop(visit: Visit) -> None:
@@ -165,17 +178,21 @@ def stop(visit: Visit) -> None:
     visit.stop.set()
 
 
-def _with_buttons(callback: Callable[..., Generator[list[Any], None, None]]) -> Callable[..., Any]:
+def marked(callback: Callable[..., Generator[list[Any], None, None]]) -> Callable[..., Any]:
+    """The updates of `callback`, each with one for the mark after them; its last ones once more, at rest."""
+
     @functools.wraps(callback)
     def steps(*values: Any) -> Generator[list[Any], None, None]:
-        buttons: list[Any] = [gr.Button(visible=False), gr.Button(visible=True)]
+        updates: list[Any] | None = None
         with contextlib.closing(callback(*values)) as work:
-            for updates in work:
-                yield [*buttons, *updates]
-                buttons = [gr.skip(), gr.skip()]
+            try:
+                for updates in work:
+                    yield [*updates, WORKING]
+            except Exception:
+                if updates is not None:
+                    yield [*updates, RESTING]
+                raise
+        if updates is not None:
+            yield [*updates, RESTING]
 
     return for_visitor(steps)
-
-
-def _ready() -> list[Any]:
-    return [gr.Button(visible=True), gr.Button(visible=False)]

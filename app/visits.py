@@ -31,6 +31,7 @@ class Visit:
         self.document: Document | None = None
         self.tokens: dict[str, np.ndarray] = {}  # by model: ids (n,) of the document
         self.turns: list[Turn] = []
+        self.asked = 0  # questions that were accepted
         self.speakers: dict[tuple[str, str], Speaker] = {}  # by model and method
         self.incoming: object = None  # the text being taken in; a newer one makes an older one give up
         self.panel = ""  # the diagnostics panel that is open

@@ -22,18 +22,23 @@ def warned(monkeypatch):
     return texts
 
 
+def _named(updates):
+    return {component.elem_id or type(component).__name__: update for component, update in updates.items()}
+
+
 @pytest.fixture
 def opened(model):
     """Opens the page with a query and returns what every component is told, by its elem_id, and the visit."""
     demo = page.build_page()
     opening = next(fn for fn in demo.fns.values() if any(target[1] == "load" for target in fn.targets))
+    filling = next(fn for fn in demo.fns.values() if fn.trigger_after == opening._id)
 
     def open_with(query):
         request = gr.Request(session_hash="s1")
         request.query_params = query
-        told = {}
-        for updates in opening.fn(request):
-            told |= {component.elem_id or type(component).__name__: update for component, update in updates.items()}
+        told = _named(opening.fn(request))
+        for updates in filling.fn(told["model"], told["State"], request):
+            told |= _named(updates)
         return told
 
     return open_with
@@ -91,6 +96,15 @@ def test_what_does_not_fit_in_an_address_is_left_out_and_said_so_as_text(opened,
     assert told["methods"] == list(page.FIRST_METHODS)
     assert len(warned) == 1
     assert "<" not in warned[0]
+
+
+def test_no_event_has_two_listeners_of_which_one_asks_again(model):
+    """Gradio would ask all of them again, and two that miss each other go on without end."""
+    listeners = {}
+    for fn in page.build_page().fns.values():
+        for target in fn.targets if fn.fn and fn.trigger_after is None else ():
+            listeners.setdefault(target, []).append(fn.trigger_mode)
+    assert [target for target, modes in listeners.items() if len(modes) > 1 and "always_last" in modes] == []
 
 
 def test_an_unknown_tab_is_ignored(opened):

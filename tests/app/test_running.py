@@ -1,10 +1,11 @@
 """Run and Stop: in line for the device, one thing at a time for each page, and everything let go of at the end."""
 
+import gradio as gr
 import pytest
 import torch
 
 from app import devices, running
-from app.running import Pace, Waiting, run_steps
+from app.running import RESTING, WORKING, Pace, Waiting, marked, run_steps
 from engine.errors import LongSightError
 
 CPU = torch.device("cpu")
@@ -114,3 +115,46 @@ def test_a_sentence_on_progress_is_text():
     assert "&lt;b&gt;" in running.progress("<b>")
     assert 'value="0.250"' in running.progress("reading", 0.25)
     assert "value=" not in running.progress("loading")
+
+
+def updates_of(callback, *values):
+    """The updates until the end, and the error that it ended with."""
+    seen = []
+    try:
+        seen.extend(marked(callback)(*values))
+    except gr.Error as error:
+        return seen, error.message
+    return seen, None
+
+
+def test_the_mark_stands_in_every_message_and_the_last_one_says_everything_again_at_rest():
+    def callback(count):
+        yield from ([number, "shown"] for number in range(count))
+
+    assert updates_of(callback, 2)[0] == [[0, "shown", WORKING], [1, "shown", WORKING], [1, "shown", RESTING]]
+    assert updates_of(callback, 0)[0] == []
+
+
+def test_an_error_in_the_middle_brings_run_back_and_one_before_it_began_changes_nothing():
+    def callback(begins):
+        if begins:
+            yield ["reading"]
+        raise LongSightError("No.")
+
+    assert updates_of(callback, True) == ([["reading", WORKING], ["reading", RESTING]], "No.")
+    assert updates_of(callback, False) == ([], "No.")
+
+
+def test_leaving_the_page_closes_the_callback():
+    closed = []
+
+    def callback():
+        try:
+            yield ["reading"]
+        finally:
+            closed.append(True)
+
+    steps = marked(callback)()
+    assert next(steps) == ["reading", WORKING]
+    steps.close()
+    assert closed

@@ -56,7 +56,7 @@ def visit_page(browser, url):
     """Opens pages, each by a visitor of its own; afterwards none may have failed or asked for anything else."""
     contexts, problems = [], []
 
-    def open_page(query="", size=DESKTOP, dark=False) -> Page:
+    def open_page(query="", size=DESKTOP, dark=False, late=False) -> Page:
         context = browser.new_context(
             viewport=size, permissions=["clipboard-read", "clipboard-write"], color_scheme="dark" if dark else "light"
         )
@@ -66,6 +66,8 @@ def visit_page(browser, url):
         page.posts = []
         page.on("pageerror", lambda error: problems.append(f"error on the page: {error}"))
         page.on("request", lambda request: note(page, request, url, problems))
+        if late:
+            page.route("**/queue/join*", answer_late)
         page.goto(f"{url}{query}")
         page.locator("#method-line").wait_for(state="attached")
         page.wait_for_function("document.querySelector('#method-line textarea, #method-line input')?.value")
@@ -73,8 +75,17 @@ def visit_page(browser, url):
 
     yield open_page
     for context in contexts:
+        for page in context.pages:
+            page.unroute_all(behavior="ignoreErrors")  # what is still answered late
         context.close()
     assert problems == []
+
+
+def answer_late(route):
+    """Whoever starts something hears of it only when several of its messages have come, as on a slow line."""
+    answer = route.fetch()
+    route.request.frame.page.wait_for_timeout(600)
+    route.fulfill(response=answer)
 
 
 def note(page, request, url, problems):

@@ -1,0 +1,26 @@
+"""Listening to controls of the page: called once whenever one of them has changed, whoever else listens to it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+
+NOTED = "(...values) => JSON.stringify(values)"
+
+
+def when_changed(
+    events: Sequence[Any], callback: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]
+) -> Any:
+    """Let any of `events` call `callback` with `inputs`, and again with the newest ones if they change meanwhile.
+
+    Returns what follows it. Each listener has a hidden note of its own, and listens to that alone. Were several of them
+    to listen to one event, Gradio would do them one after the other, and as soon as one was missed all of them again:
+    two that miss each other go on calling themselves without end.
+    """
+    note = gr.Textbox(visible="hidden", label="what was noted")
+    seen = [part for part in inputs if not isinstance(part, gr.State)]  # a state stays on the server
+    gr.on(list(events), None, seen, note, js=NOTED, api_visibility="private")
+    return note.change(
+        callback, list(inputs), list(outputs), trigger_mode="always_last", show_progress="hidden",
+        api_visibility="private",
+    )  # fmt: skip
