@@ -69,7 +69,8 @@ def describe(trainer: loop.Trainer, options: argparse.Namespace, texts: Corpus) 
     """What the model card says about the training."""
     recipe = trainer.recipe
     families = Counter(document.family for document in texts.documents)
-    device = torch.cuda.get_device_name() if trainer.device.type == "cuda" else f"{torch.get_num_threads()} CPU cores"
+    threads = torch.get_num_threads()
+    on_cpu = "one CPU thread" if threads == 1 else f"{threads} CPU threads"
     return {
         "name": options.out.name,
         "recipe": recipe.name,
@@ -82,7 +83,7 @@ def describe(trainer: loop.Trainer, options: argparse.Namespace, texts: Corpus) 
         "steps": trainer.step,
         "tokens": recipe.tokens_before(trainer.step),
         "seconds": trainer.seconds,
-        "machine": device,
+        "machine": torch.cuda.get_device_name() if trainer.device.type == "cuda" else on_cpu,
         "answer_weight": recipe.optimizer.answer_weight,
         "corpus": ", ".join(f"{count} {family}" for family, count in families.items())
         + f" ({texts.characters / 1e6:.0f} million characters)",
