@@ -74,7 +74,8 @@ def kept_comment(table: ScoreTable, theirs: str) -> str:
     inside, beyond = table.length <= table.train_length, table.length > table.train_length
     if not inside.any() or not beyond.any():
         return "All lengths lie on one side of the trained length, so nothing can be said of what happens past it."
-    kept, lost = [], []
+    kept: list[str] = []
+    lost: list[str] = []
     for label, values in zip(table.label, table.value, strict=True):
         past = values[beyond & np.isfinite(values)]
         if len(past) and np.isfinite(values[inside][-1]):

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
@@ -120,7 +121,7 @@ def _backend(given: argparse.Namespace) -> Iterator[int]:
     except ImportError as problem:
         raise LongSightError(RAY_HELP) from problem
     register_ray()
-    mine = {} if given.ray_address else {"include_dashboard": False, "_node_ip_address": LOOPBACK}
+    mine: dict[str, Any] = {} if given.ray_address else {"include_dashboard": False, "_node_ip_address": LOOPBACK}
     with ray.init(address=given.ray_address, log_to_driver=False, **mine), parallel_config(backend="ray"):
         yield given.jobs or int(ray.cluster_resources()["CPU"])
 
