@@ -10,6 +10,10 @@ from analysis.tables import ScoreTable
 FLAT = 1.25
 """A perplexity that grows by less than this factor stays."""
 BROKEN = 2.0
+KEPT = 0.75
+"""A score of which this share is left has been kept."""
+MANY = 30
+"""Fewer cases than this tell large differences only."""
 FLAT_NATS, DRIFT_NATS = math.log(FLAT), math.log(BROKEN)
 
 
@@ -62,6 +66,73 @@ def found_comment(table: ScoreTable) -> str:
         if names
     ]
     return " ".join([*said, "A method that hides the middle of the text keeps its perplexity and loses the key."])
+
+
+def kept_comment(table: ScoreTable, theirs: str) -> str:
+    """Which methods keep inside-the-trained-length quality in their longest texts, and which lose it; then what the
+    paper says."""
+    inside, beyond = table.length <= table.train_length, table.length > table.train_length
+    if not inside.any() or not beyond.any():
+        return "All lengths lie on one side of the trained length, so nothing can be said of what happens past it."
+    kept: list[str] = []
+    lost: list[str] = []
+    for label, values in zip(table.label, table.value, strict=True):
+        past = values[beyond & np.isfinite(values)]
+        if len(past) and np.isfinite(values[inside][-1]):
+            said = f"{label} ({values[inside][-1]:.2g} to {past[-1]:.2g})"
+            (kept if past[-1] >= KEPT * values[inside][-1] else lost).append(said)
+    most = int(table.cases.max())
+    few = f" With {most} in a cell, small differences mean nothing." if most < MANY else ""
+    shown = [f"{words}: {', '.join(names)}." for words, names in (("Kept", kept), ("Lost", lost)) if names]
+    return f"From {table.length[inside][-1]:,} tokens to each method's longest text. {' '.join(shown)} {theirs}{few}"
+
+
+def groups_comment(table: ScoreTable, reach: dict[str, int]) -> str:
+    """Whether perplexity stays inside each group's reach and breaks beyond it."""
+    inside = table.length <= table.train_length
+    good: list[bool] = []
+    bad: list[bool] = []
+    if not inside.any():
+        return "No text lies inside the trained length, so nothing can be compared."
+    for label, values in zip(table.label, table.value, strict=True):
+        start = values[inside & np.isfinite(values)]
+        for length, value in zip(table.length[~inside], values[~inside], strict=True):
+            if not len(start) or not np.isfinite(value):
+                continue
+            stays = bool(value / start[-1] < FLAT)
+            if length <= reach[str(label)]:
+                good.append(stays)
+            else:
+                bad.append(not stays)
+    held, broken = sum(good), sum(bad)
+    same = "as in the paper" if held > len(good) / 2 else "unlike in the paper"
+    limit = "the reach is where it ends" if broken > len(bad) / 2 else "the reach is no limit for this model"
+    return (
+        f"Of {len(good)} longer texts inside the reach, perplexity stays in {held}, {same}; of {len(bad)} beyond it, "
+        f"it grows by more than {FLAT - 1:.0%} in {broken}: {limit}."
+    )
+
+
+def efficiency_comment(encoding: ScoreTable, decoding: ScoreTable, cache: ScoreTable) -> str:
+    """LM-Infinite, with retrieval and without, against vanilla in the longest text."""
+
+    def times(table: ScoreTable) -> dict[str, float]:
+        full = table.value[table.method == "vanilla"]
+        ours = {str(label): row[-1] for label, row in zip(table.label, table.value, strict=True)}
+        return {label: float(full[0, -1] / value) for label, value in ours.items() if len(full) and value > 0}
+
+    factors = [times(table) for table in (encoding, decoding, cache)]
+    told = [
+        f"{label}: reading {factors[0][label]:.2g} times as fast, writing {factors[1][label]:.2g} times as fast, "
+        f"{factors[2][label]:.2g} times less cache"
+        for label, key in zip(encoding.label.tolist(), encoding.method.tolist(), strict=True)
+        if key == "lm-infinite" and all(label in each for each in factors)
+    ]
+    if not told:
+        return "Vanilla and LM-Infinite were not both measured, so there is nothing to compare with the paper."
+    longest = int(encoding.length[-1])
+    far = f"Against vanilla at {longest:,} tokens, {longest / encoding.train_length:.2g} times the trained length"
+    return f"{far} (in the paper 8 times). {'; '.join(told)}."
 
 
 def ablation_comment(curves: Sequence[tuple[str, np.ndarray]], band: int, train_length: int) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
@@ -25,6 +26,9 @@ from engine.errors import LongSightError
 
 STOPPED = 130
 """What a shell expects of a command that was interrupted."""
+
+LOOPBACK = "127.0.0.1"
+"""Where a cluster that is started here can be reached: from this machine and from nowhere else."""
 
 RAY_HELP = "--backend ray needs Ray, which is not installed here: pip install ray, or leave --backend out."
 
@@ -117,9 +121,8 @@ def _backend(given: argparse.Namespace) -> Iterator[int]:
     except ImportError as problem:
         raise LongSightError(RAY_HELP) from problem
     register_ray()
-    if not ray.is_initialized():
-        ray.init(address=given.ray_address, log_to_driver=False)
-    with parallel_config(backend="ray"):
+    mine: dict[str, Any] = {} if given.ray_address else {"include_dashboard": False, "_node_ip_address": LOOPBACK}
+    with ray.init(address=given.ray_address, log_to_driver=False, **mine), parallel_config(backend="ray"):
         yield given.jobs or int(ray.cluster_resources()["CPU"])
 
 

@@ -17,6 +17,7 @@ def forget_peak(device: torch.device | None = None) -> int:
     """The memory held now [bytes], after what is unused has been given back; the recorded peak begins again here."""
     gc.collect()
     if device is not None and device.type == "cuda":
+        torch.cuda.empty_cache()  # or what earlier texts left in pieces could make a later one need more
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
     if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # or what an earlier text needed would still count as held

@@ -6,11 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from analysis import papers
-from analysis.comments import ablation_comment, found_comment, perplexity_comment, trade_off_comment
+from analysis.comments import (
+    ablation_comment,
+    efficiency_comment,
+    found_comment,
+    groups_comment,
+    kept_comment,
+    perplexity_comment,
+    trade_off_comment,
+)
 from analysis.figures.evaluation import bands_figure, grid_figure, lines_figure, trade_off_figure
 from analysis.parts import Part, Table
 from analysis.results import Row
-from analysis.tables import Number, ScoreTable, grid_records, label_of, mean_bands, of_task, score_table
+from analysis.tables import GridRecord, Number, ScoreTable, grid_records, label_of, mean_bands, of_task, score_table
 from analysis.tasks import TASKS
 from engine.errors import LongSightError
 from engine.methods import METHODS
@@ -23,6 +31,8 @@ from engine.methods.window import Window
 SWEPT = {SelfExtend.key: "group", Truncation.key: "length"}
 """Parameters that have a part of their own, in which they are varied."""
 MOST_COLUMNS = 9
+QASPER_SAYS = "In the paper vanilla loses all of it, and LM-Infinite is a little better than a cut text."
+GENERATION_SAYS = "(ROUGE-L.) In the paper vanilla falls to nothing and LM-Infinite stays."
 
 
 def make_parts(rows: Sequence[Row]) -> list[Part]:
@@ -102,6 +112,7 @@ def group_parts(rows: Sequence[Row]) -> list[Part]:
             [Table(shown.caption, shown.head, body)],
             {f"groups-{model}": lines_figure(table, "perplexity", logarithmic=True)},
             [papers.GROUPS],
+            [groups_comment(table, reach)],
         ))  # fmt: skip
     return parts
 
@@ -117,7 +128,7 @@ def passkey_parts(rows: Sequence[Row]) -> list[Part]:
         parts.append(Part(
             f"Passkeys: {task} on {model}",
             f"{TASKS['passkey'].look} A plain line ends the reach, a dotted one the text that is seen whole.",
-            [_shown(table, f"Share found over all depths, {_cases(group)}", _percent)],
+            [_shown(table, f"Share found over all depths, {_cases(group)}", _percent), _by_depth(grids)],
             {f"passkey-{model}": grid_figure(grids), f"found-{model}": lines_figure(table, "share")},
             [papers.PASSKEY, papers.RULER],
             [found_comment(table)],
@@ -127,16 +138,17 @@ def passkey_parts(rows: Sequence[Row]) -> list[Part]:
 
 def reading_parts(rows: Sequence[Row]) -> list[Part]:
     """Token F1 of reading questions."""
-    return [
-        Part(
+    parts = []
+    for (task, model, *_), group in of_task(rows, "qa").items():
+        table = score_table(group, "token F1", _score("f1"))
+        parts.append(Part(
             f"Reading questions: {task} on {model}", TASKS["qa"].look,
-            [_shown(score_table(group, "token F1", _score("f1")), f"Token F1, {_cases(group)}",
-                    _percent)],
-            {f"qa-{model}": lines_figure(score_table(group, "token F1", _score("f1")), "F1")},
+            [_shown(table, f"Token F1, {_cases(group)}", _percent)],
+            {f"qa-{model}": lines_figure(table, "F1")},
             [papers.QASPER],
-        )
-        for (task, model, *_), group in of_task(rows, "qa").items()
-    ]  # fmt: skip
+            [kept_comment(table, QASPER_SAYS)],
+        ))  # fmt: skip
+    return parts
 
 
 def generation_parts(rows: Sequence[Row]) -> list[Part]:
@@ -152,6 +164,7 @@ def generation_parts(rows: Sequence[Row]) -> list[Part]:
             [_shown(table, f"{name}, {task}, {_cases(group)}", _three) for name, table in tables.items()],
             {f"{name}-{model}": lines_figure(table, name) for name, table in tables.items()},
             [papers.GENERATION],
+            [kept_comment(tables["ROUGE-L"], GENERATION_SAYS)],
         ))  # fmt: skip
     return parts
 
@@ -197,6 +210,7 @@ def efficiency_parts(rows: Sequence[Row]) -> list[Part]:
             [_shown(table, f"{name} [{unit}], best of {_cases(group)}", _three) for name, unit, table in tables],
             {f"{name}-{model}": lines_figure(table, unit, logarithmic=True) for name, unit, table in tables},
             [papers.EFFICIENCY],
+            [efficiency_comment(*(table for _, _, table in tables[:3]))],
         ))  # fmt: skip
     return parts
 
@@ -228,6 +242,20 @@ def _shown(table: ScoreTable, caption: str, write: Callable[[float], str]) -> Ta
         for label, values in zip(table.label, table.value, strict=True)
     )
     return Table(caption, head, body)
+
+
+def _by_depth(grids: Sequence[GridRecord]) -> Table:
+    """Keys found at each depth and length, one method after the other."""
+    lengths = sorted({int(length) for grid in grids for length in grid.length})
+    body = []
+    for grid in grids:
+        column = {int(length): n for n, length in enumerate(grid.length)}
+        for row, depth in enumerate(grid.depth):
+            cells = [
+                f"{grid.found[row, column[n]]}/{grid.trials[row, column[n]]}" if n in column else "-" for n in lengths
+            ]
+            body.append((f"{grid.label}, at {depth:.0%}", *cells))
+    return Table("Keys found by depth (0%: at the beginning)", ("method", *(f"{n:,}" for n in lengths)), tuple(body))
 
 
 def _thinned(head: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> tuple[Any, Any]:

@@ -6,7 +6,6 @@ to be left out, and so is what needs more memory than there is. Without CUDA it 
 """
 
 import argparse
-import gc
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from tqdm import tqdm
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import is_flash_attn_2_available, is_flash_attn_3_available
 
+from analysis.memory import forget_peak, peak_memory
 from benchmarks.measure import Meter, Reading, Result, measure_once, read_with_method, read_with_stock
 from benchmarks.subject import DEFAULT, ROOT, random_ids, read_stock
 from engine.methods import METHODS
@@ -198,13 +198,7 @@ def cuda_meter(device: torch.device) -> Meter:
         torch.cuda.synchronize(device)
         return time.perf_counter()
 
-    def forget_peak() -> int:
-        gc.collect()
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
-        return torch.cuda.memory_allocated(device)
-
-    return Meter(clock, forget_peak, partial(torch.cuda.max_memory_allocated, device))
+    return Meter(clock, partial(forget_peak, device), partial(peak_memory, device))
 
 
 def run(found: list[Subject], lengths: list[int], methods: list[str], meter: Meter, deadline: float) -> Iterator[str]:

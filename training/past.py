@@ -63,14 +63,14 @@ def measure(
     known: Sequence[Row] = (),
 ) -> Iterator[Row]:
     """Rows by length and method, each as soon as it is measured: {"tokens", "variant", "method", "nll", "passages",
-    "found" (by depth), "each", "texts", "seconds" (of the processor)}. What is among the `known` rows is left out."""
-    done = {_settings(row) for row in known}
+    "found" (by depth), "each", "texts", "seconds" (of the processor)}. What `known` rows tell, of as many keys or more,
+    is left out."""
     plans = [
         (length, method, _plan(length, name, method, cases, passages))
         for length in lengths
         for name, method in variants(model, keys, length).items()
     ]
-    missing = [plan for plan in plans if _settings(plan[2]) not in done]
+    missing = [plan for plan in plans if not any(_covers(row, plan[2]) for row in known)]
     texts = _texts(model, corpus, max(lengths), passages)
     surprise = Surprise(model, texts, [(length, method) for length, method, _ in missing])
     asked: dict[int, list[list[Question]]] = {}
@@ -99,8 +99,10 @@ def _plan(length: int, name: str, method: Method, cases: int, passages: int) -> 
     }
 
 
-def _settings(row: Row) -> tuple[Any, ...]:
-    return tuple(row.get(name) for name in ("tokens", "variant", "method", "passages", "each", "texts"))
+def _covers(row: Row, asked: Row) -> bool:
+    """Whether a row is what would be measured, with as many keys or more."""
+    same = all(row.get(name) == asked[name] for name in ("tokens", "variant", "method", "passages"))
+    return same and "texts" in row and row["each"] >= asked["each"]
 
 
 def merge(rows: Sequence[Row], new: Row) -> list[Row]:

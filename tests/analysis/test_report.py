@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from analysis import evaluate, report
-from analysis.comments import ablation_comment, found_comment, perplexity_comment, trade_off_comment
+from analysis.comments import (
+    ablation_comment,
+    efficiency_comment,
+    found_comment,
+    groups_comment,
+    kept_comment,
+    perplexity_comment,
+    trade_off_comment,
+)
 from analysis.figures.evaluation import grid_figure, limit_place
 from analysis.limits import sight
 from analysis.results import FILE, read_results
@@ -142,7 +150,8 @@ def test_sight_is_the_longest_text_seen_whole(key):
 def table(values, lengths=(256, 512, 1024, 4096), labels=("Vanilla", "LM-Infinite", "SelfExtend")):
     values = np.array(values, dtype=float)
     return ScoreTable(
-        model="m", task="t", score="s", train_length=512, method=np.array(["vanilla"] * len(values)),
+        model="m", task="t", score="s", train_length=512,
+        method=np.array(["vanilla", "lm-infinite", "self-extend"][: len(values)]),
         label=np.array(labels[: len(values)]), length=np.array(lengths), value=values,
         cases=np.ones(values.shape, dtype=int),
     )  # fmt: skip
@@ -165,6 +174,40 @@ def test_finding_is_told_by_who_still_finds():
         "Found in part past the trained length: LM-Infinite (60% to 20%). Never found past it: Vanilla."
     )
     assert "No text is longer" in found_comment(table([[1, 1]], (256, 512)))
+
+
+def test_the_grid_is_written_with_every_depth(pages):
+    _, markdown = pages
+    table = markdown[markdown.index("**Keys found by depth") :].split("\n\n")[1].splitlines()
+    assert table[0] == "| method | 400 | 500 |"
+    assert [row.split(" | ")[0] for row in table[2:4]] == ["| Vanilla, at 0%", "| Vanilla, at 100%"]
+    assert all(re.search(r"( \| (0/1|1/1|-)){2} \|$", row) for row in table[2:])
+
+
+def test_what_is_kept_and_what_is_lost_follows_from_the_numbers():
+    said = kept_comment(table([[1, 1, 0.9, 0.7], [1, 1, 0.2, 0.8], [1, 0.5, 0.5, math.nan]]), "There it stays.")
+    assert "From 512 tokens" in said
+    assert "Kept: LM-Infinite (1 to 0.8), SelfExtend (0.5 to 0.5). Lost: Vanilla (1 to 0.7). There it stays." in said
+    assert "nothing can be said" in kept_comment(table([[1, 1]], (256, 512)), "")
+
+
+def test_a_group_is_compared_with_its_reach():
+    reach = {"Vanilla": 512, "LM-Infinite": 1024, "SelfExtend": 9000}
+    said = groups_comment(table([[30, 30, 60, 90], [30, 30, 31, 90], [30, 30, 31, 33]]), reach)
+    assert "Of 3 longer texts inside the reach, perplexity stays in 3, as in the paper; of 3 beyond it" in said
+    assert said.endswith("it grows by more than 25% in 3: the reach is where it ends.")
+    other = groups_comment(table([[30, 30, 31, 31], [30, 30, 90, 31], [30, 30, 90, 90]]), reach)
+    assert "stays in 0, unlike in the paper" in other
+    assert other.endswith("in 0: the reach is no limit for this model.")
+
+
+def test_efficiency_is_compared_in_the_longest_text():
+    cost = table([[1, 1, 2, 8], [1, 1, 2, 4], [1, 1, 2, 8]])
+    slower, smaller = table([[1, 1, 1, 3], [1, 1, 1, 6], [1, 1, 1, 1]]), table([[1, 1, 2, 8], [1, 1, 1, 1], [1] * 4])
+    said = efficiency_comment(cost, slower, smaller)
+    assert "Against vanilla at 4,096 tokens, 8 times the trained length" in said
+    assert "LM-Infinite: reading 2 times as fast, writing 0.5 times as fast, 8 times less cache" in said
+    assert "nothing to compare" in efficiency_comment(*[table([[1] * 4])] * 3)
 
 
 def test_the_ablation_says_where_it_differs_from_the_paper():

@@ -118,6 +118,23 @@ def test_a_token_reads_every_weight_but_the_embeddings_and_the_cache(tied):
     assert gpu.Subject("", hf).bytes_per_token(500) == layers + head + 500
 
 
+def test_the_meter_waits_for_the_device_and_asks_it_for_its_peak(monkeypatch):
+    """Every call of torch.cuda, in its order, with the device that is measured."""
+    device, asked = torch.device("cuda", 3), []
+    answers = {"synchronize": None, "empty_cache": None, "reset_peak_memory_stats": None, "memory_allocated": 11,
+               "max_memory_allocated": 42}  # fmt: skip
+    for name, found in answers.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *given, n=name, f=found: asked.append((n, *given)) or f)
+    meter = gpu.cuda_meter(device)
+    assert meter.forget_peak() == 11
+    assert asked == [("empty_cache",), ("reset_peak_memory_stats", device), ("memory_allocated", device)]
+    asked.clear()
+    before = time.perf_counter()
+    assert before <= meter.clock() <= time.perf_counter()
+    assert meter.peak_memory() == 42
+    assert asked == [("synchronize", device), ("max_memory_allocated", device)]
+
+
 def test_bandwidth_counts_what_is_read_and_what_is_written(watch):
     def clock():
         watch.now += 0.5

@@ -180,6 +180,7 @@ def test_rows_that_are_known_are_left_out_unless_they_would_be_others(model, cor
     known = list(past.measure(model, corpus, ("vanilla",), (256,), cases=5, passages=1))
     assert variants(5, known) == [(256, "window"), (300, "vanilla"), (300, "window")]
     assert variants(10, known, lengths=(256,)) == [(256, "vanilla"), (256, "window")]
+    assert variants(5, [row | {"each": 40} for row in known], ("vanilla",), (256,)) == []
     other = [row | {"method": "Vanilla (log_n=128)"} for row in known]
     assert variants(5, other, ("vanilla",), (256,)) == [(256, "vanilla")]
 
