@@ -288,6 +288,8 @@ def test_a_temperature_next_to_zero_is_greedy(grouped, temperature):
         ({"top_p": 0}, "top_p must be above 0 and at most 1, but 0 was given"),
         ({"top_p": 1.01}, "top_p must be above 0 and at most 1, but 1.01 was given"),
         ({"top_p": float("nan")}, "top_p must be above 0 and at most 1, but nan was given"),
+        ({"seed": -1}, r"seed must be between 0 and 2\^63 - 1, but -1 was given"),
+        ({"seed": 2**63}, r"seed must be between 0 and 2\^63 - 1, but 9223372036854775808 was given"),
         ({"max_new_tokens": 0}, "max_new_tokens must be at least 1, but 0 was given"),
     ],
 )
