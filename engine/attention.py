@@ -39,10 +39,10 @@ def plain(
             asking = asking * scale.to(asking)
         logits = here.logits(asking, k, method.distance(query, key), scaling)
         rows.append(logits.masked_fill(~method.visible(query, key), -torch.inf))
-    logits = torch.cat(rows, dim=2)
+    logits, asking = torch.cat(rows, dim=2), asking[:, :, -1:]
     retrieval = method.retrieval
     if retrieves and retrieval is not None and layer >= retrieval.from_layer:
-        fetched = encoding.logits(q[:, :, -1:], k, torch.full((1, len(j)), retrieval.insert_at), scaling)
+        fetched = encoding.logits(asking, k, torch.full((1, len(j)), retrieval.insert_at), scaling)
         fetched = fetched.masked_fill(~retrieval.middle(i[-1:, None], j[None, :]), -torch.inf)
         best = fetched.topk(min(retrieval.top_k, fetched.shape[-1])).indices
         chosen = torch.zeros_like(fetched, dtype=torch.bool).scatter(-1, best, True) & fetched.isfinite()

@@ -165,9 +165,9 @@ class Cache(TransformersCache):
         super().__init__(layers=[KeptLayer(*((0, None) if padded else kept(method, n))) for n in range(layers)])
         self.method = method
         self.padded = padded
-        self.chunk: Any = (
-            None  # while a forward pass runs: what it knows, for layers that are handed nothing but the cache
-        )
+        self.spoilt = False  # a call failed on its way through the layers: some have read what others have not
+        # While a forward pass runs: what it knows, for layers that are handed nothing but the cache.
+        self.chunk: Any = None
         self.ids = array("q")
 
     @property
@@ -182,7 +182,7 @@ class Cache(TransformersCache):
         """A cache that has read the same and goes on by itself: what one of the two reads, the other does not see."""
         fork = Cache(self.method, 0, self.padded)
         fork.layers = [layer.fork() for layer in self.layers]
-        fork.ids = self.ids[:]
+        fork.ids, fork.spoilt = self.ids[:], self.spoilt
         return fork
 
     def reserve(self, length: int) -> None:

@@ -83,7 +83,9 @@ class Chunk:
         out, lse = parts[0] if len(parts) == 1 else (torch.cat([p[n] for p in parts], dim=2) for n in (0, 1))
         retrieval, fetched = self.method.retrieval, None
         if self.retrieves and retrieval is not None and layer >= retrieval.from_layer:
-            fetched = retrieve(q[:, :, -1:], k, v, i[-1:], j, retrieval, encoding, scaling)
+            scale = self.method.logit_scale(i[-1:])
+            asking = q[:, :, -1:] if scale is None else q[:, :, -1:] * scale.to(q)
+            fetched = retrieve(asking, k, v, i[-1:], j, retrieval, encoding, scaling)
         if fetched is not None:
             last, _ = merge([(out[:, :, -1:], lse[:, :, -1:]), (fetched.out, fetched.lse)])
             out = torch.cat((out[:, :, :-1], last), dim=2)

@@ -47,6 +47,8 @@ class Sampling:
             raise LongSightError(f"temperature must be between 0 and 100, but {self.temperature} was given.")
         if not 0 < self.top_p <= 1:
             raise LongSightError(f"top_p must be above 0 and at most 1, but {self.top_p} was given.")
+        if self.seed is not None and not 0 <= self.seed < 2**63:
+            raise LongSightError(f"seed must be between 0 and 2^63 - 1, but {self.seed} was given.")
         if self.max_new_tokens < 1:
             raise LongSightError(f"max_new_tokens must be at least 1, but {self.max_new_tokens} was given.")
 

@@ -78,9 +78,12 @@ class Model:
 
     def check_ids(self, ids: Ids) -> Tensor:
         """`ids` as an int64 tensor (n,), or LongSightError when they are not token ids of this model."""
-        tensor = torch.as_tensor(ids, dtype=torch.int64).cpu()
+        tensor = torch.as_tensor(ids).cpu()
         if tensor.ndim != 1 or len(tensor) == 0:
             raise LongSightError(f"Expected a non-empty list of token ids, but got shape {tuple(tensor.shape)}.")
+        if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+            raise LongSightError(f"Token ids must be whole numbers, but {tensor.dtype} was given.")
+        tensor = tensor.long()
         vocab = self.hf.get_input_embeddings().num_embeddings
         low, high = int(tensor.min()), int(tensor.max())
         if low < 0 or high >= vocab:

@@ -153,7 +153,9 @@ class Seam:
                 f"{type(self.hf).__name__} is in training mode with gradient checkpointing, which takes the cache away "
                 "from its layers; call model.eval() first."
             )
-        deaf = self.family.deaf_layers(self.hf.config)
+        if cache.spoilt:
+            raise LongSightError("A call that failed left this cache half-read; read the text again from the start.")
+        start, deaf = cache.length, self.family.deaf_layers(self.hf.config)
         chunk = Chunk(cache.method, self.encoding, cache, retrieves, real, deaf, observer, rows)
         if self.shim is None:
             tokens = next(kwargs[name] for name in ("input_ids", "inputs_embeds") if kwargs.get(name) is not None)
@@ -161,6 +163,9 @@ class Seam:
         cache.chunk = chunk
         try:
             out = forward(**{self.cache_name: cache}, **kwargs)
+        except BaseException:
+            cache.spoilt = cache.length != start
+            raise
         finally:
             cache.chunk = None
         if len(chunk.reached) != self.layers:

@@ -64,7 +64,9 @@ class Naive:
         retrieval = method.retrieval
         if retrieval is not None and step.layer >= retrieval.from_layer:
             told = torch.full((1, self.n), retrieval.insert_at)
-            scores = step.encoding.logits(step.q[None, :, -1:], k[None], told, step.scaling)[0, :, 0]
+            scale = method.logit_scale(i[-1:])
+            q = step.q[:, -1:] * (1 if scale is None else scale)
+            scores = step.encoding.logits(q[None], k[None], told, step.scaling)[0, :, 0]
             middle = [j for j in range(self.n) if retrieval.middle(i[-1], torch.tensor(j))]
             for head in range(len(step.q)):
                 for j in sorted(middle, key=lambda j: -scores[head, j])[: retrieval.top_k]:

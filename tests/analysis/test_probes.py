@@ -1,5 +1,6 @@
 """Every probe against whole attention matrices in float64: every method, chunks cut anywhere, queries drawn or all."""
 
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -24,7 +25,8 @@ N = 70  # the models are trained on 32
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-5, "equal_nan": True}
 STARTING, WINDOW = 6, 20
 FETCHING = METHODS["lm-infinite"](window=16, starting=4, top_k=5, from_layer=1, insert_at=8)
-CASES = [*(tiny.defaults(key, N) for key in METHODS), FETCHING, METHODS["vanilla"](log_n=tiny.TRAINED)]
+CASES = [*(tiny.defaults(key, N) for key in METHODS), METHODS["vanilla"](log_n=tiny.TRAINED)]
+CASES += [FETCHING, replace(FETCHING, log_n=8)]
 PROBES = (
     LogitProbe,
     EntropyProbe,

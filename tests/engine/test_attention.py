@@ -1,5 +1,7 @@
 """The fast path against the plain definition, on random queries and keys: every method, encoding and kind of piece."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -42,9 +44,9 @@ def fast(q, k, v, i, j, method, encoding, retrieves=False):
         here = encoding.under(method, method.length_at(i[run.start]))
         parts.append(attend_run(q[:, :, run], k, v, make(i[run], j, method, here, q), SCALING))
     out, lse = (torch.cat([part[n] for part in parts], dim=2) for n in (0, 1))
-    fetched = (
-        retrieves and method.retrieval and retrieve(q[:, :, -1:], k, v, i[-1:], j, method.retrieval, encoding, SCALING)
-    )
+    scale = method.logit_scale(i[-1:])
+    asking = q[:, :, -1:] if scale is None else q[:, :, -1:] * scale.float()
+    fetched = retrieves and method.retrieval and retrieve(asking, k, v, i[-1:], j, method.retrieval, encoding, SCALING)
     if fetched:
         out[:, :, -1:], _ = merge([(out[:, :, -1:], lse[:, :, -1:]), (fetched.out, fetched.lse)])
     return out
@@ -155,6 +157,18 @@ def test_retrieval_is_the_plain_definition_in_a_pass_and_in_a_decode_step(top_k,
         without = plain(q, k, v, i, i, method, encoding, scaling=SCALING)
         assert torch.equal(law[:, :, :-1], without[:, :, :-1])
         assert not torch.allclose(law[:, :, -1], without[:, :, -1], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["rope", "alibi"])
+def test_log_n_scales_what_is_fetched_like_what_is_seen(name):
+    """Otherwise the fetched keys would count the less, the longer the text."""
+    n, i = 120, torch.arange(120)
+    method = METHODS["lm-infinite"](window=20, starting=2, top_k=5, from_layer=0)
+    q, k, v = random_heads(n, 2)
+    sharper = q * torch.log(torch.tensor(120.0)) / torch.log(torch.tensor(16.0))
+    law = plain(sharper, k, v, i, i, method, ENCODINGS[name], scaling=SCALING, retrieves=True)[:, :, -1]
+    scaled = plain(q, k, v, i, i, replace(method, log_n=16), ENCODINGS[name], scaling=SCALING, retrieves=True)[:, :, -1]
+    close(scaled, law, method)
 
 
 def test_retrieval_fetches_the_planted_key_in_the_one_head_that_asks_for_it():

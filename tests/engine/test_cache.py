@@ -208,3 +208,33 @@ def test_a_forked_cache_answers_as_the_first_one_does():
     assert torch.equal(prefill(model, ids(20, 5), method, fork).logits, other)
     assert fork.ids == first.ids
     assert fork.ids is not first.ids
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_cache_that_a_failed_call_left_half_read_is_not_gone_on_with(place, monkeypatch):
+    """As when memory runs out in the middle of the layers."""
+    model = tiny.model()
+    cache = prefill(model, ids(20), defaults("vanilla")).cache
+
+    def full(hidden_states):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(model.hf.model.layers[place].mlp, "forward", full)
+        with pytest.raises(MemoryError):
+            prefill(model, ids(5), defaults("vanilla"), cache)
+    for again in (cache, cache.fork()):
+        with pytest.raises(LongSightError, match="A call that failed left this cache half-read; read the text again"):
+            prefill(model, ids(5), defaults("vanilla"), again)
+
+
+def test_a_refusal_inside_a_layer_leaves_no_cache_that_could_be_gone_on_with():
+    """Transformers stores a layer's keys before it asks for attention."""
+    model = tiny.model(attention_dropout=0.5)
+    cache = prefill(model, ids(20), defaults("vanilla")).cache
+    model.hf.train()
+    with pytest.raises(LongSightError, match="training mode"):
+        prefill(model, ids(5), defaults("vanilla"), cache)
+    model.hf.eval()
+    with pytest.raises(LongSightError, match="half-read"):
+        prefill(model, ids(5), defaults("vanilla"), cache)

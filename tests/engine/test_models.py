@@ -185,6 +185,8 @@ def test_one_token_has_logits_and_no_nll(grouped):
     [
         ([], r"non-empty list of token ids, but got shape \(0,\)"),
         ([[1, 2]], r"non-empty list of token ids, but got shape \(1, 2\)"),
+        ([3.5, 4.0], "Token ids must be whole numbers, but torch.float32 was given"),
+        (torch.tensor([True, False]), "Token ids must be whole numbers, but torch.bool was given"),
         ([3, 61], "Token ids must lie in 0 to 60, but 3 to 61 were given"),
         ([-1, 3], "Token ids must lie in 0 to 60, but -1 to 3 were given"),
     ],

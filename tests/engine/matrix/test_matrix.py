@@ -55,7 +55,9 @@ def check_refused(name, method):
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_retrieval_is_the_definition(name):
-    cell.check(name, METHODS["lm-infinite"](window=TRAINED, starting=3, top_k=3, from_layer=1))
+    method = METHODS["lm-infinite"](window=TRAINED, starting=3, top_k=3, from_layer=1)
+    cell.check(name, method)
+    cell.check(name, replace(method, log_n=8))
 
 
 @pytest.mark.parametrize("key", METHODS)
