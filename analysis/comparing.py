@@ -2,7 +2,6 @@
 another when it fails."""
 
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +9,12 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 import torch
 
+from analysis import failing
 from analysis.looking import Looking, Remembered, Text, known, look_steps
 from analysis.panels import Choice, Panel, Records
 from analysis.probes.reading import token_texts
-from engine.errors import LongSightError
 from engine.methods import Method
 from engine.models import Model
-
-log = logging.getLogger(__name__)
 
 WAITING, WORKING, DONE, STOPPED, FAILED = "waiting", "working", "done", "stopped", "failed"
 
@@ -88,16 +85,8 @@ def _advance(side: Side, steps: Generator[Looking, None, Records]) -> bool:
     except StopIteration as finished:
         side.records, side.partial, side.state = finished.value, None, DONE
         return False
-    except LongSightError as error:
-        side.fail(str(error))
-        return False
-    except (MemoryError, torch.OutOfMemoryError):
-        log.exception("%s ran out of memory", side.method.describe())
-        side.fail(f"{side.method.title} ran out of memory at token {side.done:,}; choose a shorter length.")
-        return False
-    except Exception:  # a fault of ours in one method must not take the others with it
-        log.exception("%s failed", side.method.describe())
-        side.fail(f"{side.method.title} failed in a way that was not foreseen; the log has the details.")
+    except Exception as error:  # a fault of ours in one method must not take the others with it
+        side.fail(failing.sentence(error, side.method, side.done, "choose a shorter length"))
         return False
     finally:
         side.seconds += time.perf_counter() - begun

@@ -4,7 +4,6 @@ Each method has its own memory of the conversation (`Speaker`) and its own place
 the device fairly: whichever has used the least time goes next, so a fast one need not wait for a slow one to finish.
 """
 
-import logging
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
@@ -12,19 +11,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from analysis import failing
 from app import devices, estimate, transcript
 from app.shelf import shelf
 from app.transcript import Exchange
 from engine.cache import Cache
-from engine.errors import LongSightError
 from engine.generate import Prefilled, Sampling, decode, prefill_steps
 from engine.methods import Method
 from engine.models import Model
 from engine.prompt import TextStream
 
 CHUNK = 512  # tokens between two looks at Stop: a fraction of a second on two cores, unless the text is very long
-
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -168,15 +165,7 @@ def _advance(cell: Cell, run: Generator[None, None, None]) -> bool:
         next(run)
     except StopIteration:
         return False
-    except LongSightError as error:
-        cell.fail(str(error))
-        return False
-    except (MemoryError, torch.OutOfMemoryError):
-        log.exception("%s ran out of memory", cell.method.describe())
-        cell.fail(f"{cell.method.title} ran out of memory at token {cell.done:,}. Give a shorter text.")
-        return False
-    except Exception:  # a fault of ours in one method must not take the other answers with it
-        log.exception("%s failed", cell.method.describe())
-        cell.fail(f"{cell.method.title} failed in a way that was not foreseen; the server's log has the details.")
+    except Exception as error:  # a fault of ours in one method must not take the other answers with it
+        cell.fail(failing.sentence(error, cell.method, cell.done, "give a shorter text", "the server's log"))
         return False
     return True

@@ -6,6 +6,7 @@ from typing import Any
 from analysis.figures import palette
 from app import words
 from app.answers import Cell
+from app.devices import Waiting
 from app.visits import Turn
 from engine.methods import Method
 
@@ -38,10 +39,7 @@ def parameters(method: Method) -> str:
 
 
 def _waiting(cell: Cell, beside: Sequence[Cell]) -> str:
-    if cell.ahead:
-        others = "another visitor" if cell.ahead == 1 else f"{cell.ahead} other visitors"
-        return f"waiting for {others}"
-    return "waiting"
+    return str(Waiting(cell.ahead)) if cell.ahead else "waiting"
 
 
 def _reading(cell: Cell, beside: Sequence[Cell]) -> str:

@@ -1,5 +1,6 @@
 """A visitor's question on its way: checked, put to the methods when the device is free, shown as it is answered."""
 
+import contextlib
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -7,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from app import answers, cells, devices, intake, transcript
+from app import answers, cells, devices, intake, running, transcript
 from app.answers import Cell
 from app.context_panel import describe
+from app.devices import Waiting
 from app.visits import Turn, Visit
 from engine.errors import LongSightError
 from engine.generate import Sampling
@@ -20,6 +22,7 @@ MOST_CHARACTERS = 4000
 """Of a question. Anything longer is a document."""
 
 MOST_NEW_TOKENS = 1024
+ANSWERING = "The last question is still being answered; stop it first, or wait."
 TICK = 0.25  # seconds between two pictures of the conversation: each costs the visitor's machine some work
 
 
@@ -68,25 +71,21 @@ def ask_steps(visit: Visit, model: Model, question: Question) -> Generator[dict[
 
     Closing the generator, or `visit.stop`, ends the work, frees what was being read, and lets the next visitor in.
     """
-    if not visit.busy.acquire(blocking=False):
-        raise LongSightError("The last question is still being answered; stop it first, or wait.")
-    try:
-        visit.stop.clear()
-        visit.left = False
+    with running.at_work(visit, ANSWERING):
         turn = Turn(question.text, "", [Cell(method) for method in question.methods])
         visit.turns.append(turn)
         visit.asked += 1
-        pictures = _answer(visit, model, question, turn)
         shown = 0.0
-        for _ in pictures:
-            if time.monotonic() - shown >= TICK:
-                shown = time.monotonic()
-                yield cells.conversation(visit.turns, asked=visit.asked)
-        yield cells.conversation(visit.turns, asked=visit.asked)
-    finally:
-        if visit.left:
-            visit.free()
-        visit.busy.release()
+        try:
+            with contextlib.closing(_answer(visit, model, question, turn)) as steps:
+                for _ in steps:
+                    if time.monotonic() - shown >= TICK:
+                        shown = time.monotonic()
+                        yield cells.conversation(visit.turns, asked=visit.asked)
+            yield cells.conversation(visit.turns, asked=visit.asked)
+        finally:
+            if visit.left:
+                visit.free()
 
 
 def _answer(visit: Visit, model: Model, question: Question, turn: Turn) -> Generator[None, None, None]:
@@ -99,34 +98,18 @@ def _answer(visit: Visit, model: Model, question: Question, turn: Turn) -> Gener
             cell.fail(str(error))
         return
     turn.about = _about(visit, model)
-    door = devices.turnstile(model.device)
-    ticket = yield from _enter(door, visit, turn)
-    if ticket is None:
-        return
-    try:
-        asked = transcript.spell(model.tokenizer, question.text)
-        sides = [(visit.speaker(model.name, cell.method.key), cell) for cell in turn.cells]
-        document = visit.tokens.get(model.name, np.zeros(0, dtype=np.int32))
-        yield from answers.answer_steps(model, document, asked, sides, question.sampling, visit.stop.is_set)
-    finally:
-        door.leave(ticket)
-
-
-def _enter(door: devices.Turnstile, visit: Visit, turn: Turn) -> Generator[None, None, object | None]:
-    """Wait for the device, saying so in the cells; None once the visitor has had enough."""
-    steps = door.enter(visit.stop.is_set)
-    while True:
-        try:
-            ahead = next(steps)
-        except StopIteration as entered:
-            ahead, ticket = 0, entered.value
+    asked = transcript.spell(model.tokenizer, question.text)
+    sides = [(visit.speaker(model.name, cell.method.key), cell) for cell in turn.cells]
+    document = visit.tokens.get(model.name, np.zeros(0, dtype=np.int32))
+    work = answers.answer_steps(model, document, asked, sides, question.sampling, visit.stop.is_set)
+    with contextlib.closing(devices.in_turn(model.device, visit.stop.is_set, work)) as turns:
+        for done in turns:
             for cell in turn.cells:
-                cell.ahead = 0
-                cell.state = Cell.WAITING if ticket else Cell.STOPPED
-            return ticket
-        for cell in turn.cells:
-            cell.ahead = ahead
-        yield
+                cell.ahead = done.ahead if isinstance(done, Waiting) else 0
+            yield
+    for cell in turn.cells:
+        if cell.state == Cell.WAITING:  # stopped in line
+            cell.state = Cell.STOPPED
 
 
 def _about(visit: Visit, model: Model) -> str:

@@ -4,13 +4,29 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import torch
 
 POLL = 0.1  # seconds between two looks at the queue
 CGROUP = Path("/sys/fs/cgroup")
+
+S = TypeVar("S")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Others are at the device; `ahead` says how many."""
+
+    ahead: int
+
+    def __str__(self) -> str:
+        others = "another visitor" if self.ahead == 1 else f"{self.ahead} other visitors"
+        return f"waiting for {others}"
 
 
 class Turnstile:
@@ -67,6 +83,33 @@ def turnstile(device: torch.device) -> Turnstile:
     """The one turnstile of a device."""
     with _making:
         return _turnstiles.setdefault(str(device), Turnstile())
+
+
+def in_turn(
+    device: torch.device, leaves: Callable[[], bool], work: Generator[S, None, R]
+) -> Generator[S | Waiting, None, R | None]:
+    """Do `work` once the device is free; yields `Waiting` until then, and after that each of its steps.
+
+    Returns what `work` returns, or None when `leaves` had enough of waiting. However it ends, `work` is closed, so that
+    it frees what it holds, and the device is handed on.
+    """
+    door = turnstile(device)
+    ticket = yield from _waited(door.enter(leaves))
+    if ticket is None:
+        return None
+    try:
+        return (yield from work)
+    finally:
+        work.close()  # before the next visitor comes in
+        door.leave(ticket)
+
+
+def _waited(places: Generator[int, None, R]) -> Generator[Waiting, None, R]:
+    while True:
+        try:
+            yield Waiting(next(places))
+        except StopIteration as entered:
+            return entered.value
 
 
 def name(device: torch.device) -> str:

@@ -14,9 +14,10 @@ from analysis.export import file_of
 from analysis.looking import Remembered, Text, check_texts, finish
 from analysis.panels import Choice, Panel
 from app import board, estimate, intake, offered, running, words
+from app.devices import Waiting
 from app.documents import tokenize_steps
 from app.estimate import Forecast
-from app.running import Pace, Waiting
+from app.running import Pace
 from app.samples import sample
 from app.visits import Visit
 from engine.errors import LongSightError

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app import devices, estimate
+from app.devices import Waiting
 from app.documents import Document, tokenize_steps
 from app.visits import Visit
 from engine.models import Model
@@ -46,27 +47,10 @@ def tokens_steps(visit: Visit, model: Model) -> Generator[Step, None, np.ndarray
 
 def measure_steps(visit: Visit, model: Model) -> Generator[Step, None, None]:
     """Measure this machine's speed with `model`, once per process, when no one else uses it."""
-    door = devices.turnstile(model.device)
-    if estimate.speed(model).samples or door.busy:
+    if estimate.speed(model).samples or devices.turnstile(model.device).busy:
         return
-    ticket = yield from _enter(door, visit)
-    if ticket is None:
-        return
-    try:
-        for _ in estimate.measure_steps(model):
-            yield Step("measuring this machine")
-    finally:
-        door.leave(ticket)
-
-
-def _enter(door: devices.Turnstile, visit: Visit) -> Generator[Step, None, object | None]:
-    steps = door.enter(lambda: visit.left)
-    while True:
-        try:
-            next(steps)
-            yield Step("waiting for another visitor")
-        except StopIteration as entered:
-            return entered.value
+    for step in devices.in_turn(model.device, lambda: visit.left, estimate.measure_steps(model)):
+        yield Step(str(step) if isinstance(step, Waiting) else "measuring this machine")
 
 
 def _tokenize(model: Model, document: Document) -> Generator[Step, None, np.ndarray]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from analysis.grids import GridStep, TrialGrid, fill_steps
 from app import estimate, running, words
+from app.devices import Waiting
 from app.lab import Lab, Request, continued
-from app.running import Waiting
 from app.visits import Visit
 from engine.errors import LongSightError
 from engine.methods import Method

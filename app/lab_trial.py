@@ -12,7 +12,8 @@ from analysis.grids import TrialGrid, make_case, text_digest
 from analysis.tasks import Step
 from analysis.tasks.tracing import TrialRecord, trace_steps
 from app import estimate, lab, offered, running
-from app.running import Pace, Waiting
+from app.devices import Waiting
+from app.running import Pace
 from app.visits import Visit
 from engine.errors import LongSightError
 

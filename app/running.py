@@ -8,7 +8,7 @@ import contextlib
 import functools
 import html
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ import gradio as gr
 import torch
 
 from app import devices, words
+from app.devices import Waiting
 from app.errors import for_visitor
 from app.visits import Visit
 from engine.errors import LongSightError
@@ -24,15 +25,22 @@ S = TypeVar("S")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """Others are at the device; `ahead` says how many."""
+BUSY = "This page is still at work on something else; stop that first, or wait for it."
 
-    ahead: int
 
-    def __str__(self) -> str:
-        others = "another visitor" if self.ahead == 1 else f"{self.ahead} other visitors"
-        return f"waiting for {others}"
+@contextlib.contextmanager
+def at_work(visit: Visit, meanwhile: str = BUSY) -> Iterator[None]:
+    """Keep the visitor's page to one thing at a time. Raises `LongSightError`, with what the one that runs says of it
+    `meanwhile`, while another does."""
+    if not visit.busy.acquire(blocking=False):
+        raise LongSightError(visit.meanwhile)
+    try:
+        visit.meanwhile = meanwhile
+        visit.stop.clear()
+        visit.left = False
+        yield
+    finally:
+        visit.busy.release()
 
 
 def run_steps(
@@ -44,40 +52,18 @@ def run_steps(
     that it frees what it holds, and the device is handed on. Raises `LongSightError` while the same visitor's page is
     at work already.
     """
-    if not visit.busy.acquire(blocking=False):
-        raise LongSightError("This page is still at work on something else; stop that first, or wait for it.")
-    try:
-        visit.stop.clear()
-        visit.left = False
-        door = devices.turnstile(device)
-        ticket = yield from _wait(door, visit)
-        if ticket is None:
-            return None
-        try:
-            return (yield from _until_stopped(visit, work))
-        finally:
-            work.close()  # before the next visitor comes in
-            door.leave(ticket)
-    finally:
-        visit.busy.release()
-
-
-def _wait(door: devices.Turnstile, visit: Visit) -> Generator[Waiting, None, object | None]:
-    steps = door.enter(visit.stop.is_set)
-    while True:
-        try:
-            yield Waiting(next(steps))
-        except StopIteration as entered:
-            return entered.value
+    with at_work(visit):
+        return (yield from devices.in_turn(device, visit.stop.is_set, _until_stopped(visit, work)))
 
 
 def _until_stopped(visit: Visit, work: Generator[S, None, R]) -> Generator[S, None, R | None]:
-    while not visit.stop.is_set():
-        try:
-            step = next(work)
-        except StopIteration as finished:
-            return finished.value
-        yield step
+    with contextlib.closing(work):
+        while not visit.stop.is_set():
+            try:
+                step = next(work)
+            except StopIteration as finished:
+                return finished.value
+            yield step
     return None
 
 

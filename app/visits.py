@@ -41,6 +41,7 @@ class Visit:
         self.fitted_length = 0  # tokens that the methods' parameters were last fitted to
         self.stop = threading.Event()
         self.busy = threading.Lock()
+        self.meanwhile = ""  # what is said to who asks for something else while it is
         self.left = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
