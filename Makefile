@@ -32,7 +32,7 @@ RESULTS := assets/results/embedded
 MODELS ?= $(wildcard assets/models/*)
 LENGTHS ?= 512,1024,2048,4096,8192,16384
 SHORTER ?= 512,1024,2048,4096
-TRIALS ?= 4
+TRIALS ?= 2
 EVALUATE = $(BIN)/python -m analysis.evaluate --model $(MODELS) --out $(RESULTS) --threads 1 --forget --trials $(TRIALS)
 METHODS := all;lm-infinite:top_k=0
 GROUPS := $(foreach G,2 4 8 16 32,;self-extend:group=$(G),window=128)

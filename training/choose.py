@@ -22,6 +22,7 @@ from training.past import KEY_ROOM, pass_keys
 from training.questions import Question
 
 FILE = "longsight.json"
+CLEARLY = 0.05  # of all keys: so many more must a fixed pair find than the rule of thumb
 FIRST_SEED = 100_000  # the measurement begins at 0
 TOP_K = (5, 1, 20)  # the authors' choice first: of equal ones, the first is taken
 PARTS = (1 / 2, 1 / 4, 3 / 4, 1)  # of the trained length, at which fetched tokens are presented
@@ -41,7 +42,7 @@ def choose(model: Model, corpus: Corpus, lengths: Sequence[int], cases: int) -> 
     """What `longsight.json` holds: the parameters recommended for LM-Infinite and SelfExtend, and all that was tried.
 
     LM-Infinite: first the layer and the distance at five fetched tokens, then how many. SelfExtend: a fixed pair is
-    recommended only where it beats the authors' rule of thumb, which goes with the length of the text.
+    recommended only where it clearly beats the authors' rule of thumb, which goes with the length of the text.
     """
     asked = [list(chain(*pass_keys(model, corpus, length, cases, FIRST_SEED))) for length in lengths]
     target = max(lengths)
@@ -61,7 +62,8 @@ def choose(model: Model, corpus: Corpus, lengths: Sequence[int], cases: int) -> 
         if (int(model.train_length * part)) % group == 0 and half >= group
     ]
     extended = _try(model, asked, "self-extend", [{}, *pairs], target)
-    recommended = {"lm-infinite": _best(tried).parameters, "self-extend": _best(extended).parameters}
+    pair = clearly_best(extended, keys=sum(map(len, asked)))
+    recommended = {"lm-infinite": _best(tried).parameters, "self-extend": pair.parameters}
     return {
         "recommended": {key: parameters for key, parameters in recommended.items() if parameters},
         "chosen": {
@@ -92,6 +94,12 @@ def _try(
 def _method(model: Model, key: str, parameters: dict[str, int], target: int) -> Method:
     """A method with its rule of thumb, and some parameters changed."""
     return dataclasses.replace(METHODS[key].for_model(model.train_length, target), **parameters)
+
+
+def clearly_best(choices: list[Choice], keys: int) -> Choice:
+    """The first choice, unless another one found clearly more of the `keys`."""
+    usual, best = choices[0], _best(choices)
+    return best if sum(best.found) - sum(usual.found) > CLEARLY * keys else usual
 
 
 def _best(choices: list[Choice]) -> Choice:

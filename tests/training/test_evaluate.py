@@ -224,6 +224,12 @@ def test_texts_too_short_are_refused(model, corpus):
         list(past.measure(model, corpus, ("vanilla",), (50_000,), cases=5, passages=1))
 
 
+@pytest.mark.parametrize(("found", "clearly"), [(38, False), (40, False), (41, True)])
+def test_one_key_more_is_not_clearly_better(found, clearly):
+    usual, other = choose.Choice({}, (19, 19)), choose.Choice({"group": 8}, (20, found - 20))
+    assert choose.clearly_best([usual, other], keys=40) is (other if clearly else usual)
+
+
 def test_the_best_is_chosen_and_read_back(model, corpus, tmp_path, monkeypatch):
     """An answerer that only retrieval from layer 1 at half the length helps, and only SelfExtend with groups of 16."""
 

@@ -11,9 +11,9 @@ import pytest
 
 from engine.methods import METHODS
 from engine.models import load
-from training import questions
+from training import questions, wording
 from training.corpus import Corpus, Document
-from training.inside import right
+from training.inside import answer, right
 from training.past import pass_keys
 from training.questions import fit
 from training.tokenizer import ASSISTANT, CHAT_TEMPLATE, USER
@@ -83,6 +83,18 @@ def test_pass_keys_are_found_inside_the_trained_length(model, books):
         for seed, (length, depth) in enumerate([(200, 0.1), (300, 0.9), (400, 0.5), (512, 0.0), (512, 0.4), (512, 1.0)])
     ]
     assert sum(right(model, asked, VANILLA)) >= 5
+
+
+@pytest.mark.parametrize("ask", [questions.named_key, questions.second_turn, questions.absent_name])
+def test_keys_are_told_apart_by_their_names(model, books, ask):
+    asked = [fit(model.tokenizer, lambda rng, size: ask(rng, books, size), 400, seed) for seed in range(12)]
+    assert sum(right(model, asked, VANILLA)) >= 9
+
+
+def test_a_story_is_told_when_one_is_wanted(model):
+    said = answer(model, [{"role": "user", "content": "Tell me a story."}], VANILLA)
+    assert said.startswith(wording.STORY_BEGINNING)
+    assert len(said) > 2 * len(wording.STORY_BEGINNING)
 
 
 def test_it_says_when_it_does_not_know(model, books):
