@@ -18,7 +18,8 @@ def when_changed(
     two that miss each other go on calling themselves without end.
     """
     note = gr.Textbox(visible="hidden", label="what was noted")
-    seen = [part for part in inputs if not isinstance(part, gr.State)]  # a state stays on the server
+    changing = [event.__self__ for event in events]  # a text may get another length and leave every input as it was
+    seen = [part for part in [*changing, *inputs] if not isinstance(part, gr.State)]  # a state stays on the server
     gr.on(list(events), None, seen, note, js=NOTED, api_visibility="private")
     return note.change(
         callback, list(inputs), list(outputs), trigger_mode="always_last", show_progress="hidden",

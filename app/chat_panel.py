@@ -58,7 +58,7 @@ def build_chat(shell: Shell) -> list[View]:
         suggested.then(answer, inputs, outputs, **STARTING, api_visibility="private"),
         ask.submit(answer, inputs, outputs, **STARTING, api_name="ask"),
     ):
-        sent.then(show_costs, _cost_inputs(shell), costs, **HIDDEN)
+        sent.then(show_costs, _cost_inputs(shell), [costs, shell.speed], **HIDDEN)
     shown.accept(None, None, ask, js=EMPTIED, api_visibility="private")
     shell.context.example.change(suggest, shell.context.example, suggestion, **HIDDEN)
     ask.stop(stop, shell.visit, None, api_name="stop", **STOPPING)
@@ -82,7 +82,7 @@ def _wire_document(shell: Shell, ask: gr.MultimodalTextbox, attached: gr.Textbox
 
 def _wire_costs(shell: Shell, costs: gr.HTML) -> None:
     changes = [shell.context.length.change, shell.methods.line.change]
-    when_changed(changes, show_costs, _cost_inputs(shell), [costs])
+    when_changed(changes, show_costs, _cost_inputs(shell), [costs, shell.speed])
 
 
 def _cost_inputs(shell: Shell) -> list[Any]:
@@ -133,17 +133,20 @@ def restart(visit: Visit) -> dict[str, Any]:
 
 
 @for_visitor
-def show_costs(model_name: str, visit: Visit, *values: Any) -> Generator[str, None, None]:
-    """What the next question will cost with each method. The first time of all, the machine is measured."""
+def show_costs(model_name: str, visit: Visit, *values: Any) -> Generator[list[Any], None, None]:
+    """What the next question will cost with each method, and at the end the model's name if its speed is known.
+
+    The first time of all, the machine is measured.
+    """
     if method_controls.opening(values):
-        yield ""
+        yield ["", gr.skip()]
         return
     model = offered.model(model_name)
     methods = method_controls.read_values(model, values, intake.target_length(visit, model))
-    yield costs_view(visit, model, methods)
+    yield [costs_view(visit, model, methods), gr.skip()]
     for step in intake.measure_steps(visit, model):
-        yield costs_view(visit, model, methods, f"{step.name} …")
-    yield costs_view(visit, model, methods)
+        yield [costs_view(visit, model, methods, f"{step.name} …"), gr.skip()]
+    yield [costs_view(visit, model, methods), model.name if estimate.speed(model).samples else ""]
 
 
 def costs_view(visit: Visit, model: Model, methods: list[Method], note: str = "") -> str:

@@ -93,6 +93,7 @@ def _wire(shell: Shell, tab: gr.Tab, parts: Parts) -> None:
     changes = [
         parts.panel.change, parts.others.input, parts.length.submit, parts.length.blur,
         *choice_controls.changes(parts.choices), shell.methods.line.change, shell.context.length.change,
+        shell.speed.change,
     ]  # fmt: skip
     when_changed(changes, follow, [shell.tab, *asked], parts.shown)
     tab.select(show, asked, parts.shown, **HIDDEN)

@@ -109,7 +109,7 @@ def _wire(shell: Shell, tab: gr.Tab, parts: Parts, load: gr.UploadButton) -> Non
     )
     lengths, depths, trials, filler, seed = parts.asked
     boxes = [event for box in (lengths, depths, trials, seed) for event in (box.submit, box.blur)]
-    changes = [*boxes, filler.input, shell.methods.line.change, shell.context.length.change]
+    changes = [*boxes, filler.input, shell.methods.line.change, shell.context.length.change, shell.speed.change]
     when_changed(changes, follow, [shell.tab, *inputs], plans)
     tab.select(show, shell.visit, parts.shown, **HIDDEN).then(show_plan, inputs, plans, **HIDDEN)
     methods = [shell.methods.picker, *shell.methods.parts, shell.methods.line]

@@ -63,7 +63,9 @@ def build_page() -> gr.Blocks:
             gr.HTML("<h2>Methods</h2>")
             methods = build_method_controls()
         model, status = _build_header()
-        shell = Shell(model, visit, methods, context, gr.Textbox(visible="hidden", elem_id="tab", label="open tab"))
+        tab = gr.Textbox(visible="hidden", elem_id="tab", label="open tab")
+        speed = gr.Textbox(visible="hidden", elem_id="speed", label="the model whose speed is known")
+        shell = Shell(model, visit, methods, context, tab, speed)
         views: list[View] = []
         with gr.Tabs(elem_id="tabs") as tabs:
             views += _panel(shell, CHAT, "Chat", lambda tab: build_chat(shell))

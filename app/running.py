@@ -113,6 +113,8 @@ WORKING, RESTING = '<i class="working"></i>', ""
 message to the one before, also where that was not shown yet. So nothing may hang on a button's update that comes once.
 """
 
+REPEAT = 1.0  # seconds until a message is sent again that says nothing new: the page may have dropped it the first time
+
 
 @dataclass(frozen=True)
 class RunControls:
@@ -165,15 +167,21 @@ def stop(visit: Visit) -> None:
 
 
 def marked(callback: Callable[..., Generator[list[Any], None, None]]) -> Callable[..., Any]:
-    """The updates of `callback`, each with one for the mark after them; its last ones once more, at rest."""
+    """The updates of `callback`, each with one for the mark after them; its last ones once more, at rest.
+
+    Where nothing has changed, as in a long line of visitors, they are said again only after `REPEAT` seconds.
+    """
 
     @functools.wraps(callback)
     def steps(*values: Any) -> Generator[list[Any], None, None]:
         updates: list[Any] | None = None
+        said, when = updates, 0.0
         with contextlib.closing(callback(*values)) as work:
             try:
                 for updates in work:
-                    yield [*updates, WORKING]
+                    if updates != said or time.monotonic() - when >= REPEAT:
+                        said, when = updates, time.monotonic()
+                        yield [*updates, WORKING]
             except Exception:
                 if updates is not None:
                     yield [*updates, RESTING]

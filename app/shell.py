@@ -10,10 +10,14 @@ from app.method_controls import MethodControls
 
 @dataclass(frozen=True)
 class Shell:
-    """The model, the visitor's `Visit`, the methods with their parameters, the document, and the open tab's name."""
+    """The model, the visitor's `Visit`, the methods with their parameters, the document, and the open tab's name.
+
+    `speed` changes when a model has been measured on this machine: whoever says how long something takes listens to it.
+    """
 
     model: gr.Dropdown
     visit: gr.State
     methods: MethodControls
     context: ContextPanel
     tab: gr.Textbox
+    speed: gr.Textbox

@@ -8,8 +8,11 @@ import sys
 import gradio as gr
 import pytest
 
-from app import errors, page, permalink, theme, visits
+from analysis.tasks.texts import PAPER
+from app import chat_panel, diagnostics_panel, errors, lab_panel, method_controls, page, permalink, theme, visits
+from app.changes import NOTED
 from app.permalink import View
+from app.specs import MOST_METHODS
 from app.visits import Visit
 from engine.errors import LongSightError
 from tests.conftest import ROOT
@@ -105,6 +108,30 @@ def test_no_event_has_two_listeners_of_which_one_asks_again(model):
         for target in fn.targets if fn.fn and fn.trigger_after is None else ():
             listeners.setdefault(target, []).append(fn.trigger_mode)
     assert [target for target, modes in listeners.items() if len(modes) > 1 and "always_last" in modes] == []
+
+
+def test_plans_say_again_how_long_they_take_once_the_machine_is_measured(model, visit):
+    """Whoever forecasts may be asked before the machine has been measured, for all listen side by side."""
+    demo = page.build_page()
+    speed = next(block._id for block in demo.blocks.values() if block.elem_id == "speed")
+    notes = {fn.outputs[0]._id for fn in demo.fns.values() if (speed, "change") in fn.targets}
+    listening = [fn.fn for fn in demo.fns.values() if any((note, "change") in fn.targets for note in notes)]
+    assert listening == [lab_panel.follow, diagnostics_panel.follow]
+
+    values = [["vanilla"], "-", *[None] * (MOST_METHODS * method_controls.MOST_FIELDS)]
+    request = [lab_panel.TAB, "240", "0,100", 1, PAPER, 3, "tiny", visit, *values]
+    assert lab_panel.follow(*request)[0] == "<span>2 trials</span>"
+    assert list(chat_panel.show_costs("tiny", visit, *values))[-1][1] == "tiny"
+    assert "2 trials: " in lab_panel.follow(*request)[0]
+
+
+def test_a_listener_notes_what_it_listens_to_also_where_it_is_no_input(model):
+    """The text may get another length and leave the methods, which are all that the costs are told of, as they were."""
+    fns = page.build_page().fns.values()
+    noting = [fn for fn in fns if fn.fn is None and fn.js == NOTED]
+    assert noting
+    for fn in noting:
+        assert {target for target, _ in fn.targets} <= {part._id for part in fn.inputs}
 
 
 def test_an_unknown_tab_is_ignored(opened):
