@@ -76,9 +76,19 @@ def lines_figure(table: ScoreTable, unit: str, logarithmic: bool = False) -> go.
         )  # fmt: skip
     ticks = {"tickvals": table.length, "ticktext": [f"{length:,}" for length in table.length]}
     figure.update_xaxes(title_text="length [tokens]", type="log", **ticks)
-    figure.update_yaxes(title_text=unit, type="log" if logarithmic else "linear")
+    figure.update_yaxes(title_text=unit, **(_logarithmic(table.value) if logarithmic else {"type": "linear"}))
     mark_trained(figure, table.train_length)
     return figure.update_layout(height=420, showlegend=True)
+
+
+def _logarithmic(values: np.ndarray) -> dict[str, object]:
+    """A logarithmic axis whose ticks are whole numbers: plotly's own say 2 and 5 between 10 and 100."""
+    known = values[np.isfinite(values) & (values > 0)]
+    if not len(known) or known.max() < 3 * known.min():
+        return {"type": "log"}  # a narrow range: plotly counts it evenly
+    powers = range(int(np.floor(np.log10(known.min()))), int(np.ceil(np.log10(known.max()))) + 1)
+    ticks = [digit * 10.0**power for power in powers for digit in (1, 3)]
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,g}" for tick in ticks]}
 
 
 def bands_figure(title: str, curves: Sequence[tuple[str, str, np.ndarray]], band: int, train_length: int) -> go.Figure:

@@ -17,7 +17,7 @@ from analysis.comments import (
     perplexity_comment,
     trade_off_comment,
 )
-from analysis.figures.evaluation import grid_figure, limit_place
+from analysis.figures.evaluation import grid_figure, limit_place, lines_figure
 from analysis.limits import sight
 from analysis.results import FILE, read_results
 from analysis.tables import GridRecord, ScoreTable, Trial, grid_record, grid_records, label_of, score_table
@@ -244,3 +244,12 @@ def test_tables_have_gaps_where_nothing_was_run():
     found = score_table(rows, "a", lambda row: row["scores"]["a"])
     assert found.label.tolist() == ["Vanilla", "Window (window=9)", "Window (window=10)"]
     np.testing.assert_array_equal(found.value, [[np.nan, np.nan], [2, np.nan], [np.nan, 2]])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"), [(18.8, 3055, ("10", "30", "100", "300", "1,000", "3,000")), (20, 21, ())]
+)
+def test_ticks_of_a_logarithmic_axis_are_whole_numbers(low, high, labels):
+    axis = lines_figure(table([[low, high]], (512, 1024)), "perplexity", logarithmic=True).layout.yaxis
+    assert axis.type == "log"
+    assert tuple(axis.ticktext or ())[:6] == labels
