@@ -26,7 +26,7 @@ def test_stop_is_there_and_the_box_is_empty_however_late_the_answers_come(visit_
     expect(page.locator("#ask .thumbnails")).to_have_count(0)
     ask(page, "What is the pass key?")
     expect(cells(page, "reading")).to_contain_text("tok/s")
-    assert page.input_value("#ask textarea") == ""
+    expect(page.locator("#ask textarea")).to_have_value("")
     expect(page.get_by_role("button", name="Submit")).to_be_hidden()
     page.get_by_role("button", name="Stop").click()
     expect(cells(page, "stopped")).to_have_count(1)
