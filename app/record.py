@@ -90,7 +90,7 @@ def record_first_sight(model_name: str) -> None:
             last = picture
     note = f"A finished example, recorded with {model.name} on {date.today():%-d %B %Y}. Ask your own question below."
     (SAMPLES / "first_sight.json").write_text(
-        json.dumps({**last, "note": note}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        json.dumps({**last, "asked": 0, "note": note}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     for turn in visit.turns:
         for cell in turn.cells:

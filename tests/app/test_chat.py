@@ -1,9 +1,12 @@
 """A question's whole way, without a browser: checks, waiting, pictures of the conversation, leaving."""
 
+import json
+
 import pytest
 
 from app import cells, chat, devices, intake
 from app.answers import Cell
+from app.chat_panel import FIRST_SIGHT
 from app.visits import Visit
 from engine.errors import LongSightError
 from engine.methods import METHODS
@@ -122,3 +125,8 @@ def test_the_words_of_every_state():
     assert cells.STATUS[cell.state](cell, [cell]) == "stopped at 512 of 1,024 tokens, memory freed"
     cell = Cell(METHOD, ahead=2)
     assert cells.STATUS[cell.state](cell, [cell]) == "waiting for 2 other visitors"
+
+
+def test_the_recorded_example_counts_no_question_of_the_visitor():
+    """The box is emptied when the count rises, so it must begin at nothing."""
+    assert json.loads(FIRST_SIGHT.read_text(encoding="utf-8"))["asked"] == 0
