@@ -21,6 +21,7 @@ test: $(VENV)/.development
 
 check: $(VENV)/.development
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 readme: $(VENV)/.runtime

@@ -71,8 +71,11 @@ def test_a_question_is_answered(url):
         ("passkey", keys_asked(depths="0-100"), "1 to 21 depths can be shown, but 101 were given"),
         ("passkey", keys_asked(trials=10**9), "greater than"),
         ("passkey", keys_asked(filler="/etc/passwd"), "not in the list of choices"),
-        ("passkey", keys_asked(lengths="64, 65", depths="0-20", trials=50, keys=["vanilla", "window", "rerope"]),
-         "6,300 trials; up to 5,000"),
+        (
+            "passkey",
+            keys_asked(lengths="64, 65", depths="0-20", trials=50, keys=["vanilla", "window", "rerope"]),
+            "6,300 trials; up to 5,000",
+        ),
         ("trial", ["0:0:0"], "A trial is named by method, length, depth, trial"),
         ("trial", ["9:0:0:0"], "There is no method 9 in this grid"),
         ("trial", ["<b>"], "&lt;b&gt;"),

@@ -166,9 +166,7 @@ def test_rows_of_a_batch_can_be_repeated_and_chosen():
 
 
 def test_taking_tokens_back_is_refused():
-    with pytest.raises(
-        LongSightError, match="let go of what they replaced; generate without an assistant"
-    ):
+    with pytest.raises(LongSightError, match="let go of what they replaced; generate without an assistant"):
         KeptLayer(0, None).crop(-1)
 
 

@@ -94,9 +94,7 @@ def test_a_chunk_of_no_tokens_is_refused(grouped, chunk):
 
 def test_a_conversation_does_not_change_its_method(grouped):
     cache = prefill(grouped, ids(5), lm_infinite()).cache
-    with pytest.raises(
-        LongSightError, match=r"read with LM-Infinite \(.*\); to go on with Vanilla it must be read"
-    ):
+    with pytest.raises(LongSightError, match=r"read with LM-Infinite \(.*\); to go on with Vanilla it must be read"):
         prefill(grouped, ids(5), defaults("vanilla"), cache)
     assert cache.length == 5
 

@@ -1,6 +1,5 @@
 """Which models are understood, and no patch silently does nothing."""
 
-
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
