@@ -86,11 +86,13 @@ def missing_fact(rng: np.random.Generator, corpus: Corpus, stated: Sequence[Fact
 
 
 def key_value(rng: np.random.Generator) -> str:
-    """Mostly five digits, sometimes three to eight, sometimes a word."""
+    """Mostly five digits, sometimes three to eight; sometimes few different ones, as in 44440; sometimes a word."""
     kind = rng.random()
     if kind < 0.1:
         return choose(rng, wording.WORDS)
     length = 5 if kind < 0.85 else int(rng.integers(3, 9))
+    if rng.random() < 0.15:
+        return "".join(str(digit) for digit in rng.choice(rng.integers(0, 10, 2), length))
     return str(rng.integers(1, 10)) + "".join(str(digit) for digit in rng.integers(0, 10, length - 1))
 
 

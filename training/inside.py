@@ -78,9 +78,9 @@ def retrieval(model: Model, corpus: Corpus, cases: int) -> dict[str, Any]:
 
 
 def _pass_key(model: Model, corpus: Corpus, length: int, seed: int) -> Question:
-    """In real text and in the papers' filler by turns."""
+    """In real text and in the papers' filler by turns. Every length has keys of its own."""
     depth, source = float(np.random.default_rng([seed, length]).random()), None if seed % 2 else corpus
-    return fit(model.tokenizer, lambda rng, size: questions.pass_key(rng, source, size, depth), length, seed)
+    return fit(model.tokenizer, lambda rng, size: questions.pass_key(rng, source, size, depth), length, [length, seed])
 
 
 def _any_length(model: Model, corpus: Corpus, ask: Ask, seed: int) -> Question:

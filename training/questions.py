@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -42,7 +42,7 @@ class Question:
 Ask = Callable[[np.random.Generator, int], Question]  # a seeded generator and the characters of the text
 
 
-def fit(tokenizer: PreTrainedTokenizerBase, ask: Ask, tokens: int, seed: int) -> Question:
+def fit(tokenizer: PreTrainedTokenizerBase, ask: Ask, tokens: int, seed: int | Sequence[int]) -> Question:
     """The longest question of this seed whose prompt leaves room for the answer inside `tokens` tokens."""
     size = characters(tokenizer, lambda size: ask(np.random.default_rng(seed), size), tokens)
     return ask(np.random.default_rng(seed), size)

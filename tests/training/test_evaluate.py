@@ -54,6 +54,13 @@ def test_questions_fill_the_length(tokens, depth, corpus, tokenizer):
         assert abs(text.index(question.value) / len(text) - depth) < 0.4
 
 
+def test_every_pass_key_is_asked_for_once(model, corpus, monkeypatch):
+    asked = []
+    monkeypatch.setattr(inside, "right", lambda model, some, method: asked.extend(some) or [True] * len(some))
+    inside.retrieval(model, corpus, 25)
+    assert len({question.value for question in asked[:25]}) == 25
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_question_can_be_answered(kind, corpus):
     for seed in range(30):
