@@ -50,11 +50,13 @@ def pass_key_fact(rng: np.random.Generator) -> Fact:
     return _fact(rng, wording.PASS_KEY_FORM, value=key_value(rng))
 
 
-def named_fact(rng: np.random.Generator, corpus: Corpus, name: str = "", person: str = "") -> Fact:
-    """A fact about a thing or a person, of the given name if there is one."""
+def named_fact(
+    rng: np.random.Generator, corpus: Corpus, name: str = "", person: str = "", form: Form | None = None
+) -> Fact:
+    """A fact about a thing or a person, of the given name if there is one, and of the given one of `wording.THINGS`."""
     name, person = name or thing_name(rng, corpus), person or person_name(rng)
-    if rng.random() < 0.7:
-        form = wording.THINGS[int(rng.choice(len(wording.THINGS), p=(0.5, 0.2, 0.15, 0.15)))]
+    if form or rng.random() < 0.7:
+        form = form or thing_form(rng)
         blanks = {"value": key_value(rng), "attribute": choose(rng, wording.ATTRIBUTES)}
     else:
         form = choose(rng, wording.PEOPLE)
@@ -64,12 +66,18 @@ def named_fact(rng: np.random.Generator, corpus: Corpus, name: str = "", person:
     return _fact(rng, form, name=name, **blanks)
 
 
+def thing_form(rng: np.random.Generator) -> Form:
+    return wording.THINGS[int(rng.choice(len(wording.THINGS), p=(0.5, 0.2, 0.15, 0.15)))]
+
+
 def several_facts(rng: np.random.Generator, corpus: Corpus, count: int) -> list[Fact]:
-    """At most `count` facts that no question can confuse. Some share a name, and differ in what is said of it."""
+    """At most `count` facts that no question can confuse. Some share a name, and differ in what is said of it; or all
+    say the same of different things."""
     facts: dict[str, Fact] = {}
+    alike = thing_form(rng) if rng.random() < 0.3 else None
     for _ in range(count):
-        twin = choose(rng, list(facts.values())) if facts and rng.random() < 0.25 else None
-        fact = named_fact(rng, corpus, twin.name if twin else "", twin.person if twin else "")
+        twin = choose(rng, list(facts.values())) if facts and not alike and rng.random() < 0.25 else None
+        fact = named_fact(rng, corpus, twin.name if twin else "", twin.person if twin else "", alike)
         facts.setdefault(fact.about, fact)
     return list(facts.values())
 

@@ -103,6 +103,14 @@ def test_paper_filler_is_whole_sentences():
     assert paper_filler(20, start=3) == "Here we go."
 
 
+def test_some_texts_say_the_same_of_many_things(corpus):
+    """Only their names tell such facts apart."""
+    lists = [several_facts(rng, corpus, 4) for rng in seeds(300)]
+    alike = [facts for facts in lists if len({fact.form.subject.replace(fact.name, "") for fact in facts}) == 1]
+    assert 0.15 < len(alike) / len(lists) < 0.4
+    assert all(len({fact.name for fact in facts}) == len(facts) for facts in alike)
+
+
 def test_values_are_mostly_five_digits():
     values = [key_value(rng) for rng in seeds(1000)]
     numbers = [value for value in values if value.isdigit()]
