@@ -31,7 +31,7 @@ license: apache-2.0
 
 A language model of {parameters:.1f} million parameters ({architecture} architecture), trained on
 sequences of {train_length} tokens. It exists to be looked into: it reads and writes simple English, finds a key that
-is hidden in a text, and falls apart past {train_length} tokens as large models do past theirs, in seconds on a CPU.
+is hidden in a text, and shows what becomes of that past {train_length} tokens, by method, in seconds on a CPU.
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -47,10 +47,13 @@ print(tokenizer.decode(model.generate(**ids)[0]))
 ## How it was trained
 
 `python -m training.run --recipe {recipe} --corpus DIR --out {folder}`: {tokens:.1f} million tokens, {steps:,} steps,
-{minutes:.0f} minutes on {machine}. The loss counts the tokens of an answer {answer_weight:g} times.
+{minutes:.0f} minutes on {machine}. The loss counts what an answer adds to its question {answer_weight:g} times.
 {beginning}
 
 {phases}
+
+Repeated tokens and conversations are parts of the rows, the learning rate is a part of {learning_rate:g}, and what an
+answer restates of its question has that weight in the loss.
 
 Texts: {corpus}. Besides plain text it was trained on repeated random tokens
 (copying is learned from them) and on conversations about a text: one user turn holds the text, a blank line and the
@@ -70,7 +73,7 @@ figures.
 
 It knows nothing about the world, cannot reason, count or follow other instructions, and repeats the language and the
 prejudices of books that are mostly a century old. Its prose sounds right and means little, and soon repeats itself when
-it always takes the likeliest token. Past {train_length} tokens it produces nonsense unless something is done about it.
+it always takes the likeliest token.
 """
 
 
@@ -97,7 +100,8 @@ def write(folder: Path, figures: dict[str, Any]) -> None:
     about = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
     (folder / EVALUATION).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     phases = table(
-        ["sequence length", "tokens", "rows of repeated tokens", "rows of conversation"], map(_phase, about["phases"])
+        ["sequence length", "tokens", "repeated tokens", "conversation", "learning rate", "restating weighs"],
+        map(_phase, about["phases"]),
     )
     limits = folder / LIMITS
     text = CARD.format(
@@ -221,4 +225,5 @@ def _phase(phase: dict[str, Any]) -> list[str]:
     def part(ends: list[float]) -> str:
         return f"{ends[0]:.0%}" if ends[0] == ends[1] else f"{ends[0]:.0%} to {ends[1]:.0%}"
 
-    return [str(phase["length"]), f"{phase['tokens'] / 1e6:.1f} M", part(phase["runs"]), part(phase["tasks"])]
+    parts = (part(phase[name]) for name in ("runs", "tasks", "rates"))
+    return [str(phase["length"]), f"{phase['tokens'] / 1e6:.1f} M", *parts, f"{phase['restated']:g}"]

@@ -85,6 +85,7 @@ def describe(trainer: loop.Trainer, options: argparse.Namespace, texts: Corpus) 
         "seconds": trainer.seconds,
         "machine": torch.cuda.get_device_name() if trainer.device.type == "cuda" else on_cpu,
         "answer_weight": recipe.optimizer.answer_weight,
+        "learning_rate": recipe.optimizer.learning_rate,
         "corpus": ", ".join(f"{count} {family}" for family, count in families.items())
         + f" ({texts.characters / 1e6:.0f} million characters)",
         "phases": [dataclasses.asdict(phase) for phase in recipe.phases],
