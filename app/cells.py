@@ -68,6 +68,8 @@ def _done(cell: Cell, beside: Sequence[Cell]) -> str:
     read = f"read {cell.done:,} tokens in {words.duration(cell.read_seconds)}"
     speed = [f"{words.short_count(cell.done / cell.read_seconds)} tok/s"] if cell.read_seconds else []
     wrote = f"wrote {cell.written:,} at {_write_speed(cell)}"
+    if cell.written and not cell.text.strip():
+        wrote += ", all of it blank"  # a broken model may write nothing but line feeds
     return " · ".join([read, *speed, *_reused(cell), wrote, f"cache {words.size(cell.cache_bytes)}"])
 
 

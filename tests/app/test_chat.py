@@ -125,6 +125,10 @@ def test_the_words_of_every_state():
     assert cells.STATUS[cell.state](cell, [cell]) == "stopped at 512 of 1,024 tokens, memory freed"
     cell = Cell(METHOD, ahead=2)
     assert cells.STATUS[cell.state](cell, [cell]) == "waiting for 2 other visitors"
+    cell = Cell(METHOD, state=Cell.DONE, done=4096, read_seconds=2.0, written=24, write_seconds=2.0, text="\n\n")
+    assert "wrote 24 at 12 tok/s, all of it blank · cache" in cells.STATUS[cell.state](cell, [cell])
+    cell.text = "\n\nno"
+    assert "blank" not in cells.STATUS[cell.state](cell, [cell])
 
 
 def test_the_recorded_example_counts_no_question_of_the_visitor():
