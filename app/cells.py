@@ -1,5 +1,6 @@
 """A conversation as the page draws it: plain data, every sentence ready. The texts in it are text, never HTML."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,11 +27,17 @@ def _cell(cell: Cell, beside: Sequence[Cell]) -> dict[str, Any]:
         "detail": parameters(cell.method),
         "colour": palette.colour(cell.method.key),
         "state": cell.state,
-        "text": cell.text,
+        "text": shown(cell.text),
         "error": cell.error,
         "progress": cell.done / cell.total if cell.state == Cell.READING and cell.total else None,
         "status": STATUS[cell.state](cell, beside),
     }
+
+
+def shown(text: str) -> str:
+    """An answer in which more than two empty lines in a row are counted: a broken model may write little else, and an
+    empty box would look like no answer."""
+    return re.sub(r"\n{4,}", lambda run: f"\n[{len(run[0])} line feeds]\n", text)
 
 
 def parameters(method: Method) -> str:
@@ -68,8 +75,6 @@ def _done(cell: Cell, beside: Sequence[Cell]) -> str:
     read = f"read {cell.done:,} tokens in {words.duration(cell.read_seconds)}"
     speed = [f"{words.short_count(cell.done / cell.read_seconds)} tok/s"] if cell.read_seconds else []
     wrote = f"wrote {cell.written:,} at {_write_speed(cell)}"
-    if cell.written and not cell.text.strip():
-        wrote += ", all of it blank"  # a broken model may write nothing but line feeds
     return " · ".join([read, *speed, *_reused(cell), wrote, f"cache {words.size(cell.cache_bytes)}"])
 
 

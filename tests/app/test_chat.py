@@ -125,10 +125,18 @@ def test_the_words_of_every_state():
     assert cells.STATUS[cell.state](cell, [cell]) == "stopped at 512 of 1,024 tokens, memory freed"
     cell = Cell(METHOD, ahead=2)
     assert cells.STATUS[cell.state](cell, [cell]) == "waiting for 2 other visitors"
-    cell = Cell(METHOD, state=Cell.DONE, done=4096, read_seconds=2.0, written=24, write_seconds=2.0, text="\n\n")
-    assert "wrote 24 at 12 tok/s, all of it blank · cache" in cells.STATUS[cell.state](cell, [cell])
-    cell.text = "\n\nno"
-    assert "blank" not in cells.STATUS[cell.state](cell, [cell])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One.\n\nTwo.\n\n\nThree.", "One.\n\nTwo.\n\n\nThree."),
+        ("\n" * 24, "\n[24 line feeds]\n"),
+        ("One." + "\n" * 4 + "Two.", "One.\n[4 line feeds]\nTwo."),
+    ],
+)
+def test_empty_lines_are_counted_where_they_are_all_that_would_be_seen(text, expected):
+    assert cells.shown(text) == expected
 
 
 def test_the_recorded_example_counts_no_question_of_the_visitor():
