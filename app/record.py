@@ -84,14 +84,11 @@ def record_first_sight(model_name: str) -> None:
     visit = Visit()
     _take(visit, entry.document(), model_name)
     methods = [model.method(key, intake.target_length(visit, model)) for key in FIRST_METHODS]
-    for text in (entry.question, "Where was it hidden?")[:1]:
-        question = chat.check_question(text, methods, 64, 0, 0)
-        for picture in chat.ask_steps(visit, model, question):
-            last = picture
+    for _ in chat.ask_steps(visit, model, chat.check_question(entry.question, methods, 64, 0, 0)):
+        pass  # only the finished conversation is kept
     note = f"A finished example, recorded with {model.name} on {date.today():%-d %B %Y}. Ask your own question below."
-    (SAMPLES / "first_sight.json").write_text(
-        json.dumps({**last, "asked": 0, "note": note}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    shown = cells.conversation(visit.turns, note)  # no question of the visitor's is among them
+    (SAMPLES / "first_sight.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for turn in visit.turns:
         for cell in turn.cells:
             print(f"{cell.method.title}: {cell.text!r}  ({cells.STATUS[cell.state](cell, turn.cells)})")
