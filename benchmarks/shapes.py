@@ -10,7 +10,6 @@ import dataclasses
 import time
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
@@ -97,17 +96,6 @@ def trained(recipe: Recipe, texts: Corpus, tokenizer: PreTrainedTokenizerFast) -
     return adopt(trainer.model, tokenizer)
 
 
-def bits(model: Model, held_out: Corpus, passages: int) -> dict[str, float]:
-    """Bits per byte inside the trained length, by kind of text."""
-    found = {}
-    for family, part in inside.families(held_out).items():
-        rng = np.random.default_rng(1)
-        texts = [part.passage(rng, 6 * model.train_length) for _ in range(passages)]
-        read = [inside.bits_and_bytes(model, text) for text in texts]
-        found[family] = sum(some for some, _ in read) / sum(size for _, size in read)
-    return found
-
-
 def outcomes(options: argparse.Namespace) -> Iterator[tuple[str, Outcome]]:
     recipe = load_recipe(options.recipe)
     texts, held_out = read_corpus(options.corpus)
@@ -122,10 +110,11 @@ def outcomes(options: argparse.Namespace) -> Iterator[tuple[str, Outcome]]:
         model = trained(short, texts, tokenizers[size])
         found = inside.retrieval(model, held_out, options.cases)
         right = {"pass key": sum(found["pass_key"].values()), **found["others"]}
-        yield (
-            name,
-            Outcome(model.hf.num_parameters(), fast, short.tokens, bits(model, held_out, options.passages), right),
-        )
+        bits = {
+            family: inside.bits_per_byte(model, inside.passages_of(part, model.train_length, options.passages))
+            for family, part in inside.families(held_out).items()
+        }
+        yield name, Outcome(model.hf.num_parameters(), fast, short.tokens, bits, right)
 
 
 def main() -> None:

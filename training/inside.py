@@ -92,18 +92,28 @@ def prose(model: Model, train: Corpus, validation: Corpus, passages: int) -> dic
     """Bits per byte of held-out text inside the trained length, of gzip and of a 5-gram model on the same texts."""
     result = {}
     for family, part in families(validation).items():
-        rng = np.random.default_rng(1)
-        texts = [part.passage(rng, 6 * model.train_length) for _ in range(passages)]
-        read = [bits_and_bytes(model, text) for text in tqdm(texts, desc=f"reading {family}")]
+        texts = passages_of(part, model.train_length, passages)
         learned = families(train).get(family, train)
         sample = learned.passages(np.random.default_rng(2), BASELINE_CHARACTERS)
         result[family] = {
-            "bits_per_byte": sum(bits for bits, _ in read) / sum(size for _, size in read),
+            "bits_per_byte": bits_per_byte(model, tqdm(texts, desc=f"reading {family}")),
             "gzip": gzip_bits("\n".join(document.text for document in part.documents)),
             "five_gram": Bytes(sample).bits("".join(texts)),
             "passages": passages,
         }
     return result
+
+
+def passages_of(corpus: Corpus, train_length: int, count: int) -> list[str]:
+    """Passages to read with a model, always the same ones: six characters for each of `train_length` tokens."""
+    rng = np.random.default_rng(1)
+    return [corpus.passage(rng, 6 * train_length) for _ in range(count)]
+
+
+def bits_per_byte(model: Model, texts: Iterable[str]) -> float:
+    """What a byte of these texts costs a model inside its trained length, over all of them together."""
+    read = [bits_and_bytes(model, text) for text in texts]
+    return sum(bits for bits, _ in read) / sum(size for _, size in read)
 
 
 def bits_and_bytes(model: Model, text: str) -> tuple[float, int]:
