@@ -18,11 +18,12 @@ from typing import Any
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
-from analysis import specs
-from analysis.cells import cell_steps, run_cell
-from analysis.results import FILE, Cell, Results, Row, digest, opened
-from analysis.tasks import TASKS, Step
-from engine.errors import LongSightError
+from longsight.errors import LongSightError
+
+from . import runs
+from .evaluation.results import FILE, EvaluationCell, Results, Row, digest, opened
+from .evaluation.tasks import TASKS, Step, read_task
+from .evaluation.worker import cell_steps, run_cell
 
 STOPPED = 130
 """What a shell expects of a command that was interrupted."""
@@ -60,19 +61,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def plan(
     models: Sequence[str], methods: str, tasks: Sequence[str], lengths: Sequence[int], trials: int, seed: int
-) -> list[Cell]:
+) -> list[EvaluationCell]:
     """Every cell, those first that share a model and their cases. Raises `LongSightError` on what does not exist."""
     if trials < 1:
         raise LongSightError(f"--trials must be at least 1, but {trials} was given.")
-    parts = specs.method_parts(methods)
-    named = [specs.read_task(task).describe() for task in tasks]
+    parts = runs.method_parts(methods)
+    named = [read_task(task).describe() for task in tasks]
     return [
-        Cell(model, digest(model), task, method, length, trials, seed)
+        EvaluationCell(model, digest(model), task, method, length, trials, seed)
         for model, task, length, method in product(models, named, lengths, parts)
     ]
 
 
-def run(cells: Sequence[Cell], results: Results, given: argparse.Namespace) -> None:
+def run(cells: Sequence[EvaluationCell], results: Results, given: argparse.Namespace) -> None:
     """Run the cells that are missing, writing each down as soon as it is finished."""
     missing = [cell for cell in cells if not results.has(cell)]
     with tqdm(total=len(cells), initial=len(cells) - len(missing), unit="cell", disable=None) as bar:
@@ -81,7 +82,7 @@ def run(cells: Sequence[Cell], results: Results, given: argparse.Namespace) -> N
             bar.update()
 
 
-def _rows(cells: Sequence[Cell], given: argparse.Namespace, bar: tqdm) -> Iterator[Row]:
+def _rows(cells: Sequence[EvaluationCell], given: argparse.Namespace, bar: tqdm) -> Iterator[Row]:
     if given.backend is None and (given.jobs or 1) == 1:
         for cell in cells:
             yield from _shown(cell_steps(cell, given.device, given.threads), cell, bar)
@@ -94,7 +95,7 @@ def _rows(cells: Sequence[Cell], given: argparse.Namespace, bar: tqdm) -> Iterat
             yield from parallel(work)
 
 
-def _shown(steps: Generator[Step, None, Row], cell: Cell, bar: tqdm) -> Iterator[Row]:
+def _shown(steps: Generator[Step, None, Row], cell: EvaluationCell, bar: tqdm) -> Iterator[Row]:
     """The row of a cell that runs in this process, its progress in tokens beside the bar."""
     while True:
         try:

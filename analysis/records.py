@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import LongSightError
+from longsight.errors import LongSightError
 
 
 def array(axes: str, meaning: str, unit: str = "") -> Any:

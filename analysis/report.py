@@ -9,11 +9,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from analysis.parts import to_html, to_markdown
-from analysis.results import Row, read_results
-from analysis.sections import make_parts
-from analysis.tables import label_of
-from engine.errors import LongSightError
+from longsight.errors import LongSightError
+
+from .evaluation.report_parts import to_html, to_markdown
+from .evaluation.results import Row, read_results
+from .evaluation.sections import make_parts
+from .evaluation.tables import label_of
 
 TITLE = "LongSight: results"
 

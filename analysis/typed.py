@@ -1,8 +1,9 @@
 """Choices as people type them, on the command line, in a box of the page, or in an address."""
 
 import re
+from collections.abc import Iterable, Sequence
 
-from engine.errors import LongSightError
+from longsight.errors import LongSightError
 
 MOST_NUMBERS = 512
 
@@ -46,3 +47,28 @@ def span(asked: str, text: str | None) -> tuple[int, int] | None:
         raise LongSightError(f"{asked} must give a range such as 100:200, but {text!r} was given.")
     first, _, last = text.partition(":")
     return int(first), int(last)
+
+
+def named(text: str) -> tuple[str, dict[str, str]]:
+    """`key:a=1,b=2` as the key and its values by name."""
+    key, _, values = text.strip().partition(":")
+    pairs = [pair.partition("=") for pair in values.split(",") if pair]
+    return key, {name: value for name, _, value in pairs}
+
+
+def check_names(title: str, known: Sequence[str], given: Iterable[str], kind: str) -> None:
+    """Raises `LongSightError` for a `given` name that is none of the `known` ones of their `kind`."""
+    for name in given:
+        if name not in known:
+            offered = f"its {kind}s are {', '.join(known)}" if known else f"it has no {kind}s"
+            raise LongSightError(f"{title} has no {kind} {name!r}; {offered}.")
+
+
+def any_number(key: str, name: str, text: str) -> int | float:
+    """A whole number if it is one, and otherwise any. Raises `LongSightError` on anything else."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    raise LongSightError(f"{key}: {name} must be a number, but {text!r} was given.")

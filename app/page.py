@@ -6,24 +6,26 @@ from typing import Any
 
 import gradio as gr
 
-from app import devices, intake, method_controls, offered, permalink, specs, theme, visits
-from app.about_panel import build_about
-from app.chat_panel import build_chat
-from app.context_panel import PARTS, UNSET, build_context, shown, take, wire_context
-from app.diagnostics_panel import build_diagnostics
-from app.documents import MOST_BYTES
-from app.errors import for_visitor
-from app.evaluate_panel import build_evaluate
-from app.lab_panel import build_lab
-from app.maps_panel import build_maps
-from app.method_controls import FIRST_METHODS, MethodControls, build_method_controls
-from app.method_panel import wire_methods
-from app.permalink import View
-from app.samples import sample, samples
-from app.shell import Shell
-from app.visits import Visit
-from engine.errors import LongSightError
-from engine.models import Model
+from app.components import permalink, theme
+from app.components.errors import for_visitor
+from app.components.permalink import LinkedControl
+from app.panels import method_controls
+from app.panels.about import build_about
+from app.panels.chat import build_chat
+from app.panels.context import PARTS, UNSET, build_context, shown, take, wire_context
+from app.panels.diagnostics import build_diagnostics
+from app.panels.evaluate import build_evaluate
+from app.panels.maps import build_maps
+from app.panels.method_controls import FIRST_METHODS, MethodControls, build_method_controls
+from app.panels.methods import wire_methods
+from app.panels.passkey import build_lab
+from app.panels.shell import Shell
+from app.session import devices, document_loading, model_catalogue, sessions, side_by_side
+from app.session.documents import MOST_BYTES
+from app.session.samples import sample, samples
+from app.session.sessions import Session
+from longsight.errors import LongSightError
+from longsight.models.model import Model
 
 VISIT_SECONDS = 4 * 3600
 MOST_ADDRESS = 500  # characters of one value in the address
@@ -56,7 +58,7 @@ def launch_options() -> dict[str, Any]:
 
 def build_page() -> gr.Blocks:
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
-        visit = gr.State(Visit(), time_to_live=VISIT_SECONDS, delete_callback=Visit.leave)
+        session = gr.State(Session(), time_to_live=VISIT_SECONDS, delete_callback=Session.leave)
         with gr.Sidebar(elem_id="side", width=340):
             gr.HTML("<h2>Context</h2>")
             context = build_context()
@@ -65,8 +67,8 @@ def build_page() -> gr.Blocks:
         model, status = _build_header()
         tab = gr.Textbox(visible="hidden", elem_id="tab", label="open tab")
         speed = gr.Textbox(visible="hidden", elem_id="speed", label="the model whose speed is known")
-        shell = Shell(model, visit, methods, context, tab, speed)
-        views: list[View] = []
+        shell = Shell(model, session, methods, context, tab, speed)
+        views: list[LinkedControl] = []
         with gr.Tabs(elem_id="tabs") as tabs:
             views += _panel(shell, CHAT, "Chat", lambda tab: build_chat(shell))
             views += _panel(shell, PASSKEY, "Passkey", lambda tab: build_lab(shell, tab))
@@ -78,7 +80,7 @@ def build_page() -> gr.Blocks:
     return demo
 
 
-def _panel(shell: Shell, name: str, title: str, build: Callable[[gr.Tab], list[View]]) -> list[View]:
+def _panel(shell: Shell, name: str, title: str, build: Callable[[gr.Tab], list[LinkedControl]]) -> list[LinkedControl]:
     with gr.Tab(title, id=name, elem_id=f"tab-{name}") as tab:
         views = build(tab)
     permalink.follow_tab(tab, name, shell.tab)
@@ -92,7 +94,7 @@ def _build_header() -> tuple[gr.Dropdown, gr.HTML]:
             elem_id="brand",
         )
         model = gr.Dropdown(
-            offered.names(),
+            model_catalogue.names(),
             label="Model",
             elem_id="model",
             show_label=False,
@@ -108,15 +110,15 @@ def _build_header() -> tuple[gr.Dropdown, gr.HTML]:
     return model, status
 
 
-def _wire(demo: gr.Blocks, shell: Shell, status: gr.HTML, tabs: gr.Tabs, views: list[View]) -> None:
+def _wire(demo: gr.Blocks, shell: Shell, status: gr.HTML, tabs: gr.Tabs, views: list[LinkedControl]) -> None:
     context = shell.context
-    wire_context(context, shell.model, shell.visit)
+    wire_context(context, shell.model, shell.session)
     suited = wire_methods(shell)
     shared = [("model", shell.model), ("methods", shell.methods.line), ("text", context.example)]
     permalink.follow([*shared, *((view.name, view.control) for view in views)])
     suited.then(
         change_model,
-        [shell.model, shell.visit],
+        [shell.model, shell.session],
         [status, *context.parts],
         show_progress="hidden",
         api_visibility="private",
@@ -126,14 +128,14 @@ def _wire(demo: gr.Blocks, shell: Shell, status: gr.HTML, tabs: gr.Tabs, views: 
     def opening(request: gr.Request) -> dict[Any, Any]:
         return open_page(request.session_hash or "", _asked(request), shell, status, tabs, views)
 
-    def filling(model_name: str, visit: Visit, request: gr.Request) -> Generator[dict[Any, Any], None, None]:
-        yield from fill_page(offered.model(model_name), visit, _asked(request), shell)
+    def filling(model_name: str, session: Session, request: gr.Request) -> Generator[dict[Any, Any], None, None]:
+        yield from fill_page(model_catalogue.model(model_name), session, _asked(request), shell)
 
     views_of = [view.control for view in views]
     controls = [shell.methods.picker, *shell.methods.parts, shell.methods.line]
     options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
-    demo.load(for_visitor(opening), None, [shell.visit, shell.model, status, tabs, *views_of], **options).then(
-        for_visitor(filling), [shell.model, shell.visit], [*controls, *context.parts], **options
+    demo.load(for_visitor(opening), None, [shell.session, shell.model, status, tabs, *views_of], **options).then(
+        for_visitor(filling), [shell.model, shell.session], [*controls, *context.parts], **options
     ).then(None, None, None, js=permalink.OPENED, api_visibility="private")
     demo.unload(close_page)
 
@@ -143,14 +145,14 @@ def _asked(request: gr.Request) -> dict[str, str]:
 
 
 def open_page(
-    session: str, asked: dict[str, str], shell: Shell, status: gr.HTML, tabs: gr.Tabs, views: list[View]
+    session_hash: str, asked: dict[str, str], shell: Shell, status: gr.HTML, tabs: gr.Tabs, views: list[LinkedControl]
 ) -> dict[Any, Any]:
-    """Begin a visit and restore the view that the address asks for; what does not fit is left out, and said so."""
-    visit = Visit()
-    visits.remember(session, visit)
-    model = offered.model(_or_first(asked.get("model"), offered.names()))
+    """Begin a session and restore the view that the address asks for; what does not fit is left out, and said so."""
+    session = Session()
+    sessions.remember(session_hash, session)
+    model = model_catalogue.model(_or_first(asked.get("model"), model_catalogue.names()))
     return {
-        shell.visit: visit,
+        shell.session: session,
         status: status_line(model),
         shell.model: model.name,
         **permalink.restored(views, asked),
@@ -158,54 +160,61 @@ def open_page(
     }
 
 
-def fill_page(model: Model, visit: Visit, asked: dict[str, str], shell: Shell) -> Generator[dict[Any, Any], None, None]:
+def fill_page(
+    model: Model, session: Session, asked: dict[str, str], shell: Shell
+) -> Generator[dict[Any, Any], None, None]:
     """Take in the text that the address asks for, and lay its methods out."""
     key = _or_first(asked.get("text"), [*samples(), UNSET])
     if key == UNSET:
-        updates: Iterable[list[Any]] = [shown(visit, model, key=key)]
+        updates: Iterable[list[Any]] = [shown(session, model, key=key)]
     else:
-        updates = take(visit, model, sample(key).document, key)
+        updates = take(session, model, sample(key).document, key)
     for update in updates:
         yield dict(zip(shell.context.parts, update, strict=True))
-    visit.fitted_length = intake.target_length(visit, model)
-    yield _restored_methods(shell.methods, model, asked.get("methods"), visit.fitted_length)
+    session.fitted_length = document_loading.target_length(session, model)
+    yield _restored_methods(shell.methods, model, asked.get("methods"), session.fitted_length)
 
 
 def _restored_methods(controls: MethodControls, model: Model, line: str | None, length: int) -> dict[Any, Any]:
     try:
-        methods = specs.read(model, line or ";".join(FIRST_METHODS), length)
+        methods = side_by_side.read(model, line or ";".join(FIRST_METHODS), length)
     except LongSightError as error:
         gr.Warning(html.escape(f"The address asks for methods that cannot be shown. {error}"), title="Address")
-        methods = specs.read(model, ";".join(FIRST_METHODS), length)
+        methods = side_by_side.read(model, ";".join(FIRST_METHODS), length)
     updates = dict(zip(controls.parts, method_controls.show(methods, model.train_length), strict=True))
-    return {controls.picker: [m.key for m in methods], controls.line: specs.write(model, methods, length), **updates}
+    return {
+        controls.picker: [m.key for m in methods],
+        controls.line: side_by_side.write(model, methods, length),
+        **updates,
+    }
 
 
 def _or_first(asked: str | None, offered: list[str]) -> str:
     if asked is None or asked in offered:
         return asked or offered[0]
     gr.Warning(
-        html.escape(f"The address asks for {asked!r}, which is not here; {offered[0]} is shown."), title="Address"
+        html.escape(f"The address asks for {asked!r}, which is not here; {offered[0]} is shown."),
+        title="Address",
     )
     return offered[0]
 
 
 def close_page(request: gr.Request) -> None:
     """The visitor has gone: their work ends and their memory is freed at once."""
-    visits.leave(request.session_hash or "")
+    sessions.leave(request.session_hash or "")
 
 
 @for_visitor
-def change_model(name: str, visit: Visit) -> Generator[list[Any], None, None]:
+def change_model(name: str, session: Session) -> Generator[list[Any], None, None]:
     """Another model reads the same document, with tokens of its own."""
-    visit.free()
+    session.free()
     meanwhile = [gr.skip()] * PARTS
-    if not offered.is_loaded(name):
+    if not model_catalogue.is_loaded(name):
         yield [f"<span>loading <b>{html.escape(name)}</b> …</span>", *meanwhile]
-    model = offered.model(name)
-    for _ in intake.tokens_steps(visit, model):
+    model = model_catalogue.model(name)
+    for _ in document_loading.tokens_steps(session, model):
         yield [status_line(model), *meanwhile]
-    card, remove, _, length = shown(visit, model)
+    card, remove, _, length = shown(session, model)
     yield [status_line(model), card, remove, gr.skip(), length]
 
 

@@ -13,18 +13,18 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
-from analysis.export import to_json
-from analysis.grids import fill_steps, new_grid
-from analysis.panels import PANELS, Choice
-from analysis.tasks.passkey import Passkey
-from app import cells, chat, diagnostics, intake, offered, specs
-from app.diagnostics_panel import FIRST, FIRST_LOOK, LENGTH
-from app.documents import Document
-from app.lab import EXAMPLE
-from app.method_controls import FIRST_METHODS
-from app.samples import SAMPLES, Sample, samples
-from app.visits import Visit
-from engine.errors import LongSightError
+from analysis.diagnostics.panels import PANELS, PanelOptions
+from analysis.evaluation.passkey_grid import fill_steps, new_grid
+from analysis.evaluation.tasks.passkey import Passkey
+from analysis.export.files import to_json
+from app.panels.diagnostics import FIRST, FIRST_LOOK, LENGTH
+from app.panels.method_controls import FIRST_METHODS
+from app.session import answer_view, document_loading, measurements, model_catalogue, questions, side_by_side
+from app.session.documents import Document
+from app.session.passkey_grids import EXAMPLE
+from app.session.samples import SAMPLES, SampleDocument, samples
+from app.session.sessions import Session
+from longsight.errors import LongSightError
 
 KEY_SENTENCE = "The pass key is {key}. Remember it. {key} is the pass key."
 GRASS = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again."
@@ -56,19 +56,19 @@ def write_documents(books: Path) -> None:
         text = text[: text.rfind(". ") + 1]
         (SAMPLES / f"{key}.txt").write_text(hide(text, pass_key, depth), encoding="utf-8")
         note = f"{source}. The pass key {pass_key} was hidden {depth:.0%} of the way in."
-        entries.append(Sample(key, title, note, QUESTION))
+        entries.append(SampleDocument(key, title, note, QUESTION))
     listing = json.dumps([asdict(entry) for entry in entries], indent=2, ensure_ascii=False)
     (SAMPLES / "samples.json").write_text(listing + "\n", encoding="utf-8")
 
 
-def _write_grass() -> Sample:
+def _write_grass() -> SampleDocument:
     text = PREAMBLE + " ".join([GRASS] * 70)
     (SAMPLES / "grass.txt").write_text(hide(text, 86409, 0.5), encoding="utf-8")
     source = (
         "The filler sentences of the passkey task of Mohtashami and Jaggi 2023 (arXiv 2305.16300), repeated 70 times. "
         "The pass key 86409 was hidden half-way."
     )
-    return Sample("grass", "The papers' pass key text", source, QUESTION)
+    return SampleDocument("grass", "The papers' pass key text", source, QUESTION)
 
 
 def hide(text: str, pass_key: int, depth: float) -> str:
@@ -80,35 +80,35 @@ def hide(text: str, pass_key: int, depth: float) -> str:
 
 def record_first_sight(model_name: str) -> None:
     """Let the embedded model answer for real, and keep the last picture of the conversation."""
-    model, entry = offered.model(model_name), next(iter(samples().values()))
-    visit = Visit()
-    _take(visit, entry.document(), model_name)
-    methods = [model.method(key, intake.target_length(visit, model)) for key in FIRST_METHODS]
-    for _ in chat.ask_steps(visit, model, chat.check_question(entry.question, methods, 64, 0, 0)):
+    model, entry = model_catalogue.model(model_name), next(iter(samples().values()))
+    session = Session()
+    _take(session, entry.document(), model_name)
+    methods = [model.method(key, document_loading.target_length(session, model)) for key in FIRST_METHODS]
+    for _ in questions.ask_steps(session, model, questions.check_question(entry.question, methods, 64, 0, 0)):
         pass  # only the finished conversation is kept
     note = f"A finished example, recorded with {model.name} on {date.today():%-d %B %Y}. Ask your own question below."
-    shown = cells.conversation(visit.turns, note)  # no question of the visitor's is among them
+    shown = answer_view.conversation(session.turns, note)  # no question of the visitor's is among them
     (SAMPLES / "first_sight.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    for turn in visit.turns:
+    for turn in session.turns:
         for cell in turn.cells:
-            print(f"{cell.method.title}: {cell.text!r}  ({cells.STATUS[cell.state](cell, turn.cells)})")
+            print(f"{cell.method.title}: {cell.text!r}  ({answer_view.STATUS[cell.state](cell, turn.cells)})")
 
 
 def record_first_look(model_name: str) -> None:
     """Let the diagnostics look for real, and keep their figures; texts would take too much room."""
-    model, entry = offered.model(model_name), list(samples().values())[1]
-    visit, panel = Visit(), PANELS[FIRST]
-    _take(visit, entry.document(), model_name)
-    texts = diagnostics.read_texts(visit, model, panel, LENGTH, ())
+    model, entry = model_catalogue.model(model_name), list(samples().values())[1]
+    session, panel = Session(), PANELS[FIRST]
+    _take(session, entry.document(), model_name)
+    texts = measurements.read_texts(session, model, panel, LENGTH, ())
     methods = tuple(model.method(key, len(texts[0].ids)) for key in FIRST_METHODS)
-    request = diagnostics.Request(model, panel, texts, methods, Choice())
-    for _ in diagnostics.look_steps(visit, request):
+    request = measurements.MeasurementRequest(model, panel, texts, methods, PanelOptions())
+    for _ in measurements.look_steps(session, request):
         pass
     note = (
         f"A finished example, recorded with {model.name} on {date.today():%-d %B %Y}: {len(texts[0].ids):,} tokens of "
         f"{texts[0].name}. Press Run to look at your own text."
     )
-    value = {**diagnostics.shown(request, visit.look.sides), "note": note, "texts": []}
+    value = {**measurements.shown(request, session.look.sides), "note": note, "texts": []}
     FIRST_LOOK.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{FIRST_LOOK.name}: {FIRST_LOOK.stat().st_size:,} bytes")
 
@@ -119,8 +119,8 @@ PASSKEY_LENGTHS, PASSKEY_DEPTHS, PASSKEY_TRIALS = (256, 512, 1024, 2048, 4096), 
 
 def record_passkey(model_name: str) -> None:
     """Let the embedded model look for pass keys for real; SelfExtend with a group so small that its reach shows."""
-    model = offered.model(model_name)
-    methods = specs.read(model, PASSKEY_METHODS, PASSKEY_LENGTHS[-1])
+    model = model_catalogue.model(model_name)
+    methods = side_by_side.read(model, PASSKEY_METHODS, PASSKEY_LENGTHS[-1])
     grid = new_grid(model, Passkey(), methods, PASSKEY_LENGTHS, PASSKEY_DEPTHS, PASSKEY_TRIALS, seed=0)
     steps = fill_steps(model, grid)
     while True:
@@ -138,8 +138,8 @@ def record_passkey(model_name: str) -> None:
         print(f"{method}: found {found.sum((1, 2)).astype(int).tolist()} of {found[0].size} at each length")
 
 
-def _take(visit: Visit, document: Document, model_name: str) -> None:
-    for _ in intake.take_steps(visit, offered.model(model_name), document):
+def _take(session: Session, document: Document, model_name: str) -> None:
+    for _ in document_loading.take_steps(session, model_catalogue.model(model_name), document):
         pass
 
 
@@ -156,7 +156,7 @@ def main() -> None:
     if asked.command == "documents":
         write_documents(asked.books)
     else:
-        RECORDED[asked.command](asked.model or offered.names()[0])
+        RECORDED[asked.command](asked.model or model_catalogue.names()[0])
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ from typing import Any
 import yaml
 from packaging.requirements import Requirement
 
-from engine.errors import LongSightError
+from app.assets import ROOT
+from longsight.errors import LongSightError
 
-ROOT = Path(__file__).resolve().parent.parent
 LARGEST_FILE = 10_000_000
 """A Space takes files up to this size [bytes] by a plain push; larger ones need Git LFS."""
 LONGEST_DESCRIPTION = 60
@@ -57,7 +57,7 @@ class Spacefile:
 
 
 @dataclass(frozen=True)
-class Step:
+class HubCall:
     """One call of `huggingface_hub.HfApi`: its name and its arguments, less the repository and a secret's value."""
 
     call: str
@@ -83,21 +83,21 @@ def write_card(manifest: Spacefile, root: Path) -> None:
     metadata_save(root / "README.md", manifest.card)
 
 
-def plan(manifest: Spacefile) -> list[Step]:
+def plan(manifest: Spacefile) -> list[HubCall]:
     """The calls that publish the Space, after its creation: settings first, so that the first build has them."""
     space = manifest.space
-    steps = [Step("request_space_hardware", {"hardware": space["hardware"], "sleep_time": space["sleep_time"]})]
-    steps += [Step("add_space_variable", {"key": key, "value": value}) for key, value in space["variables"].items()]
-    steps += [Step("add_space_secret", {"key": name}, secret=name) for name in space["secrets"]]
+    steps = [HubCall("request_space_hardware", {"hardware": space["hardware"], "sleep_time": space["sleep_time"]})]
+    steps += [HubCall("add_space_variable", {"key": key, "value": value}) for key, value in space["variables"].items()]
+    steps += [HubCall("add_space_secret", {"key": name}, secret=name) for name in space["secrets"]]
     upload = {"allow_patterns": manifest.files["include"], "ignore_patterns": manifest.files["exclude"]}
     # What is no longer published goes from the Space in the same commit.
-    return [*steps, Step("upload_folder", {"repo_type": "space", "delete_patterns": "*", **upload})]
+    return [*steps, HubCall("upload_folder", {"repo_type": "space", "delete_patterns": "*", **upload})]
 
 
-def creation(manifest: Spacefile) -> Step:
+def creation(manifest: Spacefile) -> HubCall:
     """The call that makes the Space, or finds it where it exists already."""
     visibility = manifest.space["visibility"]
-    return Step(
+    return HubCall(
         "create_repo", {"repo_type": "space", "space_sdk": "gradio", "visibility": visibility, "exist_ok": True}
     )
 
@@ -125,7 +125,7 @@ def deploy(
     return str(space)
 
 
-def _call(api: Any, step: Step, more: dict[str, str], say: Callable[[str], object]) -> Any:
+def _call(api: Any, step: HubCall, more: dict[str, str], say: Callable[[str], object]) -> Any:
     from huggingface_hub.errors import HFValidationError, HTTPError, LocalTokenNotFoundError
 
     say(str(step))

@@ -18,11 +18,11 @@ from tqdm import tqdm
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import is_flash_attn_2_available, is_flash_attn_3_available
 
-from analysis.memory import forget_peak, peak_memory
-from benchmarks.measure import Meter, Reading, Result, measure_once, read_with_method, read_with_stock
+from analysis.evaluation.memory import forget_peak, peak_memory
+from benchmarks.measure import Meter, Result, TimedReading, measure_once, read_with_method, read_with_stock
 from benchmarks.subject import DEFAULT, ROOT, random_ids, read_stock
-from engine.methods import METHODS
-from engine.models import adopt
+from longsight.methods import METHODS
+from longsight.models.model import adopt
 
 MINUTES = 8.0
 FOR_TESTS = 150.0
@@ -38,7 +38,7 @@ LLAMA_2_7B = LlamaConfig(max_position_embeddings=4096)  # every other default is
 STOCK = "stock"
 NO_MEMORY, NO_TIME = "out of memory", "no time left"
 
-Cell = Result | str
+GpuCell = Result | str
 """A measurement, or why there is none."""
 
 
@@ -48,15 +48,15 @@ class Subject:
 
     name: str
     hf: PreTrainedModel
-    cells: dict[tuple[str, int], Cell] = field(default_factory=dict)
+    cells: dict[tuple[str, int], GpuCell] = field(default_factory=dict)
     spent: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     """reader -> (length, seconds that its whole measurement took), from short to long."""
 
-    def measure(self, reader: str, read: Reading, n: int, meter: Meter, deadline: float) -> Cell:
+    def measure(self, reader: str, read: TimedReading, n: int, meter: Meter, deadline: float) -> GpuCell:
         """Measure one reader at one length, unless it would end after `deadline` [on the meter's clock]."""
         start, known = meter.clock(), self.spent.setdefault(reader, [])
         if start + expected(known, n) > deadline:
-            cell: Cell = NO_TIME
+            cell: GpuCell = NO_TIME
         else:
             try:
                 cell = measure_once(read, random_ids(self.hf, n).to(self.hf.device), DECODE, meter)
@@ -101,13 +101,13 @@ def subjects(device: torch.device, config: PreTrainedConfig = LLAMA_2_7B) -> lis
         return [small]
 
 
-def stock_readers(hf: PreTrainedModel) -> Iterator[tuple[str, Callable[[int], Reading]]]:
+def stock_readers(hf: PreTrainedModel) -> Iterator[tuple[str, Callable[[int], TimedReading]]]:
     """The ways to read with transformers: every attention that is installed, in one pass and in chunks."""
     flash = {"flash_attention_3": is_flash_attn_3_available, "flash_attention_2": is_flash_attn_2_available}
     on_cuda = hf.device.type == "cuda"
     for attention in [*(name for name, there in flash.items() if on_cuda and there()), "sdpa"]:
 
-        def reads(n: int, chunk: int | None, attention: str = attention) -> Reading:
+        def reads(n: int, chunk: int | None, attention: str = attention) -> TimedReading:
             hf.set_attn_implementation(attention)
             return partial(read_with_stock, hf, chunk=chunk or n)
 
@@ -172,7 +172,7 @@ def table(subject: Subject, n: int, bandwidth: float) -> str:
     return "\n".join(lines)
 
 
-def row(subject: Subject, cell: Cell, stock: Cell | None, bandwidth: float) -> list[str]:
+def row(subject: Subject, cell: GpuCell, stock: GpuCell | None, bandwidth: float) -> list[str]:
     """One reader's figures, as text."""
     if not isinstance(cell, Result):
         return [cell, "", "", "", ""]
@@ -217,7 +217,7 @@ def equality_tests(seconds: float) -> int:
     if seconds <= 0:
         print("No time is left for the equality tests.", file=sys.stderr)
         return 1
-    command = [sys.executable, "-m", "pytest", "-q", "tests/engine/matrix/test_devices.py", "-k", "cuda"]
+    command = [sys.executable, "-m", "pytest", "-q", "tests/longsight/matrix/test_devices.py", "-k", "cuda"]
     try:
         return subprocess.run(command, cwd=ROOT, timeout=seconds, check=False).returncode
     except subprocess.TimeoutExpired:

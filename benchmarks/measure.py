@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from analysis.memory import forget_peak, peak_memory
+from analysis.evaluation.memory import forget_peak, peak_memory
 from benchmarks.subject import ROOT, random_ids, read_stock
-from engine.forwards import cache_keyword
-from engine.generate import Sampling, decode, prefill
-from engine.methods import METHODS, Method
-from engine.models import Model, adopt
+from longsight.generation.generate import Sampling, decode, prefill
+from longsight.methods import METHODS, Method
+from longsight.models.model import Model, adopt
+from longsight.models.module_patching import cache_keyword
 
 CHUNKED, ONE_PASS = "stock, chunked", "stock, one pass"
 STOCK = (CHUNKED, ONE_PASS)
@@ -32,8 +32,8 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 ENOUGH = 2.0
 """Short readings are repeated for this many seconds, and the fastest counts."""
 
-Step = Callable[[], object]
-Reading = Callable[[Tensor], tuple[int, Step]]
+ReadStep = Callable[[], object]
+TimedReading = Callable[[Tensor], tuple[int, ReadStep]]
 """Reads ids (n,) -> bytes of the cache, and a function that decodes one more token."""
 
 
@@ -99,7 +99,7 @@ def measure(spec: Spec) -> Result:
     return replace(result, seconds=seconds)
 
 
-def measure_once(read: Reading, ids: Tensor, decode: int, meter: Meter) -> Result:
+def measure_once(read: TimedReading, ids: Tensor, decode: int, meter: Meter) -> Result:
     """Read `ids` (n,) once, and generate `decode` tokens after them."""
     read(ids[:64])  # the first pass through a model pays for what later ones find ready
     before = meter.forget_peak()
@@ -118,7 +118,7 @@ def timed(work: Callable[[], object], clock: Callable[[], float]) -> float:
     return clock() - start
 
 
-def reading(spec: Spec) -> tuple[Reading, PreTrainedModel]:
+def reading(spec: Spec) -> tuple[TimedReading, PreTrainedModel]:
     """How the spec's method reads a text, and the model that it reads with."""
     hf = read_stock(spec.source)
     if spec.method in STOCK:
@@ -128,14 +128,14 @@ def reading(spec: Spec) -> tuple[Reading, PreTrainedModel]:
     return partial(read_with_method, model, method, chunk=spec.chunk), hf
 
 
-def read_with_method(model: Model, method: Method, ids: Tensor, chunk: int) -> tuple[int, Step]:
+def read_with_method(model: Model, method: Method, ids: Tensor, chunk: int) -> tuple[int, ReadStep]:
     read = prefill(model, ids, method, chunk=chunk)
     tokens = decode(model, read, Sampling(stop=frozenset(), max_new_tokens=2**30))
     return read.cache.nbytes, partial(next, tokens)
 
 
 @torch.inference_mode()
-def read_with_stock(hf: PreTrainedModel, ids: Tensor, chunk: int) -> tuple[int, Step]:
+def read_with_stock(hf: PreTrainedModel, ids: Tensor, chunk: int) -> tuple[int, ReadStep]:
     cache, name = DynamicCache(config=hf.config), cache_keyword(hf)
     for start in range(0, len(ids), chunk):
         part = ids[None, start : start + chunk]

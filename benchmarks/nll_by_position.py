@@ -14,9 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.subject import DEFAULT
-from engine.errors import LongSightError
-from engine.methods import METHODS, Method
-from engine.models import Model, load
+from longsight.errors import LongSightError
+from longsight.methods import METHODS, Method
+from longsight.models.model import Model, load
 
 ALONE = "each band alone"
 """The level to keep."""

@@ -16,16 +16,16 @@ from tqdm import tqdm
 
 from benchmarks.measure import CLOCKS, STOCK, Result, Spec, run
 from benchmarks.subject import DEFAULT
-from engine.methods import METHODS
+from longsight.methods import METHODS
 
 LENGTHS = (512, 2048, 8192, 32768, 65536)
 SHORT, MIDDLE, LONG = 2048, 8192, 65536
 """The lengths between which the targets compare."""
 
-Results = dict[tuple[str, int], Result | None]
+PrefillResults = dict[tuple[str, int], Result | None]
 """(method, length) -> its measurement; None when it took too long."""
 
-Cell = Callable[[int, Result], str]
+PrefillCell = Callable[[int, Result], str]
 """Writes one figure of a table: (length, measurement) -> text."""
 
 
@@ -45,10 +45,10 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure_all(options: argparse.Namespace) -> Results:
+def measure_all(options: argparse.Namespace) -> PrefillResults:
     """Length by length, so that a run that is stopped has compared something."""
     wanted = [(method, n) for n in options.lengths for method in (*STOCK, *options.methods)]
-    results: Results = {}
+    results: PrefillResults = {}
     for method, n in tqdm(wanted, desc="measuring", unit="reading"):
         shorter = [results[method, m] for m in options.lengths if m < n]
         if None in shorter:  # what was too slow for a shorter text is too slow for this one
@@ -59,13 +59,13 @@ def measure_all(options: argparse.Namespace) -> Results:
     return results
 
 
-def stock_seconds(results: Results, n: int) -> float | None:
+def stock_seconds(results: PrefillResults, n: int) -> float | None:
     """The faster of the two stock readings."""
     found = [result.seconds for key in STOCK if (result := results[key, n]) is not None]
     return min(found, default=None)
 
 
-def table(title: str, results: Results, lengths: list[int], cell: Cell) -> str:
+def table(title: str, results: PrefillResults, lengths: list[int], cell: PrefillCell) -> str:
     """One line per method, one column per length."""
     width = max(len(method) for method, _ in results) + 2
     lines = ["", title, " " * width + "".join(f"{n:>16,}" for n in lengths)]
@@ -76,13 +76,13 @@ def table(title: str, results: Results, lengths: list[int], cell: Cell) -> str:
     return "\n".join(lines)
 
 
-def speed(results: Results, n: int, result: Result) -> str:
+def speed(results: PrefillResults, n: int, result: Result) -> str:
     stock = stock_seconds(results, n)
     ratio = f" ({stock / result.seconds:.2f}x)" if stock else ""
     return f"{n / result.seconds:,.0f}{ratio}"
 
 
-def tables(results: Results, lengths: list[int]) -> str:
+def tables(results: PrefillResults, lengths: list[int]) -> str:
     """The four tables of a run."""
     return "\n".join([
         table("tokens read per second (times stock's)", results, lengths, partial(speed, results)),
@@ -92,11 +92,11 @@ def tables(results: Results, lengths: list[int]) -> str:
     ])  # fmt: skip
 
 
-def megabytes(name: str) -> Cell:
+def megabytes(name: str) -> PrefillCell:
     return lambda n, result: f"{getattr(result, name) / 1e6:,.2f}"
 
 
-def targets(results: Results) -> list[tuple[str, float, float, bool]]:
+def targets(results: PrefillResults) -> list[tuple[str, float, float, bool]]:
     """What LM-Infinite must show: (sentence, figure, bound, whether the figure must be at least the bound)."""
     short, middle, long = (results.get(("lm-infinite", n)) for n in (SHORT, MIDDLE, LONG))
     if short is None or middle is None or long is None:

@@ -15,23 +15,23 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from analysis.looking import finish
-from analysis.memory import forget_peak, peak_memory
-from analysis.panels import DEFAULT as CHOICE
-from analysis.panels import PANELS, Records
-from analysis.probes.probing import Probing
+from analysis.diagnostics.measuring import finish
+from analysis.diagnostics.panels import DEFAULT as CHOICE
+from analysis.diagnostics.panels import PANELS, Records
+from analysis.diagnostics.probing import Probing
+from analysis.evaluation.memory import forget_peak, peak_memory
 from benchmarks.measure import CLOCKS
 from benchmarks.subject import DEFAULT, ROOT, random_ids, read_stock
-from engine.generate import Progress
-from engine.methods import METHODS, Method
-from engine.models import Model, adopt
+from longsight.generation.generate import Progress
+from longsight.methods import METHODS, Method
+from longsight.models.model import Model, adopt
 
 LENGTHS = (4096, 32_768)
 KEYS = ("vanilla", "lm-infinite")
 
 
 @dataclass(frozen=True)
-class Spec:
+class ProbeSpec:
     """What to measure: a text of `length` random tokens under a method, at most `most` of its queries measured."""
 
     source: str
@@ -43,7 +43,7 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class Result:
+class ProbeResult:
     """Seconds to read the text with nothing but NLL, and with all probes; until the first figure could be drawn; and to
     draw all. Peak [bytes] of the process, and what of it came with the probes. The largest figure [bytes of JSON]."""
 
@@ -56,7 +56,7 @@ class Result:
     figure: int
 
 
-def measure(spec: Spec) -> Result:
+def measure(spec: ProbeSpec) -> ProbeResult:
     """The measurement itself, in this process."""
     torch.set_num_threads(spec.threads)
     clock = CLOCKS[spec.clock]
@@ -79,7 +79,7 @@ def measure(spec: Spec) -> Result:
     probed, begun = clock() - begun, clock()
     largest = _draw(records, tuple(PANELS))
     drawn, peak = clock() - begun, peak_memory()
-    return Result(bare, probed, first, drawn, peak, peak - before, largest)
+    return ProbeResult(bare, probed, first, drawn, peak, peak - before, largest)
 
 
 def _probing(model: Model, ids: torch.Tensor, method: Method, most: int) -> tuple[Probing, Iterator[Progress]]:
@@ -108,16 +108,16 @@ def _draw(records: Records, panels: tuple[str, ...]) -> int:
     return max(sizes)
 
 
-def run(spec: Spec) -> Result:
+def run(spec: ProbeSpec) -> ProbeResult:
     """Measure in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.probes", "--one", json.dumps(asdict(spec))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{spec} failed:\n{done.stderr[-2000:]}")
-    return Result(**json.loads(done.stdout.splitlines()[-1]))
+    return ProbeResult(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def row(spec: Spec, result: Result) -> str:
+def row(spec: ProbeSpec, result: ProbeResult) -> str:
     cells = [
         f"{spec.length:,}",
         METHODS[spec.method].title,
@@ -154,13 +154,13 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     given = arguments()
     if given.one:
-        print(json.dumps(asdict(measure(Spec(**json.loads(given.one))))))
+        print(json.dumps(asdict(measure(ProbeSpec(**json.loads(given.one))))))
         return
     threads = 1 if given.clock == "cpu" else given.threads
     print(HEAD)
     for length in given.lengths:
         for key in tqdm(given.methods, desc=f"{length:,} tokens", leave=False):
-            spec = Spec(given.model, key, length, given.most_queries, threads, given.clock)
+            spec = ProbeSpec(given.model, key, length, given.most_queries, threads, given.clock)
             tqdm.write(row(spec, run(spec)))
 
 

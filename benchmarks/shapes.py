@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
-from engine.models import Model, adopt
+from longsight.models.model import Model, adopt
 from training import inside, wording
 from training.batches import Batches
 from training.corpus import Corpus, read_corpus
@@ -50,7 +50,7 @@ WARM, TIMED = 2, 6  # steps before and while the speed is told
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class ShapeOutcome:
     """What a trained shape is and can do."""
 
     parameters: int
@@ -96,7 +96,7 @@ def trained(recipe: Recipe, texts: Corpus, tokenizer: PreTrainedTokenizerFast) -
     return adopt(trainer.model, tokenizer)
 
 
-def outcomes(options: argparse.Namespace) -> Iterator[tuple[str, Outcome]]:
+def outcomes(options: argparse.Namespace) -> Iterator[tuple[str, ShapeOutcome]]:
     recipe = load_recipe(options.recipe)
     texts, held_out = read_corpus(options.corpus)
     tokenizers: dict[int, PreTrainedTokenizerFast] = {}
@@ -114,7 +114,7 @@ def outcomes(options: argparse.Namespace) -> Iterator[tuple[str, Outcome]]:
             family: inside.bits_per_byte(model, inside.passages_of(part, model.train_length, options.passages))
             for family, part in inside.families(held_out).items()
         }
-        yield name, Outcome(model.hf.num_parameters(), fast, short.tokens, bits, right)
+        yield name, ShapeOutcome(model.hf.num_parameters(), fast, short.tokens, bits, right)
 
 
 def main() -> None:

@@ -14,20 +14,20 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from analysis.clusters import ClusterRecord, project
-from analysis.figures.clusters import clusters_figure
-from analysis.figures.entropy import entropy_figure
-from analysis.figures.logits import logits_figure
-from analysis.figures.nll import nll_figure
-from analysis.observed import EntropyRecord, HiddenRecord, LogitRecord, MassRecord, NLLRecord, SinkRecord
-from analysis.probes.attention import EntropyProbe, LogitProbe, MassProbe
-from analysis.probes.keys import SinkProbe
-from analysis.probes.probing import measure
-from analysis.probes.stream import HiddenProbe, NLLProbe
+from analysis.diagnostics.clusters import ClusterRecord, project
+from analysis.diagnostics.clusters_figure import clusters_figure
+from analysis.diagnostics.entropy_figure import entropy_figure
+from analysis.diagnostics.key_probes import SinkProbe
+from analysis.diagnostics.logits_figure import logits_figure
+from analysis.diagnostics.nll_figure import nll_figure
+from analysis.diagnostics.observed import EntropyRecord, HiddenRecord, LogitRecord, MassRecord, NLLRecord, SinkRecord
+from analysis.diagnostics.probing import measure
+from analysis.diagnostics.query_probes import EntropyProbe, LogitProbe, MassProbe
+from analysis.diagnostics.stream_probes import HiddenProbe, NLLProbe
 from docs import pictures
 from docs.reading import page
-from engine.models import Model, load
-from training.corpus import Document, read_corpus
+from longsight.models.model import Model, load
+from training.corpus import CorpusText, read_corpus
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, PICTURES = ROOT / "docs" / "findings.md", ROOT / "docs" / "findings"
@@ -93,13 +93,13 @@ def main() -> None:
     print(PAGE)
 
 
-def ids_of(model: Model, book: Document, length: int) -> torch.Tensor:
+def ids_of(model: Model, book: CorpusText, length: int) -> torch.Tensor:
     """The first `length` tokens of a book."""
     ids = model.tokenizer(book.text[: 12 * length], add_special_tokens=False, verbose=False)["input_ids"]
     return torch.tensor(ids[:length])
 
 
-def look(model: Model, book: Document, key: str, length: int) -> Looked:
+def look(model: Model, book: CorpusText, key: str, length: int) -> Looked:
     probes = (LogitProbe, EntropyProbe, MassProbe, SinkProbe, NLLProbe)
     return Looked(*measure(model, ids_of(model, book, length), model.method(key, length), probes))
 
@@ -117,7 +117,7 @@ def draw(looked: dict[str, list[Looked]]) -> None:
     )
 
 
-def findings(model: Model, books: Sequence[Document], looked: dict[str, list[Looked]], length: int) -> Findings:
+def findings(model: Model, books: Sequence[CorpusText], looked: dict[str, list[Looked]], length: int) -> Findings:
     half = model.train_length // 2
     inside, outside = slice(half, model.train_length), slice(length - half, length)
     hidden = [hidden_of(model, book) for book in books]
@@ -134,7 +134,7 @@ def findings(model: Model, books: Sequence[Document], looked: dict[str, list[Loo
     )  # fmt: skip
 
 
-def hidden_of(model: Model, book: Document) -> HiddenRecord:
+def hidden_of(model: Model, book: CorpusText) -> HiddenRecord:
     """Hidden states of a text of the trained length: whatever a method does, it does nothing yet."""
     probe = partial(HiddenProbe, most=model.train_length)
     ids = ids_of(model, book, model.train_length)

@@ -8,8 +8,8 @@ from pathlib import Path
 import plotly.graph_objects as go
 from playwright.sync_api import sync_playwright
 
-from analysis.page import Section, stand_alone
-from engine.errors import LongSightError
+from analysis.export.page import Section, stand_alone
+from longsight.errors import LongSightError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDTH = 900  # pixels

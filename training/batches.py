@@ -17,7 +17,7 @@ from training.corpus import Corpus
 from training.recipe import Phase, Recipe, between
 from training.tokenizer import ASSISTANT, END, USER
 
-Conversation = Callable[[np.random.Generator, Corpus, int], list[tasks.Turn]]
+Conversation = Callable[[np.random.Generator, Corpus, int], list[tasks.TaskTurn]]
 SAMPLE = 20_000  # characters, to see how many of them a token stands for
 
 
@@ -114,7 +114,7 @@ class Batches:
             characters = int(characters * size / len(ids)) - 20
         return [], []  # nothing this short came up: the row is filled with text
 
-    def encode(self, turns: list[tasks.Turn], restated: float = 1.0) -> tuple[list[int], list[float]]:
+    def encode(self, turns: list[tasks.TaskTurn], restated: float = 1.0) -> tuple[list[int], list[float]]:
         """The ids that the chat template gives for these turns, and their weights.
 
         Of an answer, what it adds weighs `answer_weight` and what it restates `restated`; a story does neither.

@@ -1,6 +1,6 @@
 """Parameters of the methods for one model, chosen on texts of their own as LM-Infinite's authors did.
 
-They go into `longsight.json` beside the weights, where `engine.models.load` reads them.
+They go into `longsight.json` beside the weights, where `longsight.models.model.load` reads them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from engine.methods import METHODS, Method
-from engine.models import Model
+from longsight.methods import METHODS, Method
+from longsight.models.model import Model
 from training.corpus import Corpus
 from training.inside import right
 from training.past import KEY_ROOM, pass_keys
-from training.questions import Question
+from training.questions import TrainingQuestion
 
 FILE = "longsight.json"
 CLEARLY = 0.05  # of all keys: so many more must a fixed pair find than the rule of thumb
@@ -31,7 +31,7 @@ GROUPS = (8, 16, 4, 32)
 
 
 @dataclasses.dataclass(frozen=True)
-class Choice:
+class ChosenParameters:
     """Parameters, and how many of the pass keys they found at each length."""
 
     parameters: dict[str, int]
@@ -81,13 +81,13 @@ def write(folder: Path, chosen: dict[str, Any]) -> None:
 
 
 def _try(
-    model: Model, asked: list[list[Question]], key: str, options: list[dict[str, int]], target: int
-) -> list[Choice]:
+    model: Model, asked: list[list[TrainingQuestion]], key: str, options: list[dict[str, int]], target: int
+) -> list[ChosenParameters]:
     bar = tqdm(options, desc=f"choosing for {key}")
     found = []
     for parameters in bar:
         method = _method(model, key, parameters, target)
-        found.append(Choice(parameters, tuple(sum(right(model, each, method, KEY_ROOM)) for each in asked)))
+        found.append(ChosenParameters(parameters, tuple(sum(right(model, each, method, KEY_ROOM)) for each in asked)))
     return found
 
 
@@ -96,12 +96,12 @@ def _method(model: Model, key: str, parameters: dict[str, int], target: int) -> 
     return dataclasses.replace(METHODS[key].for_model(model.train_length, target), **parameters)
 
 
-def clearly_best(choices: list[Choice], keys: int) -> Choice:
+def clearly_best(choices: list[ChosenParameters], keys: int) -> ChosenParameters:
     """The first choice, unless another one found clearly more of the `keys`."""
     usual, best = choices[0], _best(choices)
     return best if sum(best.found) - sum(usual.found) > CLEARLY * keys else usual
 
 
-def _best(choices: list[Choice]) -> Choice:
+def _best(choices: list[ChosenParameters]) -> ChosenParameters:
     """The first of those that found most."""
     return max(choices, key=lambda choice: sum(choice.found))

@@ -20,7 +20,7 @@ class CorpusError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Document:
+class CorpusText:
     """One file. `name` is its path inside the corpus, with forward slashes."""
 
     name: str
@@ -35,7 +35,7 @@ class Document:
 class Corpus:
     """Documents that random passages are drawn from; a longer document is drawn from more often."""
 
-    def __init__(self, documents: list[Document]) -> None:
+    def __init__(self, documents: list[CorpusText]) -> None:
         if not documents:
             raise CorpusError("a corpus needs at least one document, found none")
         self.documents = documents
@@ -87,11 +87,11 @@ def read_corpus(source: str | Path) -> tuple[Corpus, Corpus]:
     return _split(_folder_documents(Path(source)))
 
 
-def _folder_documents(folder: Path) -> list[Document]:
+def _folder_documents(folder: Path) -> list[CorpusText]:
     """All *.txt and *.rst files under `folder`."""
     files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
     documents = [
-        Document(path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8", errors="replace"))
+        CorpusText(path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8", errors="replace"))
         for path in files
     ]
     documents = [document for document in documents if document.text.strip()]
@@ -100,7 +100,7 @@ def _folder_documents(folder: Path) -> list[Document]:
     return documents
 
 
-def _hub_documents(name: str) -> list[Document]:
+def _hub_documents(name: str) -> list[CorpusText]:
     """All rows of a dataset, in its column `text`; the `datasets` library is needed only for this."""
     try:
         import datasets
@@ -123,13 +123,13 @@ def _hub_documents(name: str) -> list[Document]:
                 f"the dataset {name!r} needs a column {COLUMN!r}, found {', '.join(sorted(rows.column_names))}"
             )
         texts = enumerate(rows[COLUMN])
-        documents += [Document(f"{part}/{number}", text) for number, text in texts if text.strip()]
+        documents += [CorpusText(f"{part}/{number}", text) for number, text in texts if text.strip()]
     if not documents:
         raise CorpusError(f"a corpus was asked from the dataset {name!r}, but it holds no text")
     return documents
 
 
-def _split(documents: list[Document]) -> tuple[Corpus, Corpus]:
+def _split(documents: list[CorpusText]) -> tuple[Corpus, Corpus]:
     train = [document for document in documents if "train" in document.name.split("/")[:-1]]
     validation = [document for document in documents if "validation" in document.name.split("/")[:-1]]
     if train and validation:
@@ -137,15 +137,15 @@ def _split(documents: list[Document]) -> tuple[Corpus, Corpus]:
     return _hold_out(documents)
 
 
-def _hold_out(documents: list[Document]) -> tuple[Corpus, Corpus]:
+def _hold_out(documents: list[CorpusText]) -> tuple[Corpus, Corpus]:
     if len(documents) == 1:
         (only,) = documents
         cut = len(only.text) - max(1, len(only.text) // HELD_OUT)
-        return Corpus([Document(only.name, only.text[:cut])]), Corpus([Document(only.name, only.text[cut:])])
+        return Corpus([CorpusText(only.name, only.text[:cut])]), Corpus([CorpusText(only.name, only.text[cut:])])
     ranked = sorted(documents, key=lambda document: hashlib.sha256(document.name.encode()).hexdigest())
     count = max(1, len(ranked) // HELD_OUT)
     return Corpus(sorted(ranked[count:], key=_name)), Corpus(sorted(ranked[:count], key=_name))
 
 
-def _name(document: Document) -> str:
+def _name(document: CorpusText) -> str:
     return document.name

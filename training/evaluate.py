@@ -1,7 +1,7 @@
 """Measure a trained model: `python -m training.evaluate assets/models/rope-small --corpus DIR [--card]`.
 
 Inside the trained length: hidden facts asked for and answered by greedy decoding, and bits per byte. Past it: nll and
-pass keys by depth, method by method, run by the engine. On held-out texts, with fixed seeds.
+pass keys by depth, method by method, run by the library. On held-out texts, with fixed seeds.
 
 With --card every part is written into the model's folder as soon as it is measured, and what stands there already,
 of the same weights and as many cases, is not measured again: a command that was stopped goes on, and methods or lengths
@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
-from engine.methods import METHODS
-from engine.models import load
+from longsight.methods import METHODS
+from longsight.models.model import load
 from training import card, choose, inside, past
 from training.corpus import read_corpus
 from training.samples import samples

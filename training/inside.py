@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from engine.generate import Prefilled, Sampling, decode, prefill
-from engine.methods import METHODS, Method
-from engine.models import Model
-from engine.prompt import Message, chat_ids
-from engine.shared import prefill_shared
+from longsight.generation.generate import Prefilled, Sampling, decode, prefill
+from longsight.generation.prefix_sharing import prefill_shared
+from longsight.generation.prompt import Message, chat_ids
+from longsight.methods import METHODS, Method
+from longsight.models.model import Model
 from training import questions
 from training.baselines import Bytes, gzip_bits
 from training.corpus import Corpus
-from training.questions import ANSWER_ROOM, Ask, Question, fit
+from training.questions import ANSWER_ROOM, Ask, TrainingQuestion, fit
 
 PARTS = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)  # of the trained length
 KINDS = {
@@ -37,7 +37,7 @@ def answer(model: Model, messages: Iterable[Message], method: Method, tokens: in
     return model.tokenizer.decode(list(decode(model, prefilled, Sampling(max_new_tokens=tokens))))
 
 
-def right(model: Model, asked: Sequence[Question], method: Method, tokens: int | None = None) -> list[bool]:
+def right(model: Model, asked: Sequence[TrainingQuestion], method: Method, tokens: int | None = None) -> list[bool]:
     """Which questions are answered rightly, greedily and in at most `tokens` tokens (or what an answer may take).
 
     What their prompts have in common is read once.
@@ -51,7 +51,7 @@ def right(model: Model, asked: Sequence[Question], method: Method, tokens: int |
     return found
 
 
-def _said(model: Model, prefilled: Prefilled, question: Question, tokens: int) -> str:
+def _said(model: Model, prefilled: Prefilled, question: TrainingQuestion, tokens: int) -> str:
     """The answer, or the beginning of one that cannot become right any more."""
     said, text = [], ""
     for token in decode(model, prefilled, Sampling(max_new_tokens=tokens)):
@@ -77,13 +77,13 @@ def retrieval(model: Model, corpus: Corpus, cases: int) -> dict[str, Any]:
     return {"cases": cases, "each": cases // len(lengths), "pass_key": found, "others": others}
 
 
-def _pass_key(model: Model, corpus: Corpus, length: int, seed: int) -> Question:
+def _pass_key(model: Model, corpus: Corpus, length: int, seed: int) -> TrainingQuestion:
     """In real text and in the papers' filler by turns. Every length has keys of its own."""
     depth, source = float(np.random.default_rng([seed, length]).random()), None if seed % 2 else corpus
     return fit(model.tokenizer, lambda rng, size: questions.pass_key(rng, source, size, depth), length, [length, seed])
 
 
-def _any_length(model: Model, corpus: Corpus, ask: Ask, seed: int) -> Question:
+def _any_length(model: Model, corpus: Corpus, ask: Ask, seed: int) -> TrainingQuestion:
     length = int(model.train_length * (1 / 2, 3 / 4, 1)[seed % 3])
     return fit(model.tokenizer, lambda rng, size: ask(rng, corpus, size), length, seed)
 

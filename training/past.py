@@ -1,7 +1,7 @@
 """What a model does past its trained length, method by method: nll, and pass keys by depth.
 
 Keys at all depths are hidden in the same few texts, several at each place, and a text is read once up to where its
-prompts part (`engine.shared`). So is what nll is measured on: one reading tells it before every length.
+prompts part (`prefix_sharing`). So is what nll is measured on: one reading tells it before every length.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from engine.errors import LongSightError
-from engine.methods import METHODS, Method
-from engine.models import Model
+from longsight.errors import LongSightError
+from longsight.methods import METHODS, Method
+from longsight.models.model import Model
 from training.corpus import Corpus
 from training.inside import right
-from training.questions import Question, characters, digits, pass_key_in
+from training.questions import TrainingQuestion, characters, digits, pass_key_in
 
 LENGTHS = (1024, 2048, 4096, 8192, 16384)
 DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -73,7 +73,7 @@ def measure(
     missing = [plan for plan in plans if not any(_covers(row, plan[2]) for row in known)]
     texts = _texts(model, corpus, max(lengths), passages)
     surprise = Surprise(model, texts, [(length, method) for length, method, _ in missing])
-    asked: dict[int, list[list[Question]]] = {}
+    asked: dict[int, list[list[TrainingQuestion]]] = {}
     bar = tqdm(missing, desc="past the trained length", initial=len(plans) - len(missing), total=len(plans))
     for length, method, row in bar:
         bar.set_postfix_str(f"{row['variant']} at {length:,}")
@@ -116,7 +116,7 @@ def _place(row: Row) -> tuple[int, int, str]:
     return row["tokens"], list(METHODS).index(key), row["variant"]
 
 
-def pass_keys(model: Model, corpus: Corpus, length: int, cases: int, first: int = 0) -> list[list[Question]]:
+def pass_keys(model: Model, corpus: Corpus, length: int, cases: int, first: int = 0) -> list[list[TrainingQuestion]]:
     """Questions by depth, `cases` in all, equally many at each; all drawn from the seed `first`.
 
     The keys of a depth are spread over at most `TEXTS` texts, the same for all depths. A key is five tokens, whichever
@@ -128,7 +128,7 @@ def pass_keys(model: Model, corpus: Corpus, length: int, cases: int, first: int 
         source.passage(np.random.default_rng([first, length, text]), CHARACTERS * length)
         for text in range(min(TEXTS, each))
     ]
-    asked: list[list[Question]] = [[] for _ in DEPTHS]
+    asked: list[list[TrainingQuestion]] = [[] for _ in DEPTHS]
     for number, depth in enumerate(DEPTHS):
         sizes = [characters(model.tokenizer, partial(_hidden, text, depth), length) for text in texts]
         for key in range(each):
@@ -138,7 +138,7 @@ def pass_keys(model: Model, corpus: Corpus, length: int, cases: int, first: int 
     return asked
 
 
-def _hidden(text: str, depth: float, size: int, value: str = "12345") -> Question:
+def _hidden(text: str, depth: float, size: int, value: str = "12345") -> TrainingQuestion:
     """The first `size` characters of a text with a key in them."""
     return pass_key_in(text[:size], value, depth)
 

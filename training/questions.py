@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from engine.prompt import Message, chat_ids
+from longsight.generation.prompt import Message, chat_ids
 from training import wording
 from training.corpus import Corpus
 from training.facts import named_fact
@@ -19,7 +19,7 @@ ANSWER_ROOM = 40  # tokens that an answer may take
 
 
 @dataclasses.dataclass(frozen=True)
-class Question:
+class TrainingQuestion:
     """Messages that end with a question, and the value that the answer must hold (none: the text does not say)."""
 
     messages: tuple[Message, ...]
@@ -39,16 +39,16 @@ class Question:
         return re.findall(r"\d+(?=\D)", answer) not in ([], [self.value])
 
 
-Ask = Callable[[np.random.Generator, int], Question]  # a seeded generator and the characters of the text
+Ask = Callable[[np.random.Generator, int], TrainingQuestion]  # a seeded generator and the characters of the text
 
 
-def fit(tokenizer: PreTrainedTokenizerBase, ask: Ask, tokens: int, seed: int | Sequence[int]) -> Question:
+def fit(tokenizer: PreTrainedTokenizerBase, ask: Ask, tokens: int, seed: int | Sequence[int]) -> TrainingQuestion:
     """The longest question of this seed whose prompt leaves room for the answer inside `tokens` tokens."""
     size = characters(tokenizer, lambda size: ask(np.random.default_rng(seed), size), tokens)
     return ask(np.random.default_rng(seed), size)
 
 
-def characters(tokenizer: PreTrainedTokenizerBase, ask: Callable[[int], Question], tokens: int) -> int:
+def characters(tokenizer: PreTrainedTokenizerBase, ask: Callable[[int], TrainingQuestion], tokens: int) -> int:
     """The most characters of text (up to 8) with which a prompt leaves room for the answer inside `tokens` tokens."""
     low, high = 0, 8 * tokens
     while high - low > 8:
@@ -58,35 +58,37 @@ def characters(tokenizer: PreTrainedTokenizerBase, ask: Callable[[int], Question
     return low
 
 
-def pass_key(rng: np.random.Generator, corpus: Corpus | None, characters: int, depth: float) -> Question:
+def pass_key(rng: np.random.Generator, corpus: Corpus | None, characters: int, depth: float) -> TrainingQuestion:
     """The papers' pass key at a given depth (0 to 1) of a passage, or of the papers' filler when there is no corpus."""
     value = digits(rng)
     text = corpus.passage(rng, characters) if corpus else paper_filler(characters)
     return pass_key_in(text, value, depth)
 
 
-def pass_key_in(text: str, value: str, depth: float) -> Question:
+def pass_key_in(text: str, value: str, depth: float) -> TrainingQuestion:
     """The papers' pass key at a given depth (0 to 1) of a text."""
     return _ask(insert(text, wording.PASS_KEY[0].format(value=value), depth), "What is the pass key?", value)
 
 
-def named_key(rng: np.random.Generator, corpus: Corpus, characters: int, keys: int = 4) -> Question:
+def named_key(rng: np.random.Generator, corpus: Corpus, characters: int, keys: int = 4) -> TrainingQuestion:
     """Several named keys at random depths of a passage, one of them asked for."""
     text, facts = _keys(rng, corpus, characters, keys)
     name, value = facts[int(rng.integers(keys))]
     return _ask(text, f"What is the key of the {name}?", value)
 
 
-def second_turn(rng: np.random.Generator, corpus: Corpus, characters: int) -> Question:
+def second_turn(rng: np.random.Generator, corpus: Corpus, characters: int) -> TrainingQuestion:
     """A question about another key after one that was answered rightly."""
     text, facts = _keys(rng, corpus, characters, 2)
     (name, value), (other, wanted) = facts
     first = _ask(text, f"What is the key of the {name}?", value)
     answer = {"role": "assistant", "content": f"The key of the {name} is {value}."}
-    return Question((*first.messages, answer, {"role": "user", "content": f"What is the key of the {other}?"}), wanted)
+    return TrainingQuestion(
+        (*first.messages, answer, {"role": "user", "content": f"What is the key of the {other}?"}), wanted
+    )
 
 
-def who_where_what(rng: np.random.Generator, corpus: Corpus, characters: int) -> Question:
+def who_where_what(rng: np.random.Generator, corpus: Corpus, characters: int) -> TrainingQuestion:
     """One of three facts about invented people and things."""
     facts = {}
     while len(facts) < 3:
@@ -100,12 +102,12 @@ def who_where_what(rng: np.random.Generator, corpus: Corpus, characters: int) ->
     return _ask(text, asked.form.questions[0], asked.value)
 
 
-def absent_key(rng: np.random.Generator, corpus: Corpus, characters: int) -> Question:
+def absent_key(rng: np.random.Generator, corpus: Corpus, characters: int) -> TrainingQuestion:
     """A passage without any key."""
     return _ask(corpus.passage(rng, characters), "What is the pass key?", None)
 
 
-def absent_name(rng: np.random.Generator, corpus: Corpus, characters: int) -> Question:
+def absent_name(rng: np.random.Generator, corpus: Corpus, characters: int) -> TrainingQuestion:
     """A passage with three named keys, and a question for a fourth."""
     *names, missing = (str(name) for name in rng.choice(wording.NAMES, 4, replace=False))
     text = corpus.passage(rng, characters)
@@ -124,8 +126,8 @@ def _keys(rng: np.random.Generator, corpus: Corpus, characters: int, keys: int) 
     return text, facts
 
 
-def _ask(text: str, question: str, value: str | None) -> Question:
-    return Question(({"role": "user", "content": f"{text}\n\n{question}"},), value)
+def _ask(text: str, question: str, value: str | None) -> TrainingQuestion:
+    return TrainingQuestion(({"role": "user", "content": f"{text}\n\n{question}"},), value)
 
 
 def digits(rng: np.random.Generator) -> str:

@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from engine.methods import METHODS
-from engine.models import Model
-from engine.prompt import Message
+from longsight.generation.prompt import Message
+from longsight.methods import METHODS
+from longsight.models.model import Model
 from training.corpus import Corpus
 from training.inside import answer
 from training.past import variants
@@ -20,7 +20,7 @@ STORY_ROOM = 80  # tokens
 
 
 @dataclasses.dataclass(frozen=True)
-class Sample:
+class CardSample:
     """`about`: what was given, in words. `wanted`: the value that would be right, if there is one."""
 
     about: str
@@ -30,7 +30,7 @@ class Sample:
     answer: str
 
 
-def samples(model: Model, corpus: Corpus) -> list[Sample]:
+def samples(model: Model, corpus: Corpus) -> list[CardSample]:
     """Talk, stories, answers and refusals inside the trained length; keys and a story past it, by method."""
     vanilla = METHODS["vanilla"]()
     inside = model.train_length
@@ -63,17 +63,17 @@ def _shown(model: Model) -> dict[str, object]:
     return variants(model, ("vanilla", "window", "lm-infinite", "self-extend"), LONG)
 
 
-def _talk(model: Model, text: str) -> Sample:
+def _talk(model: Model, text: str) -> CardSample:
     said = answer(model, [{"role": "user", "content": text}], METHODS["vanilla"](), STORY_ROOM)
-    return Sample("nothing", "vanilla", text, "", said)
+    return CardSample("nothing", "vanilla", text, "", said)
 
 
-def _story(model: Model, about: str, passage: str, name: str) -> Sample:
+def _story(model: Model, about: str, passage: str, name: str) -> CardSample:
     messages = [{"role": "user", "content": f"{passage}\n\nContinue the story."}]
     method = variants(model, (name,), LONG)[name]
     return _sample(about, name, messages, None, answer(model, messages, method, STORY_ROOM))
 
 
-def _sample(about: str, method: str, messages: list[Message], value: str | None, said: str) -> Sample:
+def _sample(about: str, method: str, messages: list[Message], value: str | None, said: str) -> CardSample:
     question = messages[-1]["content"].rpartition("\n")[-1]
-    return Sample(about, method, question, value or "", said)
+    return CardSample(about, method, question, value or "", said)

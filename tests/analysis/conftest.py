@@ -1,4 +1,4 @@
-"""One thread and no gradients, as in the engine's tests."""
+"""One thread and no gradients, as in the library's tests."""
 
 import pytest
 import torch

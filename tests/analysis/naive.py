@@ -6,10 +6,10 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from engine.generate import watch
-from engine.models import adopt
-from engine.observer import Observer
-from tests.engine import tiny
+from longsight.attention.observer import Observer
+from longsight.generation.generate import watch
+from longsight.models.model import adopt
+from tests.longsight import tiny
 
 
 class Capture(Observer):

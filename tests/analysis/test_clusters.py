@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from analysis.clusters import ClusterRecord, pca, project, separations
-from analysis.export import from_npz, to_csv, to_npz
-from engine.errors import LongSightError
+from analysis.diagnostics.clusters import ClusterRecord, pca, project, separations
+from analysis.export.files import from_npz, to_csv, to_npz
+from longsight.errors import LongSightError
 from tests.analysis.test_probe_figures import hidden
 
 
@@ -86,7 +86,7 @@ def test_umap_finds_the_starting_tokens_apart_and_the_same_twice():
 import sys
 import numpy as np
 import psutil
-from analysis.clusters import project, project_steps
+from analysis.diagnostics.clusters import project, project_steps
 from tests.analysis.test_probe_figures import hidden
 assert "umap" not in sys.modules and "sklearn" not in sys.modules
 record = hidden(60, depths=1)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.comparing import DONE, FAILED, STOPPED, WORKING, Side, compare_steps, figures, recall, word_at
-from analysis.looking import Remembered, Text, known
-from analysis.panels import PANELS, Choice
-from engine.methods import METHODS
-from tests.engine import tiny
+from analysis.diagnostics.comparing import DONE, FAILED, STOPPED, WORKING, Side, compare_steps, figures, recall, word_at
+from analysis.diagnostics.measuring import Remembered, Text, known
+from analysis.diagnostics.panels import PANELS, PanelOptions
+from longsight.methods import METHODS
+from tests.longsight import tiny
 
 METHODS_SIDE_BY_SIDE = (METHODS["vanilla"](), METHODS["window"](window=9))
 
@@ -23,13 +23,13 @@ def sides():
     return [Side(method) for method in METHODS_SIDE_BY_SIDE]
 
 
-def run(model, these, panel="nll", choice=Choice(), kept=None, texts=None):  # noqa: B008
+def run(model, these, panel="nll", choice=PanelOptions(), kept=None, texts=None):  # noqa: B008
     return list(compare_steps(model, texts or text(), these, PANELS[panel], choice, kept, chunk=30))
 
 
 def test_methods_go_one_after_the_other_and_show_what_is_known_on_the_way():
     these, seen = sides(), []
-    for side in compare_steps(tiny.model(), text(), these, PANELS["nll"], Choice(), chunk=30):
+    for side in compare_steps(tiny.model(), text(), these, PANELS["nll"], PanelOptions(), chunk=30):
         shown = side.shown()
         seen.append((side.method.key, side.state, side.done, int(np.isfinite(shown[0].nll).sum())))
     assert seen == [
@@ -38,7 +38,7 @@ def test_methods_go_one_after_the_other_and_show_what_is_known_on_the_way():
         ("window", WORKING, 70, 69), ("window", DONE, 70, 69),
     ]  # fmt: skip
     assert all(side.seconds > 0 and side.partial is None for side in these)
-    assert set(figures(these, PANELS["nll"], Choice())) == {"nll"}
+    assert set(figures(these, PANELS["nll"], PanelOptions())) == {"nll"}
 
 
 @pytest.mark.parametrize(
@@ -53,41 +53,41 @@ def test_one_that_fails_says_why_and_the_others_go_on(failure, said, caplog):
     def breaks(reading):
         if reading.method.key == "vanilla":
             raise failure
-        return PANELS["nll"].probes(Choice())[0](reading)
+        return PANELS["nll"].probes(PanelOptions())[0](reading)
 
     panel, these = replace(PANELS["nll"], probes=lambda choice: [breaks]), sides()
-    list(compare_steps(tiny.model(), text(), these, panel, Choice()))
+    list(compare_steps(tiny.model(), text(), these, panel, PanelOptions()))
     assert [(side.state, side.error) for side in these] == [(FAILED, said), (DONE, "")]
-    assert list(figures(these, panel, Choice())) == ["nll"]
+    assert list(figures(these, panel, PanelOptions())) == ["nll"]
     assert failure.__name__ in caplog.text
 
 
 def test_what_the_model_does_not_have_is_a_sentence_in_every_side():
     these = sides()
-    run(tiny.model(), these, "logits", Choice(heads=(7,)))
+    run(tiny.model(), these, "logits", PanelOptions(heads=(7,)))
     assert {side.error for side in these} == {"head 7 was asked for; llama has 0 to 3."}
 
 
 def test_closing_marks_what_is_not_done_as_stopped_and_forgets_it():
     these, kept = sides(), Remembered()
-    steps = compare_steps(tiny.model(), text(), these, PANELS["nll"], Choice(), kept, chunk=30)
+    steps = compare_steps(tiny.model(), text(), these, PANELS["nll"], PanelOptions(), kept, chunk=30)
     next(steps)
     steps.close()
     assert [side.state for side in these] == [STOPPED, STOPPED]
     assert all(side.shown() is None for side in these)
     assert kept.nbytes == 0
-    assert figures(these, PANELS["nll"], Choice()) == {}
+    assert figures(these, PANELS["nll"], PanelOptions()) == {}
 
 
 @pytest.mark.parametrize("key", PANELS)
 def test_every_panel_is_recalled_without_reading_and_drawn_again(key, monkeypatch):
     model, kept, panel = tiny.model(), Remembered(), PANELS[key]
-    assert recall(model, text(), METHODS_SIDE_BY_SIDE, panel, Choice(), kept) is None
+    assert recall(model, text(), METHODS_SIDE_BY_SIDE, panel, PanelOptions(), kept) is None
     run(model, sides(), key, kept=kept)
     monkeypatch.setattr(type(model), "forward", lambda *_, **__: pytest.fail("the model was asked again"))
-    again = recall(model, text(), METHODS_SIDE_BY_SIDE, panel, Choice(mark=3), kept)
+    again = recall(model, text(), METHODS_SIDE_BY_SIDE, panel, PanelOptions(mark=3), kept)
     assert [side.state for side in again] == [DONE, DONE]
-    drawn = figures(again, panel, Choice(mark=3))
+    drawn = figures(again, panel, PanelOptions(mark=3))
     kinds = [name.partition("-")[0] for name in drawn]
     assert kinds == sorted(kinds, key=kinds.index)  # those of one kind stand together
 
@@ -100,8 +100,8 @@ def test_only_what_a_panel_measures_or_concludes_is_measured_again():
     }  # fmt: skip
     for key, panel in PANELS.items():
         run(model, sides(), key, kept=kept)
-        again = {name for name, value in changed.items()
-                 if not known(model, text(), method, panel, replace(Choice(), **{name: value}), kept)}  # fmt: skip
+        others = {name: replace(PanelOptions(), **{name: value}) for name, value in changed.items()}
+        again = {name for name, other in others.items() if not known(model, text(), method, panel, other, kept)}
         assert again == set(panel.measures + panel.concludes)
         assert set(panel.reads) <= set(changed)
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis import cells, evaluate
-from analysis.results import FILE, opened, read_results, steady
-from engine.errors import LongSightError
+from analysis import evaluate
+from analysis.evaluation import worker
+from analysis.evaluation.results import FILE, opened, read_results, steady
+from longsight.errors import LongSightError
 from tests.app.conftest import save_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -165,12 +166,12 @@ def test_without_ray_the_flag_says_what_to_do(folder, tmp_path, monkeypatch, cap
 
 def test_each_worker_loads_a_model_once(folder, tmp_path, monkeypatch):
     loads = []
-    real = cells.load
-    cells.loaded.cache_clear()
-    monkeypatch.setattr(cells, "load", lambda *given: loads.append(given) or real(*given))
+    real = worker.load
+    worker.loaded.cache_clear()
+    monkeypatch.setattr(worker, "load", lambda *given: loads.append(given) or real(*given))
     assert run(folder, tmp_path, models=("tiny", "other")) == 0
     assert len(loads) == 2
-    cells.loaded.cache_clear()
+    worker.loaded.cache_clear()
 
 
 def test_what_a_method_refuses_is_a_row_that_says_so_and_is_tried_again(folder, tmp_path, capsys):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from analysis.failing import sentence
-from engine.errors import LongSightError
-from engine.methods import METHODS
+from analysis.failure_message import sentence
+from longsight.errors import LongSightError
+from longsight.methods import METHODS
 
 
 @pytest.mark.parametrize(("error", "said", "logged"), [

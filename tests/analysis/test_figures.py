@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 
-from analysis.figures.distance import colour_scale, distance_figure
-from analysis.figures.palette import COLOURS, SEEN, UNSEEN, colour, dash, marker
-from analysis.maps import distance_map
-from engine.errors import LongSightError
-from engine.methods import METHODS
+from analysis.diagnostics.distance_map import distance_map
+from analysis.diagnostics.distance_map_figure import colour_scale, distance_figure
+from analysis.drawing.palette import COLOURS, SEEN, UNSEEN, colour, dash, marker
+from longsight.errors import LongSightError
+from longsight.methods import METHODS
 
 TRAINED = 512
 

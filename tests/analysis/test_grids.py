@@ -9,14 +9,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analysis.export import from_json, to_csv, to_json
-from analysis.figures.evaluation import grid_figure, limit_place
-from analysis.grids import TrialGrid, fill_steps, make_case, new_grid
-from analysis.looking import finish
-from analysis.tasks.passkey import Passkey
-from engine.errors import LongSightError
-from engine.methods import METHODS
-from engine.models import load
+from analysis.diagnostics.measuring import finish
+from analysis.evaluation.figures import grid_figure, limit_place
+from analysis.evaluation.passkey_grid import TrialGrid, fill_steps, make_case, new_grid
+from analysis.evaluation.tasks.passkey import Passkey
+from analysis.export.files import from_json, to_csv, to_json
+from longsight.errors import LongSightError
+from longsight.methods import METHODS
+from longsight.models.model import load
 from tests.app.conftest import save_model
 
 OWN = "A word about nothing at all. " * 400

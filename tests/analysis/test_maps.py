@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.export import from_npz, to_csv, to_npz
-from analysis.maps import DistanceMap, distance_map, sampled_positions
-from engine.errors import LongSightError
-from engine.methods import METHODS
+from analysis.diagnostics.distance_map import DistanceMap, distance_map, sampled_positions
+from analysis.export.files import from_npz, to_csv, to_npz
+from longsight.errors import LongSightError
+from longsight.methods import METHODS
 
 TRAINED, LONG = 64, 300
 METHODS_THAT_CUT = {"truncation"}

@@ -6,16 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.clusters import project
-from analysis.figures.attention import difference_figure, map_figure, overview_cells, overview_figure
-from analysis.figures.clusters import clusters_figure, sinks_figure
-from analysis.figures.curves import growing_edges, run_edges, spread_layers, thinned
-from analysis.figures.distances import distances_figure, mass_figure
-from analysis.figures.entropy import entropy_figure
-from analysis.figures.logits import logits_figure
-from analysis.figures.nll import coloured_text, nll_figure, smoothed
-from analysis.figures.palette import PART_COLOURS, colour
-from analysis.observed import (
+from analysis.diagnostics.attention_figure import difference_figure, map_figure, overview_cells, overview_figure
+from analysis.diagnostics.clusters import project
+from analysis.diagnostics.clusters_figure import clusters_figure, sinks_figure
+from analysis.diagnostics.distances_figure import distances_figure, mass_figure
+from analysis.diagnostics.entropy_figure import entropy_figure
+from analysis.diagnostics.logits_figure import logits_figure
+from analysis.diagnostics.nll_figure import coloured_text, nll_figure, smoothed
+from analysis.diagnostics.observed import (
     PARTS,
     AttentionMap,
     DistanceRecord,
@@ -26,7 +24,9 @@ from analysis.observed import (
     NLLRecord,
     SinkRecord,
 )
-from engine.errors import LongSightError
+from analysis.drawing.curves import growing_edges, run_edges, spread_layers, thinned
+from analysis.drawing.palette import PART_COLOURS, colour
+from longsight.errors import LongSightError
 
 N, LAYERS, HEADS, TRAINED = 32_768, 6, 5, 512
 LONGEST = "a token of the longest kind"

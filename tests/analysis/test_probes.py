@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.export import from_npz, to_csv, to_json, to_npz
-from analysis.observed import PARTS
-from analysis.panels import PANELS, Choice
-from analysis.probes.attention import EntropyProbe, LogitProbe, MassProbe
-from analysis.probes.keys import DistanceProbe, SinkProbe, trained_keys
-from analysis.probes.maps import MapProbe
-from analysis.probes.probing import Probing, measure
-from analysis.probes.reading import Reading, draw, token_texts
-from analysis.probes.stream import HiddenProbe, NLLProbe
-from engine.errors import LongSightError
-from engine.methods import METHODS
+from analysis.diagnostics.key_probes import DistanceProbe, SinkProbe, trained_keys
+from analysis.diagnostics.map_probe import MapProbe
+from analysis.diagnostics.observed import PARTS
+from analysis.diagnostics.panels import PANELS, PanelOptions
+from analysis.diagnostics.probing import Probing, measure
+from analysis.diagnostics.query_probes import EntropyProbe, LogitProbe, MassProbe
+from analysis.diagnostics.reading import Reading, draw, token_texts
+from analysis.diagnostics.stream_probes import HiddenProbe, NLLProbe
+from analysis.export.files import from_npz, to_csv, to_json, to_npz
+from longsight.errors import LongSightError
+from longsight.methods import METHODS
 from tests.analysis.naive import models, naive
-from tests.engine import tiny
+from tests.longsight import tiny
 
 N = 70  # the models are trained on 32
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-5, "equal_nan": True}
@@ -125,7 +125,7 @@ def check_map(record, true, rows):
 
 
 def test_every_probe_of_every_panel_and_every_method_is_among_the_cases():
-    used = {make for panel in PANELS.values() for make in panel.probes(Choice(layers=(0,), heads=(0,)))}
+    used = {make for panel in PANELS.values() for make in panel.probes(PanelOptions(layers=(0,), heads=(0,)))}
     made = {type(make(Reading(pair()[0], CASES[0], tiny.ids(N)))) for make in used}
     assert {getattr(probe, "func", probe) for probe in PROBES} >= made
     assert {method.key for method in CASES} == set(METHODS)

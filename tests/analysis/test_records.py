@@ -8,9 +8,9 @@ from dataclasses import FrozenInstanceError, dataclass
 import numpy as np
 import pytest
 
-from analysis.export import from_npz, to_csv, to_json, to_npz
+from analysis.export.files import from_npz, to_csv, to_json, to_npz
 from analysis.records import Record, array, value
-from engine.errors import LongSightError
+from longsight.errors import LongSightError
 
 
 @dataclass(frozen=True, eq=False)

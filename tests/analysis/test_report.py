@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis import evaluate, report
-from analysis.comments import (
+from analysis.evaluation.comments import (
     ablation_comment,
     efficiency_comment,
     found_comment,
@@ -17,14 +17,14 @@ from analysis.comments import (
     perplexity_comment,
     trade_off_comment,
 )
-from analysis.figures.evaluation import grid_figure, limit_place, lines_figure
-from analysis.limits import sight
-from analysis.results import FILE, read_results
-from analysis.tables import GridRecord, ScoreTable, Trial, grid_record, grid_records, label_of, score_table
-from engine.errors import LongSightError
-from engine.methods import METHODS
+from analysis.evaluation.figures import grid_figure, limit_place, lines_figure
+from analysis.evaluation.limits import sight
+from analysis.evaluation.results import FILE, read_results
+from analysis.evaluation.tables import GridRecord, ScoreTable, Trial, grid_record, grid_records, label_of, score_table
+from longsight.errors import LongSightError
+from longsight.methods import METHODS
 from tests.app.conftest import save_model
-from tests.engine import tiny
+from tests.longsight import tiny
 
 GIVEN = "vanilla,window,lambda,ceiling,lm-infinite,truncation;self-extend:group=4,window=16;truncation:length=64"
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from analysis.results_file import MOST_CELLS, read_rows
-from engine.errors import LongSightError
+from analysis.evaluation.results_file import MOST_CELLS, read_rows
+from longsight.errors import LongSightError
 
 ROW = {
     "cell": "0123456789abcdef",

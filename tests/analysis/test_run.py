@@ -5,17 +5,17 @@ import re
 import numpy as np
 import pytest
 
-from analysis.clusters import ClusterRecord
-from analysis.export import from_npz
-from analysis.looking import Remembered, Text, look, look_steps, nbytes
-from analysis.observed import AttentionMap, EntropyRecord, MassRecord
-from analysis.panels import PANELS, Choice
-from analysis.run import main
-from engine.errors import LongSightError
-from engine.methods import METHODS
-from engine.models import load
+from analysis.diagnostics.clusters import ClusterRecord
+from analysis.diagnostics.measuring import Remembered, Text, look, look_steps, nbytes
+from analysis.diagnostics.observed import AttentionMap, EntropyRecord, MassRecord
+from analysis.diagnostics.panels import PANELS, PanelOptions
+from analysis.export.files import from_npz
+from analysis.look import main
+from longsight.errors import LongSightError
+from longsight.methods import METHODS
+from longsight.models.model import load
 from tests.app.conftest import TEXT, save_model
-from tests.engine import tiny
+from tests.longsight import tiny
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_the_record_is_what_was_measured(folder, loaded, tmp_path):
     record = from_npz(EntropyRecord, tmp_path / "entropy-lm-infinite.npz")
     ids = np.array(loaded.tokenizer(TEXT * 20, add_special_tokens=False)["input_ids"][:90])
     method = loaded.method("lm-infinite", 90)
-    (again,) = look(loaded, [Text("text.txt", ids)], method, PANELS["entropy"], Choice(layers=(1,)))
+    (again,) = look(loaded, [Text("text.txt", ids)], method, PANELS["entropy"], PanelOptions(layers=(1,)))
     assert record == again
     assert record.layer.tolist() == [1]
     assert "".join(record.token) == loaded.tokenizer.decode(ids)
@@ -127,7 +127,7 @@ def test_what_cannot_be_done_is_said_in_one_sentence(panel, options, said, folde
 
 def test_where_nothing_can_be_written_nothing_is_measured(folder, tmp_path, monkeypatch):
     (tmp_path / "taken").write_text("")
-    monkeypatch.setattr("analysis.run.load", pytest.fail)
+    monkeypatch.setattr("analysis.look.load", pytest.fail)
     assert call(folder, "nll", tmp_path / "taken") == 1
 
 
@@ -148,16 +148,16 @@ def text(seed=0, n=70):
 def test_what_was_read_once_is_remembered():
     model, kept, method = tiny.model(), Remembered(), METHODS["vanilla"]()
     panel = PANELS["nll"]
-    count, first = run_to_end(look_steps(model, text(), method, panel, Choice(), kept, chunk=30))
+    count, first = run_to_end(look_steps(model, text(), method, panel, PanelOptions(), kept, chunk=30))
     assert count == 3
-    for choice in (Choice(), Choice(smoothing=9), Choice(mark=3)):
+    for choice in (PanelOptions(), PanelOptions(smoothing=9), PanelOptions(mark=3)):
         assert run_to_end(look_steps(model, text(), method, panel, choice, kept)) == (0, first)
     for other in (
-        look_steps(model, text(1), method, panel, Choice(), kept),
-        look_steps(model, text(), METHODS["window"](window=9), panel, Choice(), kept),
-        look_steps(model, text(), method, panel, Choice(most=9), kept),
-        look_steps(model, text(), method, PANELS["logits"], Choice(), kept),
-        look_steps(tiny.model(), text(), method, panel, Choice(), kept),
+        look_steps(model, text(1), method, panel, PanelOptions(), kept),
+        look_steps(model, text(), METHODS["window"](window=9), panel, PanelOptions(), kept),
+        look_steps(model, text(), method, panel, PanelOptions(most=9), kept),
+        look_steps(model, text(), method, PANELS["logits"], PanelOptions(), kept),
+        look_steps(tiny.model(), text(), method, panel, PanelOptions(), kept),
     ):
         assert run_to_end(other)[0] > 0
 
@@ -167,17 +167,17 @@ def test_memory_is_bounded_and_the_oldest_goes_first():
     (_, record) = run_to_end(look_steps(model, text(), method, panel))
     kept = Remembered(most=int(2.5 * nbytes(record)))
     for seed in (0, 1, 0, 2):
-        run_to_end(look_steps(model, text(seed), method, panel, Choice(), kept))
+        run_to_end(look_steps(model, text(seed), method, panel, PanelOptions(), kept))
     assert kept.nbytes == 2 * nbytes(record)
-    assert run_to_end(look_steps(model, text(0), method, panel, Choice(), kept))[0] == 0
-    assert run_to_end(look_steps(model, text(1), method, panel, Choice(), kept))[0] == 1
+    assert run_to_end(look_steps(model, text(0), method, panel, PanelOptions(), kept))[0] == 0
+    assert run_to_end(look_steps(model, text(1), method, panel, PanelOptions(), kept))[0] == 1
     kept.clear()
     assert kept.nbytes == 0
 
 
 def test_a_stopped_look_is_not_remembered():
     model, kept, method = tiny.model(), Remembered(), METHODS["vanilla"]()
-    steps = look_steps(model, text(), method, PANELS["nll"], Choice(), kept, chunk=30)
+    steps = look_steps(model, text(), method, PANELS["nll"], PanelOptions(), kept, chunk=30)
     step = next(steps)
     assert (step.done, step.total) == (30, 70)
     assert np.isfinite(step.records()[0].nll[1:31]).all()

@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from analysis.figures.trial import AROUND, marked_prompt, trial_figure
-from analysis.tasks.passkey import Passkey
-from analysis.tasks.tracing import trace_steps
-from engine.methods import METHODS
-from engine.models import load
+from analysis.evaluation.tasks.passkey import Passkey
+from analysis.evaluation.tracing import trace_steps
+from analysis.evaluation.trial_figure import AROUND, marked_prompt, trial_figure
+from longsight.methods import METHODS
+from longsight.models.model import load
 from tests.app.conftest import save_model
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from analysis.panels import Choice
+from analysis.diagnostics.panels import PanelOptions
 from analysis.typed import numbers, span, whole
-from engine.errors import LongSightError
+from longsight.errors import LongSightError
 
 
 def test_numbers_ranges_and_nothing():
@@ -46,4 +46,4 @@ def test_anything_else_is_quoted_in_a_sentence(read, text, said):
 )
 def test_choices_that_mean_nothing_are_refused_before_anything_is_read(fields, said):
     with pytest.raises(LongSightError, match=said):
-        Choice(**fields)
+        PanelOptions(**fields)

@@ -5,9 +5,9 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from app import estimate, offered
-from app.documents import Document
-from app.visits import Visit
+from app.session import estimate, model_catalogue
+from app.session.documents import Document
+from app.session.sessions import Session
 
 TRAINED = 32
 TEXT = (
@@ -53,9 +53,9 @@ def models_folder(tmp_path_factory):
 @pytest.fixture
 def model(models_folder, monkeypatch):
     """The tiny model, as the only embedded one, on a machine that nothing is known of yet."""
-    monkeypatch.setattr(offered, "MODELS", models_folder)
+    monkeypatch.setattr(model_catalogue, "MODELS", models_folder)
     monkeypatch.setattr(estimate, "_speeds", {})
-    return offered.model("tiny")
+    return model_catalogue.model("tiny")
 
 
 @pytest.fixture
@@ -64,5 +64,5 @@ def document():
 
 
 @pytest.fixture
-def visit():
-    return Visit()
+def session():
+    return Session()

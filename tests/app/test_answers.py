@@ -1,4 +1,4 @@
-"""Answers side by side are the engine's own; follow-ups read what is new; stopping and failing cost nobody else."""
+"""Answers side by side are the library's own; follow-ups read what is new; stopping and failing cost nobody else."""
 
 import gc
 import weakref
@@ -6,11 +6,11 @@ import weakref
 import numpy as np
 import pytest
 
-from app import answers, devices, transcript
-from app.answers import Cell, Speaker
-from app.shelf import shelf
-from engine.generate import Sampling, decode, prefill
-from engine.methods import METHODS
+from app.session import answers, devices, transcript
+from app.session.answers import Answer, Speaker
+from app.session.cache_pool import pool
+from longsight.generation.generate import Sampling, decode, prefill
+from longsight.methods import METHODS
 
 SAMPLING = Sampling(max_new_tokens=6, stop=frozenset())
 
@@ -21,7 +21,7 @@ def text(model):
 
 
 def ask(model, text, speakers, methods, question="Why?", sampling=SAMPLING, stopped=lambda: False):
-    cells = [Cell(method) for method in methods]
+    cells = [Answer(method) for method in methods]
     asked = transcript.spell(model.tokenizer, question)
     sides = list(zip(speakers, cells, strict=True))
     return cells, answers.answer_steps(model, text, asked, sides, sampling, stopped)
@@ -37,7 +37,7 @@ def test_every_method_answers_as_the_engine_alone_does_and_again_after_a_follow_
     method, speaker = METHODS[key].for_model(model.train_length, 400), Speaker()
     [first], steps = ask(model, text, [speaker], [method])
     list(steps)
-    assert (first.state, first.error) == (Cell.DONE, "")
+    assert (first.state, first.error) == (Answer.DONE, "")
     ids = transcript.prompt_ids(model.tokenizer, text, [], transcript.spell(model.tokenizer, "Why?"))
     assert first.text == plain_answer(model, ids, method)
 
@@ -61,7 +61,7 @@ def test_methods_share_the_device_so_that_a_slow_one_does_not_hold_up_a_fast_one
     for _ in steps:
         seen_together |= all(0 < cell.done < cell.total for cell in cells)
     assert seen_together
-    assert [cell.state for cell in cells] == [Cell.DONE, Cell.DONE]
+    assert [cell.state for cell in cells] == [Answer.DONE, Answer.DONE]
 
 
 def test_other_parameters_read_the_text_again(model, text):
@@ -70,7 +70,7 @@ def test_other_parameters_read_the_text_again(model, text):
     [cell], steps = ask(model, text, [speaker], [METHODS["window"](window=17)])
     list(steps)
     assert cell.reused == 0
-    assert cell.state == Cell.DONE
+    assert cell.state == Answer.DONE
 
 
 def test_stop_while_reading_frees_the_cache_and_says_how_far_it_came(model, text, monkeypatch):
@@ -88,7 +88,7 @@ def test_stop_while_reading_frees_the_cache_and_says_how_far_it_came(model, text
     [cell], steps = ask(model, text, [speaker], [METHODS["vanilla"]()], stopped=lambda: len(steps_seen) >= 3)
     for step in steps:
         steps_seen.append(step)
-    assert (cell.state, cell.done, cell.cache_bytes) == (Cell.STOPPED, 24, 0)
+    assert (cell.state, cell.done, cell.cache_bytes) == (Answer.STOPPED, 24, 0)
     assert speaker.cache is None
     assert speaker.exchanges == []
     del steps
@@ -103,7 +103,7 @@ def test_closing_the_generator_stops_like_stop_does(model, text, monkeypatch):
     [cell], steps = ask(model, text, [speaker], [METHODS["vanilla"]()])
     next(steps)
     steps.close()
-    assert cell.state == Cell.STOPPED
+    assert cell.state == Answer.STOPPED
     assert speaker.cache is None
 
 
@@ -114,11 +114,11 @@ def test_stop_while_writing_keeps_what_was_written_and_a_follow_up_builds_on_it(
     for _ in steps:
         if cell.written:
             written.append(cell.written)
-    assert (cell.state, cell.written) == (Cell.STOPPED, 2)
+    assert (cell.state, cell.written) == (Answer.STOPPED, 2)
     assert len(speaker.exchanges[0].answer) == 2
     [second], steps = ask(model, text, [speaker], [method], "More?")
     list(steps)
-    assert second.state == Cell.DONE
+    assert second.state == Answer.DONE
     assert second.reused > len(text)
 
 
@@ -131,7 +131,7 @@ def test_a_method_that_fails_marks_its_own_cell_and_the_others_go_on(model, text
     methods = [METHODS["ceiling"](ceiling=32), beyond, METHODS["vanilla"]()]
     cells, steps = ask(model, text, [Speaker(), Speaker(), Speaker()], methods)
     list(steps)
-    assert [cell.state for cell in cells] == [Cell.FAILED, Cell.FAILED, Cell.DONE]
+    assert [cell.state for cell in cells] == [Answer.FAILED, Answer.FAILED, Answer.DONE]
     assert "server's log" in cells[0].error
     assert "a fault of ours" in caplog.text
     assert "from_layer = 7" in cells[1].error
@@ -142,7 +142,7 @@ def test_a_cache_that_does_not_fit_is_refused_with_numbers_and_a_remedy(model, t
     methods = [METHODS["vanilla"](), METHODS["window"](window=8)]
     cells, steps = ask(model, text, [Speaker(), Speaker()], methods)
     list(steps)
-    assert [cell.state for cell in cells] == [Cell.FAILED, Cell.DONE]
+    assert [cell.state for cell in cells] == [Answer.FAILED, Answer.DONE]
     assert "tokens need a cache of" in cells[0].error
     assert "at most 20.0 kB is to be had now, enough for" in cells[0].error
     assert "Give a shorter text or choose" in cells[0].error
@@ -157,15 +157,15 @@ def test_resting_caches_make_room_before_anyone_is_refused(model, text, monkeypa
     [cell], steps = ask(model, text, [Speaker()], [METHODS["vanilla"]()])
     list(steps)
     assert other.cache is None
-    assert cell.state == Cell.DONE
+    assert cell.state == Answer.DONE
 
 
 def test_the_shelf_frees_the_oldest_when_all_together_are_too_much(model, text):
-    shelf.clear()
+    pool.clear()
     speakers = [Speaker(), Speaker()]
     for speaker in speakers:
         list(ask(model, text, [speaker], [METHODS["vanilla"]()])[1])
-    assert shelf.nbytes == sum(speaker.nbytes for speaker in speakers)
-    shelf.put(speakers[0], free=0)
+    assert pool.nbytes == sum(speaker.nbytes for speaker in speakers)
+    pool.put(speakers[0], free=0)
     assert speakers[0].cache is not None
     assert speakers[1].cache is None

@@ -4,22 +4,22 @@ import json
 
 import pytest
 
-from app import cells, chat, devices, intake
-from app.answers import Cell
-from app.chat_panel import FIRST_SIGHT
-from app.visits import Visit
-from engine.errors import LongSightError
-from engine.methods import METHODS
+from app.panels.chat import FIRST_SIGHT
+from app.session import answer_view, devices, document_loading, questions
+from app.session.answers import Answer
+from app.session.sessions import Session
+from longsight.errors import LongSightError
+from longsight.methods import METHODS
 
 METHOD = METHODS["window"](window=16)
 
 
 def question(text="Why?", methods=(METHOD,), longest=4, temperature=0, seed=0):
-    return chat.check_question(text, methods, longest, temperature, seed)
+    return questions.check_question(text, methods, longest, temperature, seed)
 
 
-def give(visit, model, document):
-    list(intake.take_steps(visit, model, document))
+def give(session, model, document):
+    list(document_loading.take_steps(session, model, document))
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_what_cannot_be_asked_is_refused_before_anything_happens(bad, sentence):
         question(**bad)
 
 
-def test_the_conversation_grows_by_the_question_and_ends_with_its_answers(model, visit, document):
-    give(visit, model, document)
-    pictures = list(chat.ask_steps(visit, model, question("  Why?  ")))
+def test_the_conversation_grows_by_the_question_and_ends_with_its_answers(model, session, document):
+    give(session, model, document)
+    pictures = list(questions.ask_steps(session, model, question("  Why?  ")))
     [turn] = pictures[-1]["turns"]
     assert turn["question"] == "Why?"
     assert turn["about"].startswith("grass.txt · 2.2 kB · ")
@@ -57,16 +57,16 @@ def test_the_conversation_grows_by_the_question_and_ends_with_its_answers(model,
     assert "wrote" in cell["status"]
     assert not devices.turnstile(model.device).busy
 
-    [_, turn] = list(chat.ask_steps(visit, model, question("And?")))[-1]["turns"]
+    [_, turn] = list(questions.ask_steps(session, model, question("And?")))[-1]["turns"]
     assert turn["about"] == ""  # the document is named where it is new
     assert "reused" in turn["cells"][0]["status"]
 
 
 def test_a_second_visitor_waits_is_told_so_and_can_leave(model, document, monkeypatch):
-    monkeypatch.setattr(chat, "TICK", 0)
-    one, two = Visit(), Visit()
+    monkeypatch.setattr(questions, "TICK", 0)
+    one, two = Session(), Session()
     give(one, model, document)
-    first, second = chat.ask_steps(one, model, question()), chat.ask_steps(two, model, question("Mine?"))
+    first, second = questions.ask_steps(one, model, question()), questions.ask_steps(two, model, question("Mine?"))
     next(first)
     picture = next(second)
     assert picture["turns"][0]["cells"][0]["status"] == "waiting for another visitor"
@@ -78,53 +78,53 @@ def test_a_second_visitor_waits_is_told_so_and_can_leave(model, document, monkey
 
 
 def test_closing_the_page_in_the_middle_lets_the_next_one_in_and_frees_everything(model, document, monkeypatch):
-    monkeypatch.setattr(chat, "TICK", 0)
-    visit = Visit()
-    give(visit, model, document)
-    steps = chat.ask_steps(visit, model, question())
+    monkeypatch.setattr(questions, "TICK", 0)
+    session = Session()
+    give(session, model, document)
+    steps = questions.ask_steps(session, model, question())
     next(steps)
     assert devices.turnstile(model.device).busy
-    visit.leave()
+    session.leave()
     steps.close()
     assert not devices.turnstile(model.device).busy
-    assert [speaker.cache for speaker in visit.speakers.values()] == [None]
-    assert visit.busy.acquire(blocking=False)
+    assert [speaker.cache for speaker in session.speakers.values()] == [None]
+    assert session.busy.acquire(blocking=False)
 
 
-def test_one_visit_answers_one_question_at_a_time(model, visit, monkeypatch):
-    monkeypatch.setattr(chat, "TICK", 0)
-    steps = chat.ask_steps(visit, model, question())
+def test_one_visit_answers_one_question_at_a_time(model, session, monkeypatch):
+    monkeypatch.setattr(questions, "TICK", 0)
+    steps = questions.ask_steps(session, model, question())
     next(steps)
     with pytest.raises(LongSightError, match="still being answered"):
-        next(chat.ask_steps(visit, model, question()))
+        next(questions.ask_steps(session, model, question()))
     steps.close()
-    assert list(chat.ask_steps(visit, model, question()))
+    assert list(questions.ask_steps(session, model, question()))
 
 
-def test_without_a_document_the_question_stands_alone(model, visit):
-    picture = list(chat.ask_steps(visit, model, question()))[-1]
+def test_without_a_document_the_question_stands_alone(model, session):
+    picture = list(questions.ask_steps(session, model, question()))[-1]
     assert picture["turns"][0]["about"] == ""
     assert picture["turns"][0]["cells"][0]["state"] == "done"
 
 
-def test_another_document_starts_the_methods_afresh_and_keeps_what_was_said(model, visit, document):
-    give(visit, model, document)
-    list(chat.ask_steps(visit, model, question()))
-    give(visit, model, document)
-    turns = list(chat.ask_steps(visit, model, question()))[-1]["turns"]
+def test_another_document_starts_the_methods_afresh_and_keeps_what_was_said(model, session, document):
+    give(session, model, document)
+    list(questions.ask_steps(session, model, question()))
+    give(session, model, document)
+    turns = list(questions.ask_steps(session, model, question()))[-1]["turns"]
     assert len(turns) == 2
     assert "reused" not in turns[1]["cells"][0]["status"]
 
 
 def test_the_words_of_every_state():
-    cell = Cell(METHOD, state=Cell.READING, done=812_000, total=1_240_000, read_seconds=40.6, left_seconds=21.4)
-    assert cells.STATUS[cell.state](cell, [cell]) == "prefill 812k/1.24M · 20k tok/s · 21 s left"
-    beside = Cell(METHOD, state=Cell.READING, left_seconds=5.0)
-    assert cells.wall_seconds(cell, [cell, beside]) == pytest.approx(26.4)
-    cell = Cell(METHOD, state=Cell.STOPPED, done=512, total=1024)
-    assert cells.STATUS[cell.state](cell, [cell]) == "stopped at 512 of 1,024 tokens, memory freed"
-    cell = Cell(METHOD, ahead=2)
-    assert cells.STATUS[cell.state](cell, [cell]) == "waiting for 2 other visitors"
+    cell = Answer(METHOD, state=Answer.READING, done=812_000, total=1_240_000, read_seconds=40.6, left_seconds=21.4)
+    assert answer_view.STATUS[cell.state](cell, [cell]) == "prefill 812k/1.24M · 20k tok/s · 21 s left"
+    beside = Answer(METHOD, state=Answer.READING, left_seconds=5.0)
+    assert answer_view.wall_seconds(cell, [cell, beside]) == pytest.approx(26.4)
+    cell = Answer(METHOD, state=Answer.STOPPED, done=512, total=1024)
+    assert answer_view.STATUS[cell.state](cell, [cell]) == "stopped at 512 of 1,024 tokens, memory freed"
+    cell = Answer(METHOD, ahead=2)
+    assert answer_view.STATUS[cell.state](cell, [cell]) == "waiting for 2 other visitors"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_the_words_of_every_state():
     ],
 )
 def test_empty_lines_are_counted_where_they_are_all_that_would_be_seen(text, expected):
-    assert cells.shown(text) == expected
+    assert answer_view.shown(text) == expected
 
 
 def test_the_recorded_example_counts_no_question_of_the_visitor():

@@ -5,8 +5,8 @@ import threading
 import pytest
 import torch
 
-from app import devices
-from app.devices import Turnstile
+from app.session import devices
+from app.session.devices import Turnstile
 
 
 def entered(steps):

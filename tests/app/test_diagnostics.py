@@ -7,15 +7,17 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from analysis.export import FORMATS, from_npz
-from analysis.observed import LogitRecord
-from analysis.panels import PANELS
-from app import devices, diagnostics, diagnostics_panel, downloads, estimate, intake, running, samples
-from app.choice_controls import KINDS, build_choices, read_choice, views
-from app.diagnostics_panel import SHOWN, run_look, show
-from app.permalink import restored
-from engine.errors import LongSightError
-from engine.methods import METHODS
+from analysis.diagnostics.observed import LogitRecord
+from analysis.diagnostics.panels import PANELS
+from analysis.export.files import FORMATS, from_npz
+from app.components import downloads
+from app.components.permalink import restored
+from app.panels import diagnostics
+from app.panels.choice_controls import KINDS, build_choices, read_choice, views
+from app.panels.diagnostics import SHOWN, run_look, show
+from app.session import devices, document_loading, estimate, measurements, running, samples
+from longsight.errors import LongSightError
+from longsight.methods import METHODS
 from tests.app.test_method_controls import values_of
 
 DEFAULTS = {"smoothing": 64, "projection": "pca", "axes": 2, "starting": 10}
@@ -24,24 +26,24 @@ LENGTH = 90
 
 @pytest.fixture(autouse=True)
 def fresh():
-    diagnostics.remembered.clear()
+    measurements.remembered.clear()
 
 
 @pytest.fixture
-def reader(visit, model, document):
-    list(intake.take_steps(visit, model, document))
-    return visit
+def reader(session, model, document):
+    list(document_loading.take_steps(session, model, document))
+    return session
 
 
 def choices(**values):
     return [{**DEFAULTS, **values}.get(name, "") for name in KINDS]
 
 
-def asked(model, visit, panel="logits", length=LENGTH, others=(), methods=None, **chosen):
+def asked(model, session, panel="logits", length=LENGTH, others=(), methods=None, **chosen):
     """What the page sends."""
     methods = methods or [METHODS["vanilla"](), METHODS["window"](window=16)]
-    whole = intake.target_length(visit, model)
-    return [panel, length, list(others), *choices(**chosen), "tiny", visit, *values_of(model, methods, whole)]
+    whole = document_loading.target_length(session, model)
+    return [panel, length, list(others), *choices(**chosen), "tiny", session, *values_of(model, methods, whole)]
 
 
 def last(pictures):
@@ -93,20 +95,18 @@ def test_several_texts_are_shown_where_the_panel_can(model, reader):
     *_, board = [update[2] for update in run_look(*values) if "figures" in update[2]]
     names = {trace.get("name") for trace in json.loads(board["figures"][0]["json"])["data"]}
     assert {"grass.txt, first tokens", "The papers' pass key te…, others"} <= names
-    assert "2 texts of up to 90 tokens" in diagnostics.plan(
-        diagnostics_panel.read_request(*diagnostics_panel._split(values))
-    )
+    assert "2 texts of up to 90 tokens" in measurements.plan(diagnostics.read_request(*diagnostics._split(values)))
 
 
 def test_stop_marks_the_methods_and_keeps_nothing(model, reader, monkeypatch):
-    monkeypatch.setattr(diagnostics, "PAUSE", 0)
+    monkeypatch.setattr(measurements, "PAUSE", 0)
     steps = run_look(*asked(model, reader, length=400))
     first = next(steps)
     assert 'data-state="working"' in first[1]
     running.stop(reader)
     end = last(steps)
     assert end[1].count('data-state="stopped"') == 2
-    assert diagnostics.remembered.nbytes == 0
+    assert measurements.remembered.nbytes == 0
     assert not devices.turnstile(model.device).busy
     assert not reader.busy.locked()
 
@@ -133,10 +133,10 @@ def test_opening_another_panel_ends_the_run(model, reader):
 
 
 def test_parameters_follow_the_length_that_is_looked_at_unless_they_were_set(model, reader):
-    whole = intake.target_length(reader, model)
+    whole = document_loading.target_length(reader, model)
     fitted, own = model.method("self-extend", whole), METHODS["window"](window=7)
     values = asked(model, reader, methods=[fitted, own])
-    request = diagnostics_panel.read_request(*diagnostics_panel._split(values))
+    request = diagnostics.read_request(*diagnostics._split(values))
     assert request.methods == (model.method("self-extend", LENGTH), own)
 
 
@@ -168,8 +168,8 @@ def test_values_of_a_raw_call_are_checked_and_nothing_is_held(model, reader, cha
     assert not reader.busy.locked()
 
 
-def test_without_a_document_there_is_one_sentence(model, visit):
-    values = asked(model, visit)
+def test_without_a_document_there_is_one_sentence(model, session):
+    values = asked(model, session)
     assert "There is no text yet" in show(*values)[-3]
     with pytest.raises(LongSightError, match="There is no text yet"):
         list(run_look(*values))
@@ -187,20 +187,20 @@ def test_what_was_never_measured_shows_how_to_begin(model, reader):
     assert "Press Run" in first[-1]["note"]
     again = show(*asked(model, reader, "entropy"))
     assert "figures" not in again[-1]  # what stands on the board stays
-    assert diagnostics_panel.unmeasured(PANELS[diagnostics_panel.FIRST])["figures"]
+    assert diagnostics.unmeasured(PANELS[diagnostics.FIRST])["figures"]
 
 
 def test_records_are_saved_in_every_format(model, reader):
     with pytest.raises(LongSightError, match="Nothing has been measured yet; press Run first"):
-        diagnostics.files("npz", reader)
+        measurements.files("npz", reader)
     last(run_look(*asked(model, reader)))
     for kind in FORMATS:
-        name, files = diagnostics.files(kind, reader)
+        name, files = measurements.files(kind, reader)
         assert name == "longsight-logits"
         assert list(files) == [f"logits-vanilla.{kind}", f"logits-window.{kind}"]
-    assert from_npz(LogitRecord, diagnostics.files("npz", reader)[1]["logits-window.npz"]).n == LENGTH
+    assert from_npz(LogitRecord, measurements.files("npz", reader)[1]["logits-window.npz"]).n == LENGTH
     with pytest.raises(LongSightError, match="There is no format 'xls'"):
-        diagnostics.files("xls", reader)
+        measurements.files("xls", reader)
     reader.leave()
     assert reader.look is None
 
@@ -216,13 +216,13 @@ def test_a_click_marks_a_position_or_picks_a_head_and_a_frame_asks_for_its_token
     def event(**told):
         return gr.EventData(target=None, _data=told)
 
-    mark, *rest = diagnostics_panel.pick(4, event(position=12.0, layer=None, head=None))
+    mark, *rest = diagnostics.pick(4, event(position=12.0, layer=None, head=None))
     assert mark == "12"
     assert all(isinstance(update, dict) for update in rest)  # skipped
-    assert diagnostics_panel.pick(4, event(position=None, layer=1, head=3))[1:] == ["1", "3", 5]
-    assert diagnostics_panel.zoom("", "", 0, event(queries=[5, 9], keys=[1, 7])) == ["5:9", "1:7", 1]
-    assert diagnostics_panel.zoom("5:9", "1:7", 1, event(queries=None, keys=None)) == ["", "", 2]
-    assert all(isinstance(update, dict) for update in diagnostics_panel.zoom("", "", 0, event(queries=None, keys=None)))
+    assert diagnostics.pick(4, event(position=None, layer=1, head=3))[1:] == ["1", "3", 5]
+    assert diagnostics.zoom("", "", 0, event(queries=[5, 9], keys=[1, 7])) == ["5:9", "1:7", 1]
+    assert diagnostics.zoom("5:9", "1:7", 1, event(queries=None, keys=None)) == ["", "", 2]
+    assert all(isinstance(update, dict) for update in diagnostics.zoom("", "", 0, event(queries=None, keys=None)))
 
 
 def test_choices_in_an_address_are_read_or_refused(monkeypatch):

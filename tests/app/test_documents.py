@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from app.documents import MOST_BYTES, PIECE, decode, read_document, tokenize_steps
-from engine.errors import LongSightError
+from app.session.documents import MOST_BYTES, PIECE, decode, read_document, tokenize_steps
+from longsight.errors import LongSightError
 
 
 def run(steps):

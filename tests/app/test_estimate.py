@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from app import estimate
-from app.estimate import Forecast, Speed, pairs
-from engine.methods import METHODS
+from app.session import estimate
+from app.session.estimate import Forecast, Speed, pairs
+from longsight.methods import METHODS
 
 
 @pytest.mark.parametrize("key", METHODS)

@@ -5,10 +5,10 @@ import json
 import gradio as gr
 import pytest
 
-from analysis.results import FILE
-from app import evaluate_panel
-from app.evaluate_panel import SHIPPED, Opened, load_results, shipped, show
-from engine.errors import LongSightError
+from analysis.evaluation.results import FILE
+from app.panels import evaluate
+from app.panels.evaluate import SHIPPED, Opened, load_results, shipped, show
+from longsight.errors import LongSightError
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def saved(tmp_path, rows):
     return str(path)
 
 
-def test_what_ships_has_every_part_with_tables_and_what_the_papers_report(visit):
+def test_what_ships_has_every_part_with_tables_and_what_the_papers_report(session):
     for title, number in shipped().choices:
-        note, look, figures, tables, about = show(number, visit)
+        note, look, figures, tables, about = show(number, session)
         assert "A finished run of the embedded models" in note
         assert len(look) > 40
         assert "<table" in tables, title
@@ -34,51 +34,51 @@ def test_what_ships_has_every_part_with_tables_and_what_the_papers_report(visit)
     assert any("Passkey" in title for title, _ in shipped().choices)
 
 
-def test_a_file_of_ones_own_takes_the_place_and_survives_a_bad_one(visit, tmp_path, rows):
+def test_a_file_of_ones_own_takes_the_place_and_survives_a_bad_one(session, tmp_path, rows):
     mine = [row | {"model": row["model"] | {"name": "my-model"}} for row in rows if row["task"]["key"] == "passkey"]
-    dropdown, note, *_, about = load_results(saved(tmp_path, mine), visit)
-    assert [title for title, _ in dropdown.choices] == [title for title, _ in visit.results.choices]
+    dropdown, note, *_, about = load_results(saved(tmp_path, mine), session)
+    assert [title for title, _ in dropdown.choices] == [title for title, _ in session.results.choices]
     assert all("my-model" in title for title, _ in dropdown.choices)
     assert (note, "my-model" in about) == ("", True)
-    before = visit.results
+    before = session.results
     with pytest.raises(gr.Error, match="line 1 is not a cell"):
-        load_results(saved(tmp_path, [{"cell": 1}]), visit)
-    assert visit.results is before
-    visit.leave()
-    assert visit.results is None
+        load_results(saved(tmp_path, [{"cell": 1}]), session)
+    assert session.results is before
+    session.leave()
+    assert session.results is None
 
 
-def test_rows_that_no_table_can_be_made_of_get_one_sentence(visit, tmp_path, rows):
+def test_rows_that_no_table_can_be_made_of_get_one_sentence(session, tmp_path, rows):
     row = next(row for row in rows if row["task"]["key"] == "passkey" and row["refused"] is None)
     row["cases"][0]["facts"] = {}
     with pytest.raises(gr.Error, match="no file of results that tables can be made of: KeyError"):
-        load_results(saved(tmp_path, [row]), visit)
+        load_results(saved(tmp_path, [row]), session)
     with pytest.raises(gr.Error, match="There are no finished cells"):
-        load_results(saved(tmp_path, [row | {"refused": "No.", "cases": [], "scores": {}}]), visit)
+        load_results(saved(tmp_path, [row | {"refused": "No.", "cases": [], "scores": {}}]), session)
 
 
-def test_names_in_a_file_are_text(visit, tmp_path, rows):
+def test_names_in_a_file_are_text(session, tmp_path, rows):
     hostile = "<img src=x onerror=alert(1)>"
     mine = [row | {"model": row["model"] | {"name": hostile}} for row in rows]
-    _, note, look, _, tables, about = load_results(saved(tmp_path, mine), visit)
+    _, note, look, _, tables, about = load_results(saved(tmp_path, mine), session)
     assert all("<img" not in part for part in (note, look, tables, about))
 
 
 @pytest.mark.parametrize("number", [-1, 10_000, None, "0", True, 1.5])
-def test_a_part_that_is_not_there_gets_one_sentence(visit, number):
+def test_a_part_that_is_not_there_gets_one_sentence(session, number):
     with pytest.raises(gr.Error, match="There is no part"):
-        show(number, visit)
+        show(number, session)
 
 
-def test_too_large_a_file_is_not_even_read(visit, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate_panel, "MOST_BYTES", 10)
+def test_too_large_a_file_is_not_even_read(session, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "MOST_BYTES", 10)
     path = tmp_path / "big.jsonl"
     path.write_text("x" * 11)
     with pytest.raises(gr.Error, match=r"big.jsonl has 11 B; up to 10 B are read here"):
-        load_results(str(path), visit)
+        load_results(str(path), session)
     assert not path.exists()
     with pytest.raises(gr.Error, match="No file arrived"):
-        load_results(None, visit)
+        load_results(None, session)
 
 
 def test_no_results_are_no_results():

@@ -7,13 +7,14 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from analysis.export import from_json, to_json
-from analysis.grids import TrialGrid
-from analysis.tasks.texts import PAPER
-from app import devices, intake, lab, lab_panel, lab_run, lab_trial, lab_trial_panel, method_controls, offered, running
-from app.lab import OWN, Lab
-from app.specs import MOST_METHODS
-from engine.errors import LongSightError
+from analysis.evaluation.passkey_grid import TrialGrid
+from analysis.evaluation.tasks.texts import PAPER
+from analysis.export.files import from_json, to_json
+from app.panels import method_controls, passkey, passkey_trial
+from app.session import devices, document_loading, grid_runs, model_catalogue, passkey_grids, running, trials
+from app.session.passkey_grids import OWN, Lab
+from app.session.side_by_side import MOST_METHODS
+from longsight.errors import LongSightError
 
 NO_LINE = "-"  # as while methods are being picked: all take what suits the model
 NUMBERS = [None] * (MOST_METHODS * method_controls.MOST_FIELDS)
@@ -22,93 +23,93 @@ NUMBERS = [None] * (MOST_METHODS * method_controls.MOST_FIELDS)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(devices, "POLL", 0.001)
-    monkeypatch.setattr(lab_run, "PAUSE", 0.0)
+    monkeypatch.setattr(grid_runs, "PAUSE", 0.0)
 
 
 @pytest.fixture
-def asked(model, visit):
+def asked(model, session):
     """The values of all controls, as the page sends them."""
 
     def values(lengths="240,400", depths="0,100", trials=1, filler=PAPER, seed=3, keys=("vanilla", "window")):
-        return [lengths, depths, trials, filler, seed, "tiny", visit, list(keys), NO_LINE, *NUMBERS]
+        return [lengths, depths, trials, filler, seed, "tiny", session, list(keys), NO_LINE, *NUMBERS]
 
     return values
 
 
-def pictures(visit, values):
-    return list(lab_run.run_steps(visit, lab_panel.read_request(values)))
+def pictures(session, values):
+    return list(grid_runs.run_steps(session, passkey.read_request(values)))
 
 
 def test_the_example_is_a_finished_grid_of_an_offered_model():
-    grid = lab.example.__wrapped__()
+    grid = passkey_grids.example.__wrapped__()
     assert grid.finished
-    assert grid.model in offered.names()
+    assert grid.model in model_catalogue.names()
     assert 1 < len(grid.method) <= MOST_METHODS
     assert 0 < grid.found.mean() < 1
     assert from_json(TrialGrid, to_json(grid)) == grid
 
 
-def test_a_run_fills_the_visitors_grid_and_says_what_was_answered(visit, asked):
-    seen = pictures(visit, asked())
-    assert visit.lab.grid.finished
-    assert seen[-1].lab is visit.lab
+def test_a_run_fills_the_visitors_grid_and_says_what_was_answered(session, asked):
+    seen = pictures(session, asked())
+    assert session.lab.grid.finished
+    assert seen[-1].lab is session.lab
     assert "all 8 trials are done" in seen[-1].status
     assert any("of 8 trials" in picture.status and "<progress" in picture.status for picture in seen)
-    assert "it said" in lab.side_view(visit.lab, 0)
-    assert not devices.turnstile(offered.model("tiny").device).busy
+    assert "it said" in passkey_grids.side_view(session.lab, 0)
+    assert not devices.turnstile(model_catalogue.model("tiny").device).busy
 
 
-def test_stop_keeps_what_is_done_and_the_next_run_goes_on(visit, asked):
-    steps = lab_run.run_steps(visit, lab_panel.read_request(asked()))
+def test_stop_keeps_what_is_done_and_the_next_run_goes_on(session, asked):
+    steps = grid_runs.run_steps(session, passkey.read_request(asked()))
     while not any(picture.lab and picture.lab.grid.done for picture in [next(steps)]):
         pass
-    running.stop(visit)
+    running.stop(session)
     last = list(steps)[-1]
-    done = visit.lab.grid.done
+    done = session.lab.grid.done
     assert 0 < done < 8
     assert f"{8 - done:,} of 8 trials are left" in last.status
-    kept = visit.lab.grid
-    status, button = lab_panel.show_plan(*asked())
+    kept = session.lab.grid
+    status, button = passkey.show_plan(*asked())
     assert (button.value, "are left" in status) == ("Resume", True)
-    assert lab_panel.show_plan(*asked(seed=4))[1].value == "Run"
-    pictures(visit, asked())
-    assert visit.lab.grid.finished
+    assert passkey.show_plan(*asked(seed=4))[1].value == "Run"
+    pictures(session, asked())
+    assert session.lab.grid.finished
     known = np.isfinite(kept.found)
-    assert np.array_equal(visit.lab.grid.found[known], kept.found[known])
-    assert np.array_equal(visit.lab.grid.said[known], kept.said[known])
+    assert np.array_equal(session.lab.grid.found[known], kept.found[known])
+    assert np.array_equal(session.lab.grid.said[known], kept.said[known])
 
 
-def test_stop_while_waiting_for_others_leaves_everything_as_it_was(visit, asked):
-    door = devices.turnstile(offered.model("tiny").device)
+def test_stop_while_waiting_for_others_leaves_everything_as_it_was(session, asked):
+    door = devices.turnstile(model_catalogue.model("tiny").device)
     with pytest.raises(StopIteration) as entered:
         next(door.enter(lambda: False))
-    steps = lab_run.run_steps(visit, lab_panel.read_request(asked()))
+    steps = grid_runs.run_steps(session, passkey.read_request(asked()))
     assert "waiting for another visitor" in next(steps).status
-    running.stop(visit)
+    running.stop(session)
     assert [picture.lab for picture in steps] == [None]
-    assert visit.lab is None
+    assert session.lab is None
     door.leave(entered.value.value)
 
 
-def test_leaving_the_page_ends_the_run_and_frees_the_device(visit, asked):
-    steps = lab_run.run_steps(visit, lab_panel.read_request(asked()))
+def test_leaving_the_page_ends_the_run_and_frees_the_device(session, asked):
+    steps = grid_runs.run_steps(session, passkey.read_request(asked()))
     next(steps)
     steps.close()
-    assert not devices.turnstile(offered.model("tiny").device).busy
-    assert not visit.busy.locked()
+    assert not devices.turnstile(model_catalogue.model("tiny").device).busy
+    assert not session.busy.locked()
 
 
-def test_a_method_that_does_not_fit_marks_its_own_place(visit, asked, monkeypatch):
+def test_a_method_that_does_not_fit_marks_its_own_place(session, asked, monkeypatch):
     def check(model, method, tokens):
         if method.key == "vanilla":
             raise LongSightError("Too much memory.")
 
-    monkeypatch.setattr(lab_run.estimate, "check_memory", check)
-    pictures(visit, asked())
-    assert visit.lab.problems == {0: "Too much memory."}
-    assert np.isnan(visit.lab.grid.found[0]).all()
-    assert np.isfinite(visit.lab.grid.found[1]).all()
-    assert "Too much memory." in lab.side_view(visit.lab, 0)
+    monkeypatch.setattr(grid_runs.estimate, "check_memory", check)
+    pictures(session, asked())
+    assert session.lab.problems == {0: "Too much memory."}
+    assert np.isnan(session.lab.grid.found[0]).all()
+    assert np.isfinite(session.lab.grid.found[1]).all()
+    assert "Too much memory." in passkey_grids.side_view(session.lab, 0)
 
 
 @pytest.mark.parametrize(
@@ -134,48 +135,48 @@ def test_a_method_that_does_not_fit_marks_its_own_place(visit, asked, monkeypatc
 )
 def test_what_cannot_be_asked_gets_one_sentence(asked, change, sentence):
     with pytest.raises(LongSightError, match=sentence):
-        lab_panel.read_request(asked(**change))
-    assert "problem" in lab_panel.show_plan(*asked(**change))[0]
+        passkey.read_request(asked(**change))
+    assert "problem" in passkey.show_plan(*asked(**change))[0]
 
 
-def test_the_visitors_document_loses_the_example_key_and_must_be_long_enough(visit, asked, document):
+def test_the_visitors_document_loses_the_example_key_and_must_be_long_enough(session, asked, document):
     key = "The pass key is 12345. Remember it. 12345 is the pass key. "
-    visit.take(replace(document, text=document.text[:200] + key + document.text[200:]))
-    assert key not in lab.own_text(visit)
-    for _ in intake.tokens_steps(visit, offered.model("tiny")):
+    session.take(replace(document, text=document.text[:200] + key + document.text[200:]))
+    assert key not in passkey_grids.own_text(session)
+    for _ in document_loading.tokens_steps(session, model_catalogue.model("tiny")):
         pass
-    pictures(visit, asked(filler=OWN, lengths="240", keys=("vanilla",)))
-    assert visit.lab.grid.text == "grass.txt"
-    assert visit.lab.grid.finished
+    pictures(session, asked(filler=OWN, lengths="240", keys=("vanilla",)))
+    assert session.lab.grid.text == "grass.txt"
+    assert session.lab.grid.finished
     with pytest.raises(LongSightError, match="too few for a prompt of 100,000"):
-        lab_panel.read_request(asked(filler=OWN, lengths="100000"))
-    visit.take(replace(document, text=document.text.upper()))
+        passkey.read_request(asked(filler=OWN, lengths="100000"))
+    session.take(replace(document, text=document.text.upper()))
     with pytest.raises(LongSightError, match="choose that document again to open a trial"):
-        list(lab_trial.open_steps(visit, "0:0:0:0"))
+        list(trials.open_steps(session, "0:0:0:0"))
 
 
 def test_parameters_by_rule_of_thumb_are_fitted_to_the_longest_prompt(asked):
-    request = lab_panel.read_request(asked(lengths="64,250", keys=("self-extend",)))
+    request = passkey.read_request(asked(lengths="64,250", keys=("self-extend",)))
     assert request.methods == (request.model.method("self-extend", 250),)
     assert request.grid.reach.tolist() == [request.methods[0].reach(32)]
 
 
-def test_files_hold_the_grid_and_are_read_again(visit, asked, tmp_path):
-    pictures(visit, asked())
-    name, files = lab.files("json", visit)
+def test_files_hold_the_grid_and_are_read_again(session, asked, tmp_path):
+    pictures(session, asked())
+    name, files = passkey_grids.files("json", session)
     assert name == "passkey"
     path = tmp_path / "saved.json"
     path.write_bytes(files["longsight-passkey.json"])
-    before, visit.lab = visit.lab.grid, None
-    updates = lab_panel.load_grid(str(path), "tiny", visit)
-    assert visit.lab.grid == before
+    before, session.lab = session.lab.grid, None
+    updates = passkey.load_grid(str(path), "tiny", session)
+    assert session.lab.grid == before
     assert not path.exists()
     assert updates[:5] == ["240, 400", "0, 100", 1, PAPER, 3]
     assert updates[5] == ["vanilla", "window"]
-    assert len(updates) == 5 + lab_panel.METHOD_PARTS + lab_panel.SHOWN
-    assert b"trial index" in lab.files("csv", visit)[1]["longsight-passkey.csv"]
+    assert len(updates) == 5 + passkey.METHOD_PARTS + passkey.SHOWN
+    assert b"trial index" in passkey_grids.files("csv", session)[1]["longsight-passkey.csv"]
     with pytest.raises(LongSightError, match="no format 'exe'"):
-        lab.files("exe", visit)
+        passkey_grids.files("exe", session)
 
 
 @pytest.mark.parametrize(
@@ -186,61 +187,61 @@ def test_files_hold_the_grid_and_are_read_again(visit, asked, tmp_path):
         (lambda told: told.update(record="NLLRecord"), "the file holds a NLLRecord"),
     ],
 )
-def test_a_file_that_asks_for_too_much_is_refused(visit, asked, tmp_path, change, sentence):
-    told = json.loads(to_json(lab_panel.read_request(asked()).grid))
+def test_a_file_that_asks_for_too_much_is_refused(session, asked, tmp_path, change, sentence):
+    told = json.loads(to_json(passkey.read_request(asked()).grid))
     change(told)
     path = tmp_path / "odd.json"
     path.write_text(json.dumps(told))
     with pytest.raises(gr.Error, match=sentence):
-        lab_panel.load_grid(str(path), "tiny", visit)
-    assert visit.lab is None
+        passkey.load_grid(str(path), "tiny", session)
+    assert session.lab is None
 
 
-def test_a_trial_is_done_again_and_shown(visit, asked):
-    pictures(visit, asked())
-    *_, last = lab_trial.open_steps(visit, "1:1:0:0")
+def test_a_trial_is_done_again_and_shown(session, asked):
+    pictures(session, asked())
+    *_, last = trials.open_steps(session, "1:1:0:0")
     assert "is not visible under this method" in last.told
-    assert str(visit.lab.grid.expected[1, 0, 0]) in last.told
+    assert str(session.lab.grid.expected[1, 0, 0]) in last.told
     assert "0.7)" in last.prompt
     assert last.figure.data[0].type == "heatmap"
     assert "In the grid it had answered" not in last.told
-    said = visit.lab.grid.said.copy().astype(object)
+    said = session.lab.grid.said.copy().astype(object)
     said[1, 1, 0, 0] = "<b>else</b>"
-    visit.lab = Lab(replace(visit.lab.grid, said=said.astype(str)))
-    *_, last = lab_trial.open_steps(visit, "1:1:0:0")
+    session.lab = Lab(replace(session.lab.grid, said=said.astype(str)))
+    *_, last = trials.open_steps(session, "1:1:0:0")
     assert "In the grid it had answered: <q>&lt;b&gt;else&lt;/b&gt;</q>" in last.told
 
 
-def test_a_trial_can_be_stopped(visit, asked):
-    visit.lab = Lab(lab_panel.read_request(asked()).grid)
-    steps = lab_trial.open_steps(visit, "0:0:0:0")
+def test_a_trial_can_be_stopped(session, asked):
+    session.lab = Lab(passkey.read_request(asked()).grid)
+    steps = trials.open_steps(session, "0:0:0:0")
     next(steps)
-    running.stop(visit)
+    running.stop(session)
     assert "stopped, memory freed" in list(steps)[-1].status
-    assert not devices.turnstile(offered.model("tiny").device).busy
+    assert not devices.turnstile(model_catalogue.model("tiny").device).busy
 
 
 @pytest.mark.parametrize(
     "cell", ["", "0:0:0", "9:0:0:0", "0:0:0:1", "a:0:0:0", "-1:0:0:0", "0:0:0:0:0", "9999:0:0:0", None]
 )
-def test_a_cell_that_is_none_gets_one_sentence(visit, asked, cell):
-    visit.lab = Lab(lab_panel.read_request(asked()).grid)
+def test_a_cell_that_is_none_gets_one_sentence(session, asked, cell):
+    session.lab = Lab(passkey.read_request(asked()).grid)
     with pytest.raises(LongSightError, match="A trial is named by|in this grid"):
-        next(lab_trial.open_steps(visit, cell))
+        next(trials.open_steps(session, cell))
 
 
-def test_a_click_names_the_trial_and_offers_the_others(visit, asked):
-    pictures(visit, asked(trials=2))
+def test_a_click_names_the_trial_and_offers_the_others(session, asked):
+    pictures(session, asked(trials=2))
     event = gr.EventData(None, {"x": 1, "y": 0})
-    cell, radio, _ = lab_trial_panel.picked(1)(visit, event)
+    cell, radio, _ = passkey_trial.picked(1)(session, event)
     assert cell == "1:1:0:0"
     assert [value for _, value in radio.choices] == [0, 1]
-    assert lab_trial_panel.other_trial(cell, 1) == "1:1:0:1"
+    assert passkey_trial.other_trial(cell, 1) == "1:1:0:1"
     with pytest.raises(gr.Error):
-        lab_trial_panel.picked(1)(visit, gr.EventData(None, {"x": 99, "y": 0}))
+        passkey_trial.picked(1)(session, gr.EventData(None, {"x": 99, "y": 0}))
 
 
-def test_a_model_that_is_not_offered_is_named(visit, asked):
-    visit.lab = Lab(replace(lab_panel.read_request(asked()).grid, model="unknown"))
+def test_a_model_that_is_not_offered_is_named(session, asked):
+    session.lab = Lab(replace(passkey.read_request(asked()).grid, model="unknown"))
     with pytest.raises(LongSightError, match="No model called 'unknown'"):
-        list(lab_trial.open_steps(visit, "0:0:0:0"))
+        list(trials.open_steps(session, "0:0:0:0"))

@@ -4,40 +4,41 @@ import json
 
 import pytest
 
-from analysis.export import from_npz
-from analysis.maps import DistanceMap
-from app import maps, maps_panel
-from app.plot import drawn
-from app.specs import MOST_METHODS
-from engine.errors import LongSightError
-from engine.methods import METHODS
+from analysis.diagnostics.distance_map import DistanceMap
+from analysis.export.files import from_npz
+from app.components.plot import drawn
+from app.panels import maps
+from app.session import distance_maps
+from app.session.side_by_side import MOST_METHODS
+from longsight.errors import LongSightError
+from longsight.methods import METHODS
 from tests.app.test_method_controls import values_of
 
 
 @pytest.mark.parametrize("key", METHODS)
-@pytest.mark.parametrize("small", maps.SMALL)
-@pytest.mark.parametrize("trained", maps.SMALL_TRAINED)
+@pytest.mark.parametrize("small", distance_maps.SMALL)
+@pytest.mark.parametrize("trained", distance_maps.SMALL_TRAINED)
 def test_every_method_has_a_miniature_that_can_be_drawn(key, small, trained):
-    both = maps.method_maps(METHODS[key].for_model(512, 20_000), 20_000, 512, small, trained)
+    both = distance_maps.method_maps(METHODS[key].for_model(512, 20_000), 20_000, 512, small, trained)
     assert both.small.exact
     assert both.small.n == small
     assert both.true.n == 20_000
-    assert len(both.true.query_position) == maps.CELLS <= 512
-    for figure in (maps.map_figure(both.small), maps.map_figure(both.true)):
+    assert len(both.true.query_position) == distance_maps.CELLS <= 512
+    for figure in (distance_maps.map_figure(both.small), distance_maps.map_figure(both.true)):
         assert len(figure.to_json()) < 2_000_000
         assert not figure.data[0].showscale
-    assert maps.what_to_see(both.true).endswith(".")
+    assert distance_maps.what_to_see(both.true).endswith(".")
 
 
 def test_a_miniature_shows_what_its_method_does():
-    tiny = maps.miniature(METHODS["lm-infinite"], 16, 8)
+    tiny = distance_maps.miniature(METHODS["lm-infinite"], 16, 8)
     assert (tiny.window, tiny.ceiling, tiny.starting) == (8, 8, 2)
-    assert maps.miniature(METHODS["self-extend"], 16, 8).group > 1
+    assert distance_maps.miniature(METHODS["self-extend"], 16, 8).group > 1
 
 
 def test_the_sentences_say_what_is_hidden_and_what_is_foreign():
     def sentence(method, n=20_000):
-        return maps.what_to_see(maps.method_maps(method, n, 512, 16, 8).true)
+        return distance_maps.what_to_see(distance_maps.method_maps(method, n, 512, 16, 8).true)
 
     assert "Every pair is seen. 95 % of those stand at distances that training never showed" in sentence(
         METHODS["vanilla"]()
@@ -63,12 +64,12 @@ def test_the_sentences_say_what_is_hidden_and_what_is_foreign():
 def test_sizes_out_of_range_from_a_raw_call_are_refused(sizes, sentence):
     tokens, small, trained = sizes
     with pytest.raises(LongSightError, match=sentence):
-        maps.method_maps(METHODS["vanilla"](), tokens, 512, small, trained)
+        distance_maps.method_maps(METHODS["vanilla"](), tokens, 512, small, trained)
 
 
 def test_the_panel_shows_a_column_for_each_method_and_hides_the_others(model):
     methods = [METHODS["vanilla"](), METHODS["window"](window=32)]
-    updates = maps_panel.show_maps("tiny", 16, 8, 0, 300, *values_of(model, methods, 300))
+    updates = maps.show_maps("tiny", 16, 8, 0, 300, *values_of(model, methods, 300))
     per_column = len(updates) // MOST_METHODS
     columns = [updates[n * per_column].constructor_args["visible"] for n in range(MOST_METHODS)]
     assert columns == [True, True, False]
@@ -78,7 +79,7 @@ def test_the_panel_shows_a_column_for_each_method_and_hides_the_others(model):
 
 
 def test_a_figure_reaches_the_page_as_json_with_its_arrays():
-    figure = maps.map_figure(maps.method_maps(METHODS["vanilla"](), 300, 32, 16, 8).small)
+    figure = distance_maps.map_figure(distance_maps.method_maps(METHODS["vanilla"](), 300, 32, 16, 8).small)
     sent = json.loads(drawn(figure))
     assert sent["data"][0]["type"] == "heatmap"
     assert sent["layout"]["xaxis"]["title"]["text"] == "key position j"
@@ -86,13 +87,13 @@ def test_a_figure_reaches_the_page_as_json_with_its_arrays():
 
 def test_maps_nobody_looks_at_are_not_drawn_and_none_while_the_page_opens(model):
     values = values_of(model, [METHODS["vanilla"]()], 300)
-    assert maps_panel.follow_maps("chat", "tiny", 16, 8, 0, 300, *values) == maps_panel.NOTHING
-    assert maps_panel.follow_maps("maps", "tiny", 16, 8, 0, 300, *values) != maps_panel.NOTHING
-    assert maps_panel.follow_maps("maps", "tiny", 16, 8, 0, 300, values[0], "", *values[2:]) == maps_panel.NOTHING
+    assert maps.follow_maps("chat", "tiny", 16, 8, 0, 300, *values) == maps.NOTHING
+    assert maps.follow_maps("maps", "tiny", 16, 8, 0, 300, *values) != maps.NOTHING
+    assert maps.follow_maps("maps", "tiny", 16, 8, 0, 300, values[0], "", *values[2:]) == maps.NOTHING
 
 
 def test_the_true_maps_are_saved_as_they_are_drawn(model):
     values = values_of(model, [METHODS["vanilla"](), METHODS["window"](window=32)], 300)
-    name, files = maps_panel.map_files("npz", "tiny", 16, 8, 0, 300, *values)
+    name, files = maps.map_files("npz", "tiny", 16, 8, 0, 300, *values)
     assert (name, list(files)) == ("longsight-maps", ["map-vanilla.npz", "map-window.npz"])
     assert from_npz(DistanceMap, files["map-window.npz"]).n == 300

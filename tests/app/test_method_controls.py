@@ -5,12 +5,13 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
-from app import method_controls, method_panel, specs
-from app.method_controls import MOST_FIELDS, controlled, read_values, show
-from app.specs import MOST_METHODS
-from app.visits import Visit
-from engine.errors import LongSightError
-from engine.methods import METHODS
+from app.panels import method_controls, methods
+from app.panels.method_controls import MOST_FIELDS, controlled, read_values, show
+from app.session import side_by_side
+from app.session.sessions import Session
+from app.session.side_by_side import MOST_METHODS
+from longsight.errors import LongSightError
+from longsight.methods import METHODS
 
 
 def values_of(model, methods, length, keys=None):
@@ -20,7 +21,7 @@ def values_of(model, methods, length, keys=None):
         own = [getattr(method, spec.name) for spec in controlled(method)]
         numbers += own + [None] * (MOST_FIELDS - len(own))
     numbers += [None] * (MOST_METHODS * MOST_FIELDS - len(numbers))
-    return [keys or [method.key for method in methods], specs.write(model, methods, length), *numbers]
+    return [keys or [method.key for method in methods], side_by_side.write(model, methods, length), *numbers]
 
 
 def shown_numbers(updates):
@@ -39,14 +40,14 @@ def test_every_method_survives_the_way_through_its_controls_and_through_the_addr
     assert [control["info"] for control in controls] == [spec.metadata["help"] for spec in specs_of]
     assert [control["value"] for control in controls] == [getattr(method, spec.name) for spec in specs_of]
     assert read_values(model, values_of(model, [method], 500), 500) == [method]
-    assert specs.read(model, specs.write(model, [method], 500), 500) == [method]
+    assert side_by_side.read(model, side_by_side.write(model, [method], 500), 500) == [method]
 
 
 def test_set_parameters_stand_in_the_address_and_come_back(model):
     method = METHODS["lm-infinite"](window=24, starting=3, top_k=2, from_layer=1)
-    line = specs.write(model, [METHODS["vanilla"](), method], 500)
+    line = side_by_side.write(model, [METHODS["vanilla"](), method], 500)
     assert line == "vanilla;lm-infinite:window=24,starting=3,ceiling=24,top_k=2,from_layer=1,insert_at=12"
-    assert specs.read(model, line, 9_999) == [METHODS["vanilla"](), method]
+    assert side_by_side.read(model, line, 9_999) == [METHODS["vanilla"](), method]
 
 
 def test_numbers_belong_to_the_methods_that_are_shown_not_to_those_just_picked(model):
@@ -90,7 +91,7 @@ def test_too_few_numbers_from_a_raw_call_are_refused(model):
 )
 def test_impossible_lines_are_refused_with_what_would_work(model, line, sentence):
     with pytest.raises(LongSightError, match=sentence):
-        specs.read(model, line, 500)
+        side_by_side.read(model, line, 500)
 
 
 def test_an_emptied_number_is_refused_by_the_methods_own_sentence(model):
@@ -111,17 +112,17 @@ def test_defaults_follow_the_text_and_what_was_set_stays(model):
 
 def test_picking_another_method_keeps_the_parameters_of_those_that_stay(model):
     mine = METHODS["window"](window=7)
-    updates = method_panel.arrange("tiny", Visit(), *values_of(model, [mine], 32, keys=["vanilla", "window"]))
+    updates = methods.arrange("tiny", Session(), *values_of(model, [mine], 32, keys=["vanilla", "window"]))
     assert updates[-1] == "vanilla;window:window=7"
 
 
 def test_a_method_left_with_impossible_parameters_is_shown_with_its_usual_ones(model, monkeypatch):
     warned = []
-    monkeypatch.setattr(method_panel.gr, "Warning", lambda text, title: warned.append(text))
+    monkeypatch.setattr(methods.gr, "Warning", lambda text, title: warned.append(text))
     values = values_of(model, [METHODS["window"](window=7)], 32, keys=["window", "vanilla"])
     names = [spec.name for spec in controlled(METHODS["window"])]
     values[2 + names.index("window")] = 0
-    updates = method_panel.arrange("tiny", Visit(), *values)
+    updates = methods.arrange("tiny", Session(), *values)
     assert updates[-1] == "window:window=32;vanilla"
     assert "window must be between 1" in warned[0]
 
@@ -129,7 +130,7 @@ def test_a_method_left_with_impossible_parameters_is_shown_with_its_usual_ones(m
 def test_an_impossible_parameter_says_so_at_the_head_of_its_method_and_leaves_the_address(model):
     values = values_of(model, [METHODS["window"](window=7), METHODS["vanilla"]()], 32)
     values[2] = 0
-    window, vanilla, _, line = method_panel.tune("tiny", Visit(), *values)
+    window, vanilla, _, line = methods.tune("tiny", Session(), *values)
     assert "window must be between 1 and" in window
     assert 'role="alert"' in window
     assert "Distances stay familiar up to 32 tokens" in vanilla
@@ -137,30 +138,30 @@ def test_an_impossible_parameter_says_so_at_the_head_of_its_method_and_leaves_th
 
 
 def test_changing_a_parameter_rewrites_the_address_and_the_title(model):
-    updates = method_panel.tune("tiny", Visit(), *values_of(model, [METHODS["window"](window=7)], 32))
+    updates = methods.tune("tiny", Session(), *values_of(model, [METHODS["window"](window=7)], 32))
     assert updates[-1] == "window:window=7"
     assert "Distances stay familiar at any length" in updates[0]
 
 
 def test_another_model_gets_the_parameters_that_suit_it(model):
-    visit = Visit()
-    updates = method_panel.suit("tiny", visit, *values_of(model, [METHODS["window"](window=7)], 32))
+    session = Session()
+    updates = methods.suit("tiny", session, *values_of(model, [METHODS["window"](window=7)], 32))
     assert next(iter(shown_numbers(updates)))["value"] == model.train_length
-    assert visit.fitted_length == model.train_length
+    assert session.fitted_length == model.train_length
 
 
 def test_a_text_of_the_same_length_leaves_alone_what_is_being_typed(model):
-    visit = Visit()
-    visit.fitted_length = model.train_length
+    session = Session()
+    session.fitted_length = model.train_length
     values = values_of(model, [METHODS["window"](window=7)], 32)
     values[2] = 0  # impossible, and not yet what the visitor means
-    assert not any(isinstance(update, gr.Number) for update in method_panel.refit("tiny", visit, None, *values))
+    assert not any(isinstance(update, gr.Number) for update in methods.refit("tiny", session, None, *values))
 
 
 def test_parameters_follow_a_text_of_another_length(model):
-    visit = Visit()
-    visit.fitted_length = 16 * model.train_length
-    before = METHODS["self-extend"].for_model(model.train_length, visit.fitted_length)
-    updates = method_panel.refit("tiny", visit, None, *values_of(model, [before], visit.fitted_length))
+    session = Session()
+    session.fitted_length = 16 * model.train_length
+    before = METHODS["self-extend"].for_model(model.train_length, session.fitted_length)
+    updates = methods.refit("tiny", session, None, *values_of(model, [before], session.fitted_length))
     after = METHODS["self-extend"].for_model(model.train_length, model.train_length)
     assert [number["value"] for number in shown_numbers(updates)][:2] == [after.group, after.window]

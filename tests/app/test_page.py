@@ -8,13 +8,16 @@ import sys
 import gradio as gr
 import pytest
 
-from analysis.tasks.texts import PAPER
-from app import chat_panel, diagnostics_panel, errors, lab_panel, method_controls, page, permalink, theme, visits
-from app.changes import NOTED
-from app.permalink import View
-from app.specs import MOST_METHODS
-from app.visits import Visit
-from engine.errors import LongSightError
+from analysis.evaluation.tasks.texts import PAPER
+from app import page
+from app.components import errors, permalink, theme
+from app.components.changes import NOTED
+from app.components.permalink import LinkedControl
+from app.panels import chat, diagnostics, method_controls, passkey
+from app.session import sessions
+from app.session.sessions import Session
+from app.session.side_by_side import MOST_METHODS
+from longsight.errors import LongSightError
 from tests.conftest import ROOT
 
 
@@ -31,7 +34,7 @@ def _named(updates):
 
 @pytest.fixture
 def opened(model):
-    """Opens the page with a query and returns what every component is told, by its elem_id, and the visit."""
+    """Opens the page with a query and returns what every component is told, by its elem_id, and the session."""
     demo = page.build_page()
     opening = next(fn for fn in demo.fns.values() if any(target[1] == "load" for target in fn.targets))
     filling = next(fn for fn in demo.fns.values() if fn.trigger_after == opening._id)
@@ -70,7 +73,7 @@ def test_the_page_opens_with_the_first_example_and_the_first_methods(opened, mod
     assert told["example"] == "grass"
     assert told["methods"] == list(page.FIRST_METHODS)
     assert "trained length <b>32</b>" in told["status"]
-    assert isinstance(told["State"], Visit)
+    assert isinstance(told["State"], Session)
 
 
 def test_the_page_opens_as_its_address_says(opened, warned):
@@ -110,19 +113,19 @@ def test_no_event_has_two_listeners_of_which_one_asks_again(model):
     assert [target for target, modes in listeners.items() if len(modes) > 1 and "always_last" in modes] == []
 
 
-def test_plans_say_again_how_long_they_take_once_the_machine_is_measured(model, visit):
+def test_plans_say_again_how_long_they_take_once_the_machine_is_measured(model, session):
     """Whoever forecasts may be asked before the machine has been measured, for all listen side by side."""
     demo = page.build_page()
     speed = next(block._id for block in demo.blocks.values() if block.elem_id == "speed")
     notes = {fn.outputs[0]._id for fn in demo.fns.values() if (speed, "change") in fn.targets}
     listening = [fn.fn for fn in demo.fns.values() if any((note, "change") in fn.targets for note in notes)]
-    assert listening == [lab_panel.follow, diagnostics_panel.follow]
+    assert listening == [passkey.follow, diagnostics.follow]
 
     values = [["vanilla"], "-", *[None] * (MOST_METHODS * method_controls.MOST_FIELDS)]
-    request = [lab_panel.TAB, "240", "0,100", 1, PAPER, 3, "tiny", visit, *values]
-    assert lab_panel.follow(*request)[0] == "<span>2 trials</span>"
-    assert list(chat_panel.show_costs("tiny", visit, *values))[-1][1] == "tiny"
-    assert "2 trials: " in lab_panel.follow(*request)[0]
+    request = [passkey.TAB, "240", "0,100", 1, PAPER, 3, "tiny", session, *values]
+    assert passkey.follow(*request)[0] == "<span>2 trials</span>"
+    assert list(chat.show_costs("tiny", session, *values))[-1][1] == "tiny"
+    assert "2 trials: " in passkey.follow(*request)[0]
 
 
 def test_a_listener_notes_what_it_listens_to_also_where_it_is_no_input(model):
@@ -139,17 +142,17 @@ def test_an_unknown_tab_is_ignored(opened):
 
 
 def test_closing_the_page_ends_the_visit(opened):
-    visit = opened({})["State"]
+    session = opened({})["State"]
     page.close_page(gr.Request(session_hash="s1"))
-    assert visit.stop.is_set()
-    assert visit.left
+    assert session.stop.is_set()
+    assert session.left
 
 
 def test_two_sessions_have_two_visits():
-    one, two = Visit(), Visit()
-    visits.remember("one", one)
-    visits.remember("two", two)
-    visits.leave("one")
+    one, two = Session(), Session()
+    sessions.remember("one", one)
+    sessions.remember("two", two)
+    sessions.leave("one")
     assert (one.left, two.left) == (True, False)
 
 
@@ -180,7 +183,7 @@ def test_errors_reach_the_visitor_as_escaped_sentences_and_faults_do_not():
 
 def test_values_of_an_address_are_read_or_left_out(warned):
     control = object()
-    view = View("small", control, int)
+    view = LinkedControl("small", control, int)
     assert permalink.restored([view], {"small": "7"}) == {control: 7}
     assert permalink.restored([view], {"other": "7"}) == {}
     assert permalink.restored([view], {"small": "<b>"}) == {}

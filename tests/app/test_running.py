@@ -4,9 +4,9 @@ import gradio as gr
 import pytest
 import torch
 
-from app import devices, running
-from app.running import RESTING, WORKING, Pace, Waiting, marked, run_steps
-from engine.errors import LongSightError
+from app.session import devices, running
+from app.session.running import RESTING, WORKING, Pace, Waiting, marked, run_steps
+from longsight.errors import LongSightError
 
 CPU = torch.device("cpu")
 
@@ -42,65 +42,65 @@ def result(steps):
             return seen, finished.value
 
 
-def at_rest(visit):
-    return not devices.turnstile(CPU).busy and not visit.busy.locked()
+def at_rest(session):
+    return not devices.turnstile(CPU).busy and not session.busy.locked()
 
 
-def test_work_goes_step_by_step_and_its_result_is_handed_on(visit):
-    assert result(run_steps(visit, CPU, Work().steps())) == ([0, 1, 2], "result")
-    assert at_rest(visit)
+def test_work_goes_step_by_step_and_its_result_is_handed_on(session):
+    assert result(run_steps(session, CPU, Work().steps())) == ([0, 1, 2], "result")
+    assert at_rest(session)
 
 
-def test_stop_ends_it_between_two_steps_and_frees_what_is_held(visit):
+def test_stop_ends_it_between_two_steps_and_frees_what_is_held(session):
     work = Work()
-    steps = run_steps(visit, CPU, work.steps())
+    steps = run_steps(session, CPU, work.steps())
     assert next(steps) == 0
-    running.stop(visit)
+    running.stop(session)
     assert result(steps) == ([], None)
     assert work.closed
-    assert at_rest(visit)
+    assert at_rest(session)
 
 
-def test_leaving_the_page_closes_the_work(visit):
+def test_leaving_the_page_closes_the_work(session):
     work = Work()
-    steps = run_steps(visit, CPU, work.steps())
+    steps = run_steps(session, CPU, work.steps())
     next(steps)
     steps.close()
     assert work.closed
-    assert at_rest(visit)
+    assert at_rest(session)
 
 
-def test_an_error_in_the_work_reaches_the_caller_and_frees_everything(visit):
+def test_an_error_in_the_work_reaches_the_caller_and_frees_everything(session):
     def fails():
         yield 1
         raise LongSightError("No.")
 
     with pytest.raises(LongSightError, match="No."):
-        list(run_steps(visit, CPU, fails()))
-    assert at_rest(visit)
+        list(run_steps(session, CPU, fails()))
+    assert at_rest(session)
 
 
-def test_others_are_waited_for_and_stop_leaves_the_line(visit):
+def test_others_are_waited_for_and_stop_leaves_the_line(session):
     door = devices.turnstile(CPU)
     with pytest.raises(StopIteration) as entered:
         next(door.enter(lambda: False))
     work = Work()
-    steps = run_steps(visit, CPU, work.steps())
+    steps = run_steps(session, CPU, work.steps())
     assert next(steps) == Waiting(1)
     assert str(next(steps)) == "waiting for another visitor"
-    running.stop(visit)
+    running.stop(session)
     assert result(steps) == ([], None)
     door.leave(entered.value.value)
-    assert at_rest(visit)
+    assert at_rest(session)
 
 
-def test_a_page_does_one_thing_at_a_time(visit):
-    steps = run_steps(visit, CPU, Work().steps())
+def test_a_page_does_one_thing_at_a_time(session):
+    steps = run_steps(session, CPU, Work().steps())
     next(steps)
     with pytest.raises(LongSightError, match="still at work on something else; stop that first, or wait for it"):
-        next(run_steps(visit, CPU, Work().steps()))
+        next(run_steps(session, CPU, Work().steps()))
     steps.close()
-    assert result(run_steps(visit, CPU, Work().steps()))[1] == "result"
+    assert result(run_steps(session, CPU, Work().steps()))[1] == "result"
 
 
 def test_pace_says_what_is_done_how_fast_and_what_is_left(monkeypatch):

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from app import transcript
-from app.transcript import Exchange
-from engine.errors import LongSightError
-from engine.prompt import chat_ids
+from app.session import transcript
+from app.session.transcript import Exchange
+from longsight.errors import LongSightError
+from longsight.generation.prompt import chat_ids
 
 
 def test_one_question_about_a_document_is_what_the_template_makes_of_it(model):

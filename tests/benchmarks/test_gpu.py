@@ -13,8 +13,8 @@ import torch
 
 from benchmarks import gpu
 from benchmarks.measure import Meter, Result
-from engine.methods import METHODS
-from tests.engine import tiny
+from longsight.methods import METHODS
+from tests.longsight import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")

@@ -5,8 +5,8 @@ import json
 import httpx
 import pytest
 
-from app import method_controls
-from app.specs import MOST_METHODS
+from app.panels import method_controls
+from app.session.side_by_side import MOST_METHODS
 
 NUMBERS = [None] * (MOST_METHODS * method_controls.MOST_FIELDS)
 MODEL = "rope-small"

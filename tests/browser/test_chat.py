@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import expect
 
-from app import devices, offered
+from app.session import devices, model_catalogue
 from tests.browser.conftest import PHONE, ask, cells, paste, shoot
 
 QUESTION = "What is the pass key?"
@@ -14,12 +14,12 @@ WORDS = "The grass is green. The sky is blue. The sun is yellow. Here we go. The
 
 
 def turnstile():
-    return devices.turnstile(offered.model(offered.names()[0]).device)
+    return devices.turnstile(model_catalogue.model(model_catalogue.names()[0]).device)
 
 
 def long_text(page_tokens):
     """About this many tokens of the embedded model."""
-    model = offered.model(offered.names()[0])
+    model = model_catalogue.model(model_catalogue.names()[0])
     per_repeat = len(model.tokenizer.encode(WORDS * 50)) / 50  # tokens may join where two repeats meet
     text = WORDS * round(page_tokens / per_repeat + 1)
     half = len(text) // 2

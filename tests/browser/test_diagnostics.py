@@ -9,13 +9,13 @@ import zipfile
 import pytest
 from playwright.sync_api import expect
 
-from analysis.export import FORMATS, from_npz
-from analysis.observed import NLLRecord
-from analysis.panels import PANELS
-from app import devices, diagnostics, offered
+from analysis.diagnostics.observed import NLLRecord
+from analysis.diagnostics.panels import PANELS
+from analysis.export.files import FORMATS, from_npz
+from app.session import devices, measurements, model_catalogue
 from tests.browser.conftest import PATIENCE, PHONE, shoot
 
-MODEL = offered.names()[0]
+MODEL = model_catalogue.names()[0]
 BOOK = "?tab=diagnostics&text=hound&methods=vanilla;lm-infinite&length=768"
 FIGURES = """() => [...document.querySelectorAll('.board-figure')].map(({dataset, area}) => ({
   name: dataset.name,
@@ -34,7 +34,7 @@ FIGURES = """() => [...document.querySelectorAll('.board-figure')].map(({dataset
 @pytest.fixture(autouse=True)
 def nothing_measured():
     """What an earlier test has measured would be shown at once."""
-    diagnostics.remembered.clear()
+    measurements.remembered.clear()
 
 
 def sides(page, state):
@@ -75,7 +75,7 @@ def six_curves(drawn):
 
 
 def at_rest():
-    return not devices.turnstile(offered.model(MODEL).device).busy
+    return not devices.turnstile(model_catalogue.model(MODEL).device).busy
 
 
 def test_the_first_thing_seen_is_a_finished_look(visit_page):
@@ -197,7 +197,7 @@ def test_stop_ends_the_reading_and_frees_the_device(visit_page):
     expect(page.locator("#look-run")).to_be_visible()
     page.wait_for_timeout(200)
     assert at_rest()
-    assert diagnostics.remembered.nbytes == 0
+    assert measurements.remembered.nbytes == 0
 
 
 def test_what_cannot_be_done_is_one_sentence_and_the_other_methods_go_on(visit_page):

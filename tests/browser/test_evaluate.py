@@ -4,8 +4,8 @@ import json
 
 from playwright.sync_api import expect
 
-from analysis.results import FILE
-from app.evaluate_panel import SHIPPED, shipped
+from analysis.evaluation.results import FILE
+from app.panels.evaluate import SHIPPED, shipped
 from tests.browser.conftest import PHONE, shoot
 from tests.browser.test_passkey import load
 

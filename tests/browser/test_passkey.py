@@ -5,7 +5,7 @@ import re
 
 from playwright.sync_api import expect
 
-from app import devices, offered
+from app.session import devices, model_catalogue
 from tests.browser.conftest import PHONE, shoot
 
 SMALL = "?tab=passkey&methods=lm-infinite;truncation:length=512&lengths=256,1024&depths=0,100&trials=2&text=none"
@@ -13,7 +13,7 @@ LONG = "?tab=passkey&methods=vanilla&lengths=256,512,1024,2048&depths=0,50,100&t
 
 
 def turnstile():
-    return devices.turnstile(offered.model(offered.names()[0]).device)
+    return devices.turnstile(model_catalogue.model(model_catalogue.names()[0]).device)
 
 
 def grid(page, number):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from docs import readme
-from engine.errors import LongSightError
-from engine.methods import METHODS
+from longsight.errors import LongSightError
+from longsight.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,37 +36,35 @@ def test_the_table_names_every_method_parameter_and_paper():
             assert (f"`{spec.name}`" in rows[key]) != (f"Every method also takes `{spec.name}`" in table)
 
 
-def test_the_tree_names_every_module_of_the_packages_that_git_knows():
+def test_the_tree_names_every_folder_of_the_packages_that_git_knows():
     _, tree, _ = readme.parts(PAGE, "files")
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    for path in map(Path, tracked):
-        if path.parts[0] in {"app", "analysis", "engine"} and path.suffix == ".py" and path.name != "__init__.py":
-            shown = path.name if path.parent.name != "methods" else "methods/"
-            assert f" {shown} " in tree, f"{path} is missing; run `make readme`"
+    folders = {path.parts[1] for path in map(Path, tracked) if len(path.parts) > 2 and path.parts[0] in readme.SHOWN}
+    assert len(folders) > 8
+    assert [folder for folder in folders if f"  {folder}/ " not in tree] == []
 
 
-def test_a_module_without_a_docstring_is_refused_by_name(tmp_path):
-    (tmp_path / "silent.py").write_text("x = 1\n")
+def test_a_folder_without_a_docstring_is_refused_by_name(tmp_path):
+    (tmp_path / "silent").mkdir()
+    (tmp_path / "silent" / "x.py").write_text("x = 1\n")
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    with pytest.raises(LongSightError, match=r"Nothing is said about silent\.py; give it a docstring"):
+    with pytest.raises(LongSightError, match=r"Nothing is said about silent/; give it a docstring"):
         readme.file_tree(tmp_path)
 
 
-def test_a_tree_puts_files_first_and_folds_what_is_told_as_a_whole(tmp_path):
+def test_a_tree_shows_the_rooms_of_the_packages_and_nothing_below_other_folders(tmp_path):
     (tmp_path / "tests" / "deep").mkdir(parents=True)
-    (tmp_path / "zoo").mkdir()
+    (tmp_path / "app" / "zoo").mkdir(parents=True)
     (tmp_path / "tests" / "deep" / "test_a.py").write_text("")
-    (tmp_path / "zoo" / "__init__.py").write_text('"""Animals (Brehm et al. 1864). And more."""')
-    (tmp_path / "zoo" / "ape.py").write_text('"""An ape: it climbs.\n\nAt length.\n"""')
-    (tmp_path / "Makefile").write_text("")
+    (tmp_path / "app" / "__init__.py").write_text('"""Animals (Brehm et al. 1864). And more."""')
+    (tmp_path / "app" / "zoo" / "__init__.py").write_text('"""Apes: they climb.\n\nAt length.\n"""')
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     assert [line.split() for line in readme.file_tree(tmp_path).splitlines()[1:-1]] == [
-        ["Makefile", *readme.ABOUT["Makefile"].split()],
+        ["app/", "Animals", "(Brehm", "et", "al.", "1864)"],
+        ["zoo/", "Apes:", "they", "climb"],
         ["tests/", *readme.ABOUT["tests/"].split()],
-        ["zoo/", "Animals", "(Brehm", "et", "al.", "1864)"],
-        ["ape.py", "An", "ape:", "it", "climbs"],
     ]
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.parts import to_markdown
+from analysis.evaluation.report_parts import to_markdown
+from analysis.evaluation.results import FILE, digest, read_results
+from analysis.evaluation.sections import make_parts
 from analysis.report import TITLE, lead
-from analysis.results import FILE, digest, read_results
-from analysis.sections import make_parts
-from engine.methods import METHODS
+from longsight.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "assets" / "results" / "embedded"

@@ -12,7 +12,7 @@ from huggingface_hub.errors import HTTPError, LocalTokenNotFoundError
 
 from app import space
 from app.space import Spacefile, check, deploy, main, plan
-from engine.errors import LongSightError
+from longsight.errors import LongSightError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,7 +40,7 @@ def project(tmp_path):
     """A small project with this project's own Spacefile, README and requirements."""
     for name in ("Spacefile", "README.md", "requirements.txt", "pre-requirements.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("app.py", "app/chat.py", "engine/deep/er.py", "analysis/maps.py", "assets/style.css"):
+    for name in ("app.py", "app/chat.py", "longsight/deep/er.py", "analysis/maps.py", "assets/style.css"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("# a file\n")
     for name in ("CHANGELOG.md", "LICENSE", ".env", "notes.txt", ".venv/app.py"):
@@ -63,16 +63,16 @@ def test_this_project_can_be_published():
 
 def test_this_project_publishes_what_the_page_needs_and_nothing_else():
     paths = set(Spacefile.read(ROOT).published(ROOT))
-    assert {"app.py", "app/space.py", "engine/methods/base.py", "analysis/maps.py", "README.md"} <= paths
+    assert {"app.py", "app/space.py", "longsight/methods/base.py", "analysis/records.py", "README.md"} <= paths
     tops = {path.split("/")[0] for path in paths if "/" in path}
-    assert tops == {"app", "engine", "analysis", "assets"}
+    assert tops == {"app", "longsight", "analysis", "assets"}
     assert not any("__pycache__" in path for path in paths)
 
 
 def test_only_what_the_patterns_name_is_published(project):
     assert Spacefile.read(project).published(project) == sorted(
-        ["app.py", "app/chat.py", "engine/deep/er.py", "analysis/maps.py", "assets/style.css", "Spacefile", "README.md",
-         "CHANGELOG.md", "LICENSE", "requirements.txt", "pre-requirements.txt"]
+        ["app.py", "app/chat.py", "longsight/deep/er.py", "analysis/maps.py", "assets/style.css", "Spacefile",
+         "README.md", "CHANGELOG.md", "LICENSE", "requirements.txt", "pre-requirements.txt"]
     )  # fmt: skip
 
 

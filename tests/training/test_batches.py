@@ -9,7 +9,7 @@ import numpy as np
 
 from training import tasks
 from training.batches import Batches
-from training.tasks import Turn
+from training.tasks import TaskTurn
 
 
 def test_a_batch_is_a_function_of_seed_and_step(recipe, corpus, tokenizer):
@@ -57,7 +57,9 @@ def test_a_repeated_run_can_be_predicted(batches):
 
 
 def test_what_decides_weighs_more(batches, tokenizer):
-    ids, weights = batches.encode([Turn("Where?", ("It is", " here.", " He is", " not.")), Turn("Go on.", ("Once.",))])
+    ids, weights = batches.encode(
+        [TaskTurn("Where?", ("It is", " here.", " He is", " not.")), TaskTurn("Go on.", ("Once.",))]
+    )
     assert (
         tokenizer.decode(ids)
         == "<|user|>Where?<|assistant|>It is here. He is not.<|end|><|user|>Go on.<|assistant|>Once.<|end|>"
@@ -68,7 +70,7 @@ def test_what_decides_weighs_more(batches, tokenizer):
 
 
 def test_what_is_restated_can_weigh_more_too(batches, tokenizer):
-    talk = [Turn("Where?", ("It is", " here.", " He is", " not.")), Turn("Go on.", ("Once.",))]
+    talk = [TaskTurn("Where?", ("It is", " here.", " He is", " not.")), TaskTurn("Go on.", ("Once.",))]
     ids, weights = batches.encode(talk, restated=2.5)
     restated = [token for token, weight in zip(ids, weights, strict=True) if weight == 2.5]
     assert tokenizer.decode(restated) == "It is He is"

@@ -8,7 +8,7 @@ import types
 import numpy as np
 import pytest
 
-from training.corpus import Corpus, CorpusError, Document, read_corpus
+from training.corpus import Corpus, CorpusError, CorpusText, read_corpus
 
 NAME = "someone/texts"
 
@@ -54,7 +54,7 @@ def test_passages_begin_at_words_anywhere(corpus):
 
 
 def test_longer_documents_are_drawn_more_often():
-    corpus = Corpus([Document("a", "a" * 900), Document("b", "b" * 100)])
+    corpus = Corpus([CorpusText("a", "a" * 900), CorpusText("b", "b" * 100)])
     drawn = [corpus.passage(np.random.default_rng(seed), 5)[0] for seed in range(500)]
     assert 0.85 < drawn.count("a") / 500 < 0.95
 

@@ -13,15 +13,15 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from engine.errors import LongSightError
-from engine.methods import METHODS
-from engine.models import adopt, load
-from engine.prompt import chat_ids
+from longsight.errors import LongSightError
+from longsight.generation.prompt import chat_ids
+from longsight.methods import METHODS
+from longsight.models.model import adopt, load
 from training import card, choose, inside, past
 from training import samples as sampling
 from training.evaluate import main
 from training.inside import KINDS, bits_and_bytes, right
-from training.questions import ANSWER_ROOM, Question, fit, pass_key
+from training.questions import ANSWER_ROOM, TrainingQuestion, fit, pass_key
 from training.samples import samples
 from training.wording import ABSENT, PASS_KEY
 
@@ -90,7 +90,7 @@ def test_every_question_can_be_answered(kind, corpus):
     ],
 )
 def test_what_counts_as_right(value, answer, expected):
-    assert Question((), value).is_answered_by(answer) is expected
+    assert TrainingQuestion((), value).is_answered_by(answer) is expected
 
 
 def test_the_right_answers_are_told_from_the_others(model, corpus, monkeypatch):
@@ -103,7 +103,7 @@ def test_the_right_answers_are_told_from_the_others(model, corpus, monkeypatch):
     assert sum(right(model, asked, VANILLA)) == 5
 
 
-class Heard(Question):
+class Heard(TrainingQuestion):
     """A question that listens to the whole answer."""
 
     answers: ClassVar[dict] = {}
@@ -132,7 +132,7 @@ def test_an_answer_is_lost_when_nothing_can_make_it_right(value):
     """Every beginning of a lost answer's continuations is wrong, and no right answer is lost on its way."""
     ends = ["", "86409", " 86409.", "Mire Tan", " I don't know", "9", "."]
     beginnings = ["", "The", "The 8640", "The 86409", "The 86409.", "The 1 ", "The 86409 or 86409 ", "I don't know. 5"]
-    question = Question((), value)
+    question = TrainingQuestion((), value)
     for beginning in beginnings:
         for end in ends:
             if question.is_answered_by(beginning + end):
@@ -233,7 +233,7 @@ def test_texts_too_short_are_refused(model, corpus):
 
 @pytest.mark.parametrize(("found", "clearly"), [(38, False), (40, False), (41, True)])
 def test_one_key_more_is_not_clearly_better(found, clearly):
-    usual, other = choose.Choice({}, (19, 19)), choose.Choice({"group": 8}, (20, found - 20))
+    usual, other = choose.ChosenParameters({}, (19, 19)), choose.ChosenParameters({"group": 8}, (20, found - 20))
     assert choose.clearly_best([usual, other], keys=40) is (other if clearly else usual)
 
 

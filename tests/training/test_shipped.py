@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.methods import METHODS
-from engine.models import load
+from longsight.methods import METHODS
+from longsight.models.model import load
 from training import questions, wording
-from training.corpus import Corpus, Document
+from training.corpus import Corpus, CorpusText
 from training.inside import answer, right
 from training.past import pass_keys
 from training.questions import fit
@@ -33,7 +33,7 @@ def books() -> Corpus:
     """Books that no model was trained on, in which nothing is hidden."""
     texts = [path.read_text(encoding="utf-8") for path in sorted(ASSETS.glob("samples/*.txt"))]
     cut = [text[: text.index("The pass key is ")] for text in texts if "The grass is green" not in text]
-    return Corpus([Document(f"book {place}", text) for place, text in enumerate(cut)])
+    return Corpus([CorpusText(f"book {place}", text) for place, text in enumerate(cut)])
 
 
 def test_there_is_one_of_each_kind():

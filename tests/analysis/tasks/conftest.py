@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.models import load
+from longsight.models.model import load
 from tests.app.conftest import save_model
 
 

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from analysis.tasks import TASKS, texts
-from analysis.tasks.passkey import PLACES, STATEMENT, Passkey, difference
-from engine.errors import LongSightError
-from engine.generate import Sampling, decode, prefill
-from engine.methods import METHODS
-from tests.engine import tiny
+from analysis.evaluation.tasks import TASKS, texts
+from analysis.evaluation.tasks.passkey import PLACES, STATEMENT, Passkey, difference
+from longsight.errors import LongSightError
+from longsight.generation.generate import Sampling, decode, prefill
+from longsight.methods import METHODS
+from tests.longsight import tiny
 
 LONG = 700
 KINDS = [

@@ -1,16 +1,16 @@
-"""Reading on: NLL is the engine's, bands and milestones are its means, and inside the window a method costs nothing."""
+"""Reading on: NLL is the library's, bands and milestones are its means; inside the window a method costs nothing."""
 
 import math
 
 import numpy as np
 import pytest
 
-from analysis.memory import forget_peak, peak_memory
-from analysis.tasks.efficiency import Clock, Efficiency
-from analysis.tasks.reading import Perplexity, ShortContext
-from engine.errors import LongSightError
-from engine.methods import METHODS
-from tests.engine import tiny
+from analysis.evaluation.memory import forget_peak, peak_memory
+from analysis.evaluation.tasks.efficiency import Clock, Efficiency
+from analysis.evaluation.tasks.perplexity import Perplexity, ShortContext
+from longsight.errors import LongSightError
+from longsight.methods import METHODS
+from tests.longsight import tiny
 
 
 def outcomes(task, model, method, cases):

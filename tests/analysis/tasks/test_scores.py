@@ -7,11 +7,11 @@ import pytest
 import sacrebleu
 from rouge_score import rouge_scorer
 
-from analysis.tasks.generation import Generation, bleu, rouge
-from analysis.tasks.qa import QA, ask
-from analysis.tasks.qasper import normalised, read_qasper, token_f1
-from analysis.tasks.texts import read_text
-from engine.errors import LongSightError
+from analysis.evaluation.tasks.generation import Generation, bleu, rouge
+from analysis.evaluation.tasks.qa import QA, ask
+from analysis.evaluation.tasks.qasper import normalised, read_qasper, token_f1
+from analysis.evaluation.tasks.texts import read_text
+from longsight.errors import LongSightError
 
 LONG = 700
 

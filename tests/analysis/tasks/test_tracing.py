@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.tasks.passkey import Passkey
-from analysis.tasks.tracing import TrialRecord, trace_steps
-from engine.generate import Sampling, decode, prefill
-from engine.methods import METHODS
-from engine.observer import Observer
+from analysis.evaluation.tasks.passkey import Passkey
+from analysis.evaluation.tracing import TrialRecord, trace_steps
+from longsight.attention.observer import Observer
+from longsight.generation.generate import Sampling, decode, prefill
+from longsight.methods import METHODS
 
 TASK = Passkey(depths=3)
 LONG = 400

@@ -1,0 +1,138 @@
+"""A block of attention as probes see it: logits and weights of a few queries over every key that they see."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from longsight.attention.observer import Block, Fetched
+
+FAR_BELOW = -1e30
+"""Below every logit, and finite."""
+
+OWN_POSITION = -1
+"""The position of a column of fetched keys: there each head has a key of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionWeights:
+    """One layer's attention of consecutive measured queries. Fetched keys stand in the last columns.
+
+    `rows` says which of the measured queries these are; `i` (query,) and `j` (key,) positions; `distance` (query, key)
+    what the model is told, at the slowest rotation; `logits` (head, query, key), -inf where hidden; `fetched`
+    (head, top_k) positions of the fetched keys, None where there are none.
+
+    What follows from them is computed when first asked for, and shared by all probes.
+    """
+
+    layer: int
+    rows: slice
+    i: Tensor
+    j: Tensor
+    distance: Tensor
+    logits: Tensor
+    fetched: Tensor | None = None
+
+    @property
+    def ordinary(self) -> int:
+        """How many columns come before the fetched keys."""
+        return self.logits.shape[-1] - (0 if self.fetched is None else self.fetched.shape[-1])
+
+    @cached_property
+    def visible(self) -> Tensor:
+        """(query, key) bool; visibility is the same for all heads."""
+        return self.logits[0] != -torch.inf
+
+    @cached_property
+    def count(self) -> Tensor:
+        """(query,) number of visible keys, fetched ones included."""
+        return self.visible.sum(-1)
+
+    @cached_property
+    def _one_where_visible(self) -> Tensor:
+        return self.visible.to(self.logits)
+
+    @cached_property
+    def _shown(self) -> Tensor:
+        """(head, query, key) logits, 0 where hidden; several times faster than filling by a mask of fewer axes."""
+        return self.logits.clamp(min=FAR_BELOW).mul_(self._one_where_visible)
+
+    @cached_property
+    def largest(self) -> Tensor:
+        """(head, query) largest |logit|."""
+        return torch.maximum(self._shown.amax(-1), -self._shown.amin(-1))
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """(head, query) mean logit over visible keys."""
+        return self._shown.sum(-1) / self.count
+
+    @cached_property
+    def _centred(self) -> Tensor:
+        """(head, query, key) logits minus their mean, 0 where hidden."""
+        return (self._shown - self.mean[..., None]).mul_(self._one_where_visible)
+
+    @cached_property
+    def spread(self) -> Tensor:
+        """(head, query) standard deviation of the logits over visible keys."""
+        return torch.linalg.vector_norm(self._centred, dim=-1) / self.count.sqrt()
+
+    @cached_property
+    def _exponentials(self) -> tuple[Tensor, Tensor, Tensor]:
+        """exp(logit - largest logit of the row), their sum (head, query, 1), and the largest logit."""
+        top = self.logits.amax(-1, keepdim=True)
+        exponentials = (self.logits - top).exp_()
+        return exponentials, exponentials.sum(-1, keepdim=True), top
+
+    @cached_property
+    def entropy(self) -> Tensor:
+        """(head, query) entropy of the weights [nats]: ln(sum of exp) minus the mean logit under the weights.
+
+        Both are taken relative to the row's mean logit, so that large logits cost no digits.
+        """
+        exponentials, total, top = self._exponentials
+        expected = torch.linalg.vecdot(exponentials, self._centred) / total[..., 0]
+        return (total.log() + top)[..., 0] - self.mean - expected
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """(head, query, key) attention weights; they sum to 1 along keys."""
+        exponentials, total, _ = self._exponentials
+        return exponentials / total
+
+    def over_queries(self, groups: Tensor) -> Tensor:
+        """(head, group, key) attention weights, summed over the queries of each group; `groups` (query, group)."""
+        exponentials, total, _ = self._exponentials
+        return (groups[None] / total).mT @ exponentials
+
+    def expected(self, features: Tensor) -> Tensor:
+        """(head, query, feature) the mean of `features` (query, feature, key) under the attention weights."""
+        exponentials, total, _ = self._exponentials
+        return torch.einsum("hqk,qfk->hqf", exponentials, features) / total
+
+    def over_heads(self) -> Tensor:
+        """(query, key) attention weights, summed over heads."""
+        exponentials, total, _ = self._exponentials
+        return torch.einsum("hqk,hq->qk", exponentials, 1 / total[..., 0])
+
+
+def make_view(
+    layer: int, first: int, block: Block, slowed: Tensor | None, fetched: Fetched | None, insert_at: int
+) -> AttentionWeights:
+    """The view of `block`, whose queries are the measured ones from `first` on.
+
+    `slowed` (query, 1) are their factors on distances. `fetched` belongs to the last of them and is shown `insert_at`.
+    """
+    distance, j, logits = block.distance, block.j, block.logits
+    if slowed is not None:
+        distance = distance * slowed.to(distance)
+    if fetched is not None:
+        extra = fetched.logits.shape[-1]
+        columns = logits.new_full((*logits.shape[:2], extra), -torch.inf)
+        columns[:, -1] = fetched.logits
+        logits = torch.cat((logits, columns), dim=-1)
+        j = torch.cat((j, j.new_full((extra,), OWN_POSITION)))
+        distance = torch.cat((distance, distance.new_full((len(distance), extra), insert_at)), dim=-1)
+    rows = slice(first, first + len(block.i))
+    return AttentionWeights(layer, rows, block.i, j, distance, logits, None if fetched is None else fetched.j)

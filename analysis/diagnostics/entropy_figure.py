@@ -1,0 +1,80 @@
+"""Attention entropy against context length, and its lower bound (LM-Infinite, figure 1b and proposition 1)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ..drawing.curves import (
+    add_band,
+    growing_edges,
+    lines_on_top,
+    mark_trained,
+    of_heads,
+    over_heads,
+    short,
+    small_multiples,
+    spread_layers,
+    thinned,
+)
+from ..drawing.layout import INK
+from ..drawing.palette import colour
+from .observed import EntropyRecord
+
+FEW = 256
+"""Context lengths up to this have a tick at every power of two, longer ones at every other."""
+
+
+def entropy_figure(
+    records: Sequence[EntropyRecord], mark: int | None = None, columns: int = 2, heads: Sequence[int] | None = None
+) -> go.Figure:
+    """One panel per layer, over the context length on a logarithmic axis; of all heads, or only of `heads`.
+
+    Dotted in the method's colour: the mean over heads of max(0, ln n - 2B), below which the mean entropy cannot lie; B
+    is each head's own largest |logit|. Grey: ln n for the longest context, the entropy of attention spread evenly.
+    """
+    shown = spread_layers(len(records[0].layer))
+    names = [f"layer {records[0].layer[place]}" for place in shown]
+    figure = small_multiples(f"attention entropy [nats], {over_heads(heads)}", names, columns)
+    columns = min(columns, len(names))
+    for panel, place in enumerate(shown):
+        at = {"row": panel // columns + 1, "col": panel % columns + 1}
+        _add_most(figure, records, place, at, legend=panel == 0)
+        for record in records:
+            add_band(
+                figure, record, context(record), of_heads(record.entropy[place], heads), at, legend=panel == 0,
+                hover="%{y:.3f} nats", edges=growing_edges(len(record.position)),
+            )  # fmt: skip
+            _add_bound(figure, record, of_heads(record.bound[place], heads), at)
+    longest = max(int(context(record)[-1]) for record in records)
+    figure.update_xaxes(type="log", dtick=np.log10(2 if longest <= FEW else 4), tickformat=",d", tickangle=0)
+    figure.update_xaxes(title_text="context length [tokens]", row=-(-len(names) // columns))
+    mark_trained(figure, records[0].train_length, None if mark is None else mark + 1)  # a context counts its query too
+    return lines_on_top(figure).update_layout(meta={"x": "context"})
+
+
+def context(record: EntropyRecord) -> np.ndarray:
+    """(query) how many tokens the model has read when it is at the query."""
+    return record.position - record.unread + 1
+
+
+def _add_most(
+    figure: go.Figure, records: Sequence[EntropyRecord], place: int, at: dict[str, int], *, legend: bool
+) -> None:
+    longest = max(records, key=lambda record: np.nanmax(record.keys, initial=0))
+    edges = growing_edges(len(longest.position))
+    figure.add_scatter(
+        x=context(longest)[edges], y=short(thinned(longest.most[place], edges)), mode="lines",
+        line={"color": INK, "width": 1, "dash": "dash"}, name="ln n: spread evenly", legendgroup="most",
+        showlegend=legend, hoverinfo="skip", **at,
+    )  # fmt: skip
+
+
+def _add_bound(figure: go.Figure, record: EntropyRecord, bounds: np.ndarray, at: dict[str, int]) -> None:
+    edges = growing_edges(len(record.position))
+    bound = thinned(np.maximum(bounds, 0).mean(0), edges)
+    figure.add_scatter(
+        x=context(record)[edges], y=short(bound), mode="lines", name="at least: ln n - 2B", legendgroup=record.method,
+        line={"color": colour(record.method), "width": 1.5, "dash": "dot"}, showlegend=False,
+        hovertemplate="at least %{y:.3f} nats<extra></extra>", **at,
+    )  # fmt: skip

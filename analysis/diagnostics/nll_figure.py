@@ -1,0 +1,70 @@
+"""Negative log-likelihood along a text (LM-Infinite, figures 3 and 5), and the text itself coloured by it."""
+
+import html
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from longsight.methods import METHODS
+
+from ..drawing.curves import lines_on_top, mark_trained, run_edges, short, small_multiples
+from ..drawing.palette import SURPRISE, colour, dash
+from .observed import NLLRecord
+
+CURVE_POINTS = 1024
+MOST_TOKENS = 1024
+"""Tokens of a coloured text at once; more would make a page slow."""
+
+MOST_NATS = 8.0
+"""Where the colours of a text end: about as surprised as a guess among 3,000 tokens."""
+
+
+def nll_figure(records: Sequence[NLLRecord], smoothing: int = 64, mark: int | None = None) -> go.Figure:
+    """One curve per method: the mean over `smoothing` tokens around each position."""
+    figure = small_multiples(f"negative log-likelihood [nats], mean over {smoothing:,} tokens", [""])
+    for record in records:
+        places = run_edges(len(record.nll), CURVE_POINTS)
+        figure.add_scatter(
+            x=places, y=short(smoothed(record.nll, smoothing)[places]), mode="lines", name=METHODS[record.method].title,
+            legendgroup=record.method, line={"color": colour(record.method), "dash": dash(record.method), "width": 2},
+            hovertemplate="%{y:.2f} nats",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="position [tokens]")
+    figure.update_yaxes(title_text="nats per token", rangemode="tozero")
+    mark_trained(figure, records[0].train_length, mark)
+    return lines_on_top(figure).update_layout(meta={"x": "position"})
+
+
+def smoothed(values: np.ndarray, width: int) -> np.ndarray:
+    """The mean of the known values among the `width` around each; NaN where the value itself is unknown."""
+    known = np.isfinite(values)
+    sums = np.concatenate(([0.0], np.where(known, values, 0).cumsum(dtype=np.float64)))
+    counts = np.concatenate(([0], known.cumsum()))
+    place = np.arange(len(values))
+    first, last = np.maximum(place - (width - 1) // 2, 0), np.minimum(place + width // 2 + 1, len(values))
+    with np.errstate(invalid="ignore"):
+        means = (sums[last] - sums[first]) / (counts[last] - counts[first])
+    return np.where(known, means, np.nan)
+
+
+def coloured_text(record: NLLRecord, start: int | None = None, count: int = MOST_TOKENS) -> str:
+    """HTML: tokens `start`, `start + 1` ... (at most 1,024), each behind a colour that grows with its surprise.
+
+    By default it begins half a trained length before the trained length, so that one reads into what comes after.
+    """
+    begin = record.train_length // 2 if start is None else max(start, 0)
+    if begin >= record.n:
+        begin = 0
+    spans = [_span(record, place) for place in range(begin, min(begin + min(count, MOST_TOKENS), record.n))]
+    return f'<div class="nll-text" style="white-space:pre-wrap;line-height:1.8">{"".join(spans)}</div>'
+
+
+def _span(record: NLLRecord, place: int) -> str:
+    nll, token = float(record.nll[place]), html.escape(str(record.token[place]))
+    known = np.isfinite(nll)
+    strength = min(nll, MOST_NATS) / MOST_NATS if known else 0.0
+    said = f"{nll:.2f} nats" if known else "never predicted"
+    edge = "border-left:2px solid currentColor;" if place == record.train_length else ""
+    background = f"background:rgba({SURPRISE}, {0.75 * strength:.2f});" if known else "opacity:0.5;"
+    return f'<span style="{edge}{background}" title="position {place:,}: {said}" data-position="{place}">{token}</span>'

@@ -1,0 +1,1 @@
+"""What figures share: colours, layout, and curves over the length of a text. Pure: no files, no globals, no page."""

@@ -1,0 +1,1 @@
+"""Evaluation: tasks, the worker that runs them, and reports of what came of it."""

@@ -1,0 +1,77 @@
+"""A report in parts, written as HTML that stands alone and as Markdown."""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import plotly.graph_objects as go
+
+from ..export.page import Section, stand_alone
+from .papers import Reported
+
+TABLE_STYLE = (
+    "<style>table{border-collapse:collapse;margin:0 0 1rem}td,th{padding:.15rem .6rem;text-align:right;"
+    "border-bottom:1px solid rgba(128,128,128,.3)}td:first-child,th:first-child{text-align:left}"
+    "section{overflow-x:auto}</style>"
+)
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table of text with a caption."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class ReportPart:
+    """One table or figure of a paper, as our models give it, what the paper reports, and how the two compare."""
+
+    title: str
+    look: str
+    tables: Sequence[ReportTable]
+    figures: Mapping[str, go.Figure] = field(default_factory=dict)
+    reported: Sequence[Reported] = ()
+    comments: Sequence[str] = ()
+
+
+def to_html(title: str, lead: Sequence[str], parts: Sequence[ReportPart]) -> str:
+    """A page that stands alone."""
+    sections = [Section(part.title, part.look, "", part.figures, html_of(part)) for part in parts]
+    start = "".join(f"<p>{html.escape(line)}</p>" for line in lead)
+    page = stand_alone(title, sections)
+    heading = f"<h1>{html.escape(title)}</h1>"
+    return page.replace(heading, f"{heading}{TABLE_STYLE}{start}", 1)
+
+
+def html_of(part: ReportPart) -> str:
+    comments = "".join(f"<p>{html.escape(comment)}</p>" for comment in part.comments)
+    ours = "".join(_html_table(table) for table in part.tables)
+    theirs = "".join(_html_table(ReportTable(f"Reported: {r.source}", r.head, r.rows)) for r in part.reported)
+    return ours + comments + theirs
+
+
+def _html_table(table: ReportTable) -> str:
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.head)
+    rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows)
+    return f"<p><b>{html.escape(table.caption)}</b></p><table><tr>{head}</tr>{rows}</table>"
+
+
+def to_markdown(title: str, lead: Sequence[str], parts: Sequence[ReportPart]) -> str:
+    """The same without figures."""
+    blocks = [f"# {title}", *lead]
+    for part in parts:
+        blocks += [f"## {part.title}", part.look]
+        for table in part.tables:
+            blocks += [f"**{table.caption}**", _markdown_table(table.head, table.rows)]
+        blocks += part.comments
+        for reported in part.reported:
+            blocks += [f"*Reported: {reported.source}*", _markdown_table(reported.head, reported.rows)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,154 @@
+"""What a task is: it makes cases, puts them to a model under a method, and scores what comes back."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar
+
+from longsight.errors import LongSightError
+from longsight.generation.generate import Sampling, decode
+from longsight.generation.prefix_sharing import prefill_shared
+from longsight.methods import Method
+from longsight.models.model import Model
+
+
+def option(
+    default: Any, help: str, *, low: int | None = None, high: int | None = None, choices: Sequence[str] = ()
+) -> Any:
+    """Declare a field of a task: command lines and the page are made from it."""
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": tuple(choices)})
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that is asked: plain data, equal whenever it is made again from the same seed.
+
+    `ids` (n,) is the prompt, `answers` what counts as right (any one of them), `facts` how it was made: numbers and
+    strings by name, which go into the results.
+    """
+
+    ids: tuple[int, ...]
+    answers: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a case: the number of the case, its scores by name, and what the model said.
+
+    `cost` holds what it took (seconds, bytes): all that may differ when it is done again. `more` holds results that are
+    no single numbers.
+    """
+
+    case: int
+    scores: dict[str, float]
+    said: str = ""
+    cost: dict[str, float] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Work done of all there is, in tokens; and an outcome, where a case has just come to its end."""
+
+    done: int
+    total: int
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A task with its options. One entry of TASKS; the runner, the page and the report know no more of it than this."""
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    paper: ClassVar[str]
+    look: ClassVar[str]
+    """What to look for in its results."""
+    scores: ClassVar[dict[str, str]]
+    """Every score by name, and what it means."""
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            self._check(spec.name, getattr(self, spec.name), spec.metadata, type(spec.default))
+
+    def _check(self, name: str, value: Any, limits: Any, kind: type) -> None:
+        if type(value) is not kind:
+            wanted = {int: "a whole number", str: "a word", float: "a number"}[kind]
+            raise LongSightError(f"{self.title}: {name} must be {wanted}, but {value!r} was given.")
+        if limits["low"] is not None and value < limits["low"]:
+            raise LongSightError(f"{self.title}: {name} must be at least {limits['low']}, but {value} was given.")
+        if limits["high"] is not None and value > limits["high"]:
+            raise LongSightError(f"{self.title}: {name} must be at most {limits['high']}, but {value} was given.")
+        if limits["choices"] and value not in limits["choices"]:
+            offered = ", ".join(limits["choices"])
+            raise LongSightError(f"{self.title}: {name} must be one of {offered}, but {value!r} was given.")
+
+    @abstractmethod
+    def cases(self, model: Model, length: int, trials: int, seed: int) -> list[Case]:
+        """Cases that fill `length` tokens with what is to come of them: a pure function of its arguments.
+
+        Raises `LongSightError` when they cannot be made: no tokenizer, too little text, too small a length.
+        """
+
+    @abstractmethod
+    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Generator[Step, None, None]:
+        """Put the cases to the model; yields often, and each outcome once. Closing it stops the work."""
+
+    @abstractmethod
+    def score(self, case: Case, answer: Any) -> dict[str, float]:
+        """The scores of what the model gave for a case."""
+
+    def describe(self) -> str:
+        """The key and every option that is not at its default: the text that `read_task` reads."""
+        values = [
+            f"{spec.name}={getattr(self, spec.name)}"
+            for spec in fields(self)
+            if getattr(self, spec.name) != spec.default
+        ]
+        return f"{self.key}:{','.join(values)}" if values else self.key
+
+
+class Asking(Task):
+    """A task whose cases are prompts that the model answers or continues, greedily; prompts that begin alike are read
+    together (`longsight.generation.prefix_sharing`)."""
+
+    room: ClassVar[int]
+    """How many tokens an answer may take."""
+    stops: ClassVar[bool] = True
+    """Whether the answer ends where the model ends it."""
+
+    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Generator[Step, None, None]:
+        sampling = Sampling(max_new_tokens=self.room, stop=None if self.stops else frozenset())
+        began = time.process_time()
+        for part in prefill_shared(model, [case.ids for case in cases], method):
+            yield Step(part.done, part.total)
+            if part.prompt is None or part.prefilled is None:
+                continue
+            said = []
+            for token in decode(model, part.prefilled, sampling):
+                said.append(token)
+                yield Step(part.done, part.total)
+            ended = time.process_time()
+            scores = self.score(cases[part.prompt], text_of(model, said))
+            cost = {"seconds": ended - began, "cache_bytes": part.prefilled.cache.nbytes}
+            yield Step(part.done, part.total, Outcome(part.prompt, scores, text_of(model, said), cost))
+            began = time.process_time()
+
+
+def text_of(model: Model, ids: Sequence[int]) -> str:
+    """What token ids say."""
+    return tokenizer_of(model).decode(list(ids), skip_special_tokens=True)
+
+
+def tokenizer_of(model: Model) -> Any:
+    """The model's tokenizer. Raises `LongSightError` when it has none."""
+    if model.tokenizer is None:
+        raise LongSightError(f"{model.name} has no tokenizer, so it cannot be asked anything; choose another model.")
+    return model.tokenizer
+
+
+def required(spec: Any) -> bool:
+    """Whether a field has no default."""
+    return spec.default is MISSING

@@ -1,0 +1,85 @@
+"""How long reading and writing take, and how much memory (LM-Infinite, section 5.5)."""
+
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from longsight.generation.generate import Sampling, decode, prefill_steps
+from longsight.methods import Method
+from longsight.models.model import Model
+
+from ..memory import forget_peak, peak_memory
+from . import texts
+from .base import Case, Outcome, Step, Task, option
+from .perplexity import passages
+
+
+@dataclass(frozen=True)
+class Efficiency(Task):
+    """A passage is read and some tokens are written after it, on the clock. The times of a machine that does other
+    work as well, or of several workers at once, say little; the size of the cache does not depend on that."""
+
+    text: str = option(texts.PROSE, "What is read: prose, paper, or a file of plain text.")
+    decode: int = option(16, "How many tokens are written after it.", low=2)
+
+    key: ClassVar[str] = "efficiency"
+    title: ClassVar[str] = "Efficiency"
+    paper: ClassVar[str] = "LM-Infinite, section 5.5"
+    look: ClassVar[str] = (
+        "Time and memory against length: where a method sees everything both grow with the text; where it sees a "
+        "window, a token costs the same at any length."
+    )
+    scores: ClassVar[dict[str, str]] = {"cache_bytes": "what the cache holds of the text [bytes]"}
+
+    def cases(self, model: Model, length: int, trials: int, seed: int) -> list[Case]:
+        return passages(model, self.text, length, trials, seed)
+
+    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Generator[Step, None, None]:
+        total = sum(method.keeps(len(case.ids)) for case in cases)
+        sampling = Sampling(max_new_tokens=self.decode, stop=frozenset())
+        done = 0
+        for number, case in enumerate(cases):
+            held = forget_peak(model.device)
+            clock, began = Clock(), done
+            reading = prefill_steps(model, case.ids, method)
+            while True:
+                try:
+                    done = began + next(reading).done
+                except StopIteration as finished:
+                    read = finished.value
+                    break
+                clock.stop()  # what is done with the step is on somebody else's account
+                yield Step(done, total)
+                clock.go()
+            encoding, peak, cache = clock.stop(), peak_memory(model.device) - held, read.cache.nbytes
+            writing = Clock()
+            said = list(decode(model, read, sampling))
+            spent = writing.stop()
+            cost = {
+                "encode_seconds": encoding[0], "encode_processor": encoding[1], "decode_seconds": spent[0] / len(said),
+                "decode_processor": spent[1] / len(said), "peak_bytes": peak,
+            }  # fmt: skip
+            yield Step(done, total, Outcome(number, self.score(case, cache), cost=cost))
+
+    def score(self, case: Case, answer: int) -> dict[str, float]:
+        """`answer` is what the cache holds [bytes]."""
+        return {"cache_bytes": answer}
+
+
+class Clock:
+    """Seconds by the clock on the wall and of the processor, while it goes."""
+
+    def __init__(self) -> None:
+        self._spent = (0.0, 0.0)
+        self.go()
+
+    def go(self) -> None:
+        self._since = time.perf_counter(), time.process_time()
+
+    def stop(self) -> tuple[float, float]:
+        """What was spent so far: (wall, processor) [seconds]."""
+        wall, processor = time.perf_counter() - self._since[0], time.process_time() - self._since[1]
+        self._spent = self._spent[0] + wall, self._spent[1] + processor
+        self.go()
+        return self._spent

@@ -1,0 +1,150 @@
+"""A pass key hidden in a long text (Mohtashami and Jaggi 2023, arXiv 2305.16300)."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from longsight.generation.prompt import chat_ids
+from longsight.models.model import Model
+
+from . import texts
+from .base import Asking, Case, option, tokenizer_of
+
+PREAMBLE = (
+    "There is an important info hidden inside a lot of irrelevant text. Find it and memorize it. "
+    "I will quiz you about the important information there.\n\n"
+)
+STATEMENT = "The pass key is {value}. Remember it. {value} is the pass key."
+QUESTION = "What is the pass key?"
+NAMED = "The key of the {name} is {value}."
+NAMED_QUESTION = "What is the key of the {name}?"
+
+PLACES = tuple(
+    "harbour garden castle tower bridge station library museum kitchen cellar attic temple lighthouse".split()
+)
+THINGS = tuple("window door gate chest drawer cupboard safe locker cabinet engine camera piano lamp box".split())
+
+SINGLE, SEVERAL, PAIRS = "single", "several", "pairs"
+STAND_IN = "#"
+"""What stands where the key stood, to see which tokens are the key's."""
+
+
+@dataclass(frozen=True)
+class Passkey(Asking):
+    """One key in a long text is asked for: a single one, one of several with names, or one of a text that is nothing
+    but keys with names (key-value retrieval; Liu et al. 2023, arXiv 2307.03172).
+
+    A prompt with room for its answer has exactly the length asked for. The key stands at the start of the sentence
+    that its depth falls into, so that 0 is the very beginning and 1 the end. Each of `depths` depths gets as many
+    trials as a cell is to have. The text is the same for all trials that share a passage, so that it is read once.
+    """
+
+    kind: str = option(SINGLE, "single: one pass key; several: keys with names; pairs: nothing but keys with names.",
+                       choices=(SINGLE, SEVERAL, PAIRS))  # fmt: skip
+    filler: str = option(texts.PAPER, "The text around it: paper, prose, or a file of plain text.")
+    depths: int = option(5, "How many depths, evenly from the beginning to the end.", low=1)
+    keys: int = option(4, "several: how many keys there are.", low=2, high=len(PLACES))
+    passages: int = option(1, "How many different texts the trials of a cell are hidden in.", low=1)
+
+    key: ClassVar[str] = "passkey"
+    title: ClassVar[str] = "Passkey"
+    paper: ClassVar[str] = "LM-Infinite, table 2; SelfExtend, figure 3"
+    look: ClassVar[str] = (
+        "Keys found, by length and depth. Inside the trained length everything is found; beyond it a method finds what "
+        "it can see, and only as far as it reaches."
+    )
+    scores: ClassVar[dict[str, str]] = {"found": "share of keys that were answered rightly"}
+    room: ClassVar[int] = 24
+
+    def cases(self, model: Model, length: int, trials: int, seed: int, text: str | None = None) -> list[Case]:
+        """`trials` cases for each depth, in `text` or the task's own filler."""
+        depths = np.linspace(0, 1, self.depths).tolist() if self.depths > 1 else [0.5]
+        return [self.case(model, length, depth, trial, seed, text) for trial in range(trials) for depth in depths]
+
+    def case(self, model: Model, length: int, depth: float, trial: int, seed: int, text: str | None = None) -> Case:
+        """One trial, the same whichever others are made beside it."""
+        own = np.random.default_rng([seed, length, trial, round(depth * 10_000)])
+        shared = np.random.default_rng([seed, length, trial % self.passages])
+        filler = self._filler(shared, 8 * length, text)
+        value, statement, question, others = self._facts(own)
+
+        def prompt(size: int, cuts: Sequence[int], hidden: Sequence[str]) -> list[int]:
+            content = insert(filler[:size], cuts, hidden)
+            messages = [{"role": "user", "content": f"{PREAMBLE}{content}\n\n{question}"}]
+            return chat_ids(tokenizer_of(model), messages)
+
+        tokens, hidden = length - self.room, [statement, *others]
+        size = texts.fit(lambda n: prompt(n, [0] * len(hidden), hidden), tokens, len(filler))
+        places = [depth, *own.random(len(others)).tolist()]
+        cuts = [texts.sentence_start(filler, min(round(place * size), max(size - texts.SLACK, 0))) for place in places]
+        size = texts.fit(lambda n: prompt(max(n, max(cuts)), cuts, hidden), tokens, len(filler), guess=size)
+        ids = prompt(size, cuts, hidden)
+        start, stop = difference(ids, prompt(size, cuts, [STAND_IN, *others]))
+        facts = {"depth": depth, "value": value, "question": question, "statement": [start, stop]}
+        facts["tokens"] = tokens_saying(model, ids, start, stop, value)
+        return Case(tuple(ids), (value,), facts)
+
+    def _filler(self, rng: np.random.Generator, characters: int, text: str | None) -> str:
+        if text is not None:
+            return text
+        if self.kind == PAIRS:
+            return " ".join(NAMED.format(name=name, value=digits(rng)) for name in names(rng, characters // 40 + 1))
+        return texts.passage(self.filler, rng, characters)
+
+    def _facts(self, rng: np.random.Generator) -> tuple[str, str, str, list[str]]:
+        """The value asked for, the statement that holds it, the question, and other statements."""
+        value = digits(rng)
+        if self.kind == SINGLE:
+            return value, STATEMENT.format(value=value), QUESTION, []
+        name, *others = rng.choice(PLACES, self.keys, replace=False).tolist()
+        others = others if self.kind == SEVERAL else []
+        more = [NAMED.format(name=other, value=digits(rng)) for other in others]
+        return value, NAMED.format(name=name, value=value), NAMED_QUESTION.format(name=name), more
+
+    def score(self, case: Case, answer: str) -> dict[str, float]:
+        """Right is an answer whose first number is the key."""
+        return {"found": float(re.findall(r"\d+", answer)[:1] == list(case.answers))}
+
+
+def digits(rng: np.random.Generator) -> str:
+    """Five digits, as in the papers."""
+    return str(rng.integers(10_000, 100_000))
+
+
+def names(rng: np.random.Generator, count: int) -> list[str]:
+    """Names for distractors, none of which is asked for: two words each, repeated when they run out."""
+    pairs = [f"{place} {thing}" for place in PLACES for thing in THINGS]
+    return [pairs[n] for _ in range(count // len(pairs) + 1) for n in rng.permutation(len(pairs))][:count]
+
+
+def insert(text: str, cuts: Sequence[int], statements: Sequence[str]) -> str:
+    """`text` with each statement before the sentence that begins at its cut."""
+    for cut, _, statement in sorted(zip(cuts, range(len(cuts)), statements, strict=True), reverse=True):
+        before, after = text[:cut], text[cut:]
+        gap = "" if not before or before[-1].isspace() else " "
+        text = f"{before}{gap}{statement} {after}" if after else f"{before}{gap}{statement}"
+    return text
+
+
+def difference(ids: Sequence[int], other: Sequence[int]) -> tuple[int, int]:
+    """The range of `ids` outside of which the two are the same."""
+    shortest = min(len(ids), len(other))
+    start = next((n for n in range(shortest) if ids[n] != other[n]), shortest)
+    same = next((n for n in range(shortest - start) if ids[-1 - n] != other[-1 - n]), shortest - start)
+    return start, len(ids) - same
+
+
+def tokens_saying(model: Model, ids: Sequence[int], start: int, stop: int, value: str) -> list[int]:
+    """The positions from `start` to `stop` whose tokens spell `value`, wherever it is said."""
+    tokenizer = tokenizer_of(model)
+    pieces = [tokenizer.decode([token]) for token in ids[start:stop]]
+    ends = np.cumsum([len(piece) for piece in pieces])
+    said = [found.span() for found in re.finditer(re.escape(value), "".join(pieces))]
+    return [
+        start + n
+        for n, end in enumerate(ends)
+        if any(end > first and end - len(pieces[n]) < last for first, last in said)
+    ]

@@ -1,0 +1,1 @@
+"""Pieces of the page in gradio and JavaScript that know nothing of methods."""

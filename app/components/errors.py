@@ -1,0 +1,42 @@
+"""The one place where an error becomes a sentence for the visitor."""
+
+import functools
+import html
+import inspect
+from collections.abc import Callable, Generator
+from typing import Any, NoReturn
+
+import gradio as gr
+
+from longsight.errors import LongSightError
+
+
+def for_visitor(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a callback's `LongSightError` reach the visitor as its own sentence, on the page and over HTTP alike.
+
+    Every other exception stays what it is: Gradio shows "Error" and logs the traceback, for it is a fault of ours.
+    """
+    if inspect.isgeneratorfunction(callback):
+
+        @functools.wraps(callback)
+        def generator(*args: Any, **kwargs: Any) -> Generator[Any, None, None]:
+            try:
+                yield from callback(*args, **kwargs)
+            except LongSightError as error:
+                raise_for_visitor(error)
+
+        return generator
+
+    @functools.wraps(callback)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return callback(*args, **kwargs)
+        except LongSightError as error:
+            raise_for_visitor(error)
+
+    return function
+
+
+def raise_for_visitor(error: LongSightError) -> NoReturn:
+    """The message quotes what the visitor gave, so it is escaped: Gradio shows messages as HTML."""
+    raise gr.Error(html.escape(str(error)), title="Not possible", duration=12, print_exception=False) from error

@@ -1,0 +1,67 @@
+"""The view is its address: `?tab=&model=&methods=&...` follows the controls, and is restored when the page opens.
+
+A panel adds a `LinkedControl` for each control that belongs to the view. What is in an address was typed by anyone, so
+every reader checks it; one that does not fit is left out and said so.
+"""
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from longsight.errors import LongSightError
+
+SCRIPT = """
+window.longsight = {
+  opened: false,  // until the view that the address asks for is restored, the address must stay as it came
+  view: new URLSearchParams(location.search),
+  set(name, value) {
+    if (value === null || value === undefined || value === '') this.view.delete(name);
+    else this.view.set(name, String(value));
+    const query = [...this.view].map(([key, text]) => `${key}=${encodeURIComponent(text)}`).join('&')
+      .replace(/%3A/g, ':').replace(/%3B/g, ';').replace(/%2C/g, ',').replace(/%3D/g, '=');
+    history.replaceState(null, '', query ? `?${query}` : location.pathname);
+  },
+};
+"""
+
+
+@dataclass(frozen=True)
+class LinkedControl:
+    """A control whose value stands in the address as `name`; `read` turns the text back into the value or an update."""
+
+    name: str
+    control: Any
+    read: Callable[[str], Any]
+
+
+def follow(controls: Sequence[tuple[str, Any]]) -> None:
+    """Let the address follow these named controls. All of it happens in the browser."""
+    for name, control in controls:
+        control.change(None, control, None, js=f"(value) => longsight.set({name!r}, value)", api_visibility="private")
+
+
+def follow_tab(tab: gr.Tab, name: str, opened: gr.Textbox) -> None:
+    """Let the address, and `opened`, name the tab that is open."""
+    script = f"() => {{ if (longsight.opened) longsight.set('tab', {name!r}); return {name!r}; }}"
+    tab.select(None, None, opened, js=script, api_visibility="private")
+
+
+OPENED = "() => { longsight.opened = true; }"
+"""Run in the browser once the view is restored."""
+
+
+def restored(views: Sequence[LinkedControl], query: Mapping[str, str]) -> dict[Any, Any]:
+    """Values for the controls of `views` that the address names; what cannot be read is left out, and said so."""
+    found = {}
+    for view in views:
+        if view.name not in query:
+            continue
+        try:
+            found[view.control] = view.read(query[view.name])
+        except (ValueError, LongSightError):
+            text = html.escape(f"The address asks for {view.name} = {query[view.name]!r}, which does not fit here.")
+            gr.Warning(text, title="Address")
+    return found

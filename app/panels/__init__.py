@@ -1,0 +1,1 @@
+"""The panels of the page, each built by one `build_x`."""

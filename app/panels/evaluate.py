@@ -1,0 +1,118 @@
+"""Evaluations: a finished run, or one that the visitor brings, in the shape of the papers' tables and figures."""
+
+import html
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import gradio as gr
+
+from analysis.evaluation.report_parts import html_of
+from analysis.evaluation.results import FILE, Row, read_results
+from analysis.evaluation.results_file import MOST_BYTES, read_rows
+from analysis.evaluation.sections import make_parts
+from analysis.report import lead
+from app.assets import RESULTS
+from app.components.board import board, board_value
+from app.components.errors import for_visitor
+from app.components.permalink import LinkedControl
+from app.panels.shell import Shell
+from app.session.documents import take_upload
+from app.session.sessions import Session
+from longsight.errors import LongSightError
+
+TAB = "evaluate"
+SHIPPED = RESULTS / "embedded"
+HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+INTRODUCTION = """\
+Whole evaluations, in the shape of the papers' tables and figures, beside what the papers report of their models. \
+Nothing is computed here: `python -m analysis.evaluate` runs them, for any model, and writes the file that is opened."""
+EXAMPLE = "A finished run of the embedded models. Open the results of your own with the button."
+
+
+class Opened:
+    """Results and what is made of them. Raises `LongSightError` where nothing can be made."""
+
+    def __init__(self, name: str, rows: Sequence[Row]) -> None:
+        self.name = name
+        try:
+            self.lead = lead(rows)
+            self.parts = make_parts(rows)
+        except (LookupError, TypeError, ValueError, ArithmeticError) as problem:
+            found = f"{type(problem).__name__}, {problem}"
+            raise LongSightError(f"{name} is no file of results that tables can be made of: {found}.") from problem
+
+    @property
+    def choices(self) -> list[tuple[str, int]]:
+        """The parts by title and place; two may share a title."""
+        return [(part.title, number) for number, part in enumerate(self.parts)]
+
+    def known(self, number: Any) -> int:
+        """The place of a part. Raises `LongSightError` when there is none."""
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(self.parts):
+            raise LongSightError(f"There is no part {number!r} in these results; there are 0 to {len(self.parts) - 1}.")
+        return number
+
+
+@cache
+def shipped() -> Opened | None:
+    """The finished run of the embedded models, made by `make results`; None in a copy without it."""
+    return Opened(FILE, read_results(SHIPPED)) if SHIPPED.exists() else None
+
+
+def opened(session: Session) -> Opened:
+    """The visitor's own results, or those that ship. Raises `LongSightError` where there are none."""
+    results = session.results or shipped()
+    if results is None:
+        raise LongSightError(f"No finished run ships with this copy; open a {FILE} that analysis.evaluate wrote.")
+    return results
+
+
+def build_evaluate(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
+    gr.Markdown(INTRODUCTION, elem_classes="lead")
+    with gr.Row(elem_classes="tight", elem_id="evaluate-controls"):
+        choices = [] if (results := shipped()) is None else results.choices
+        part = gr.Dropdown(
+            choices, value=0 if choices else None, label="Table or figure", elem_id="part", filterable=False, scale=3
+        )
+        load = gr.UploadButton(f"Open {FILE}", size="sm", file_types=[".jsonl"], elem_id="results", scale=0)
+    note = gr.HTML(elem_id="evaluate-note")
+    look = gr.HTML(elem_id="evaluate-look")
+    figures = board(board_value({}, []), elem_id="evaluate-board")
+    tables = gr.HTML(elem_id="evaluate-tables")
+    about = gr.HTML(elem_id="evaluate-about")
+    outputs = [note, look, figures, tables, about]
+    inputs = [part, shell.session]
+    tab.select(show, inputs, outputs, **HIDDEN)
+    part.input(show, inputs, outputs, **HIDDEN)
+    load.upload(load_results, [load, shell.session], [part, *outputs], show_progress="hidden", api_name="results")
+    return [LinkedControl("part", part, lambda text: opened(Session()).known(int(text)))]
+
+
+@for_visitor
+def show(part: Any, session: Session) -> list[Any]:
+    """Updates for the note, the tables, the figures and what is said of the run."""
+    return pictured(opened(session), part, "" if session.results else EXAMPLE)
+
+
+@for_visitor
+def load_results(path: str | None, session: Session) -> list[Any]:
+    """Open a file of results; the one before it stays when anything is wrong with it."""
+    if path is None:
+        raise LongSightError(f"No file arrived; choose the {FILE} that analysis.evaluate wrote.")
+    name, content = take_upload(path, MOST_BYTES)
+    session.results = Opened(name, read_rows(content, name))
+    return [gr.Dropdown(session.results.choices, value=0), *pictured(session.results, 0)]
+
+
+def pictured(results: Opened, number: Any, note: str = "") -> list[Any]:
+    """One part of the results, and what is said of all of them."""
+    part = results.parts[results.known(number)]
+    about = "".join(f"<p>{html.escape(line)}</p>" for line in results.lead)
+    return [
+        f'<p class="note">{html.escape(note)}</p>' if note else "",
+        f'<p class="lead">{html.escape(part.look)}</p>',
+        board_value(part.figures, []),
+        f'<div class="part">{html_of(part)}</div>',
+        f'<div class="part about-run">{about}</div>',
+    ]

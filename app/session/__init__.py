@@ -1,0 +1,1 @@
+"""What the server does for one visitor while a page is open. Knows nothing of gradio."""

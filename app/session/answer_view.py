@@ -1,0 +1,108 @@
+"""A conversation as the page draws it: plain data, every sentence ready. The texts in it are text, never HTML."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from analysis.drawing import palette
+from app.session import formatting
+from app.session.answers import Answer
+from app.session.devices import Waiting
+from app.session.sessions import ConversationTurn
+from longsight.methods import Method
+
+
+def conversation(turns: Sequence[ConversationTurn], note: str = "", asked: int = 0) -> dict[str, Any]:
+    """The value of the conversation on the page; `asked` questions were accepted there so far, forgotten ones too."""
+    return {"note": note, "asked": asked, "turns": [turn_view(turn) for turn in turns]}
+
+
+def turn_view(turn: ConversationTurn) -> dict[str, Any]:
+    return {"question": turn.question, "about": turn.about, "cells": [_cell(cell, turn.cells) for cell in turn.cells]}
+
+
+def _cell(cell: Answer, beside: Sequence[Answer]) -> dict[str, Any]:
+    return {
+        "title": cell.method.title,
+        "detail": parameters(cell.method),
+        "colour": palette.colour(cell.method.key),
+        "state": cell.state,
+        "text": shown(cell.text),
+        "error": cell.error,
+        "progress": cell.done / cell.total if cell.state == Answer.READING and cell.total else None,
+        "status": STATUS[cell.state](cell, beside),
+    }
+
+
+def shown(text: str) -> str:
+    """An answer in which more than two empty lines in a row are counted: a broken model may write little else, and an
+    empty box would look like no answer."""
+    return re.sub(r"\n{4,}", lambda run: f"\n[{len(run[0])} line feeds]\n", text)
+
+
+def parameters(method: Method) -> str:
+    """The parameters in one line, without the method's name."""
+    return method.describe().removeprefix(method.title).strip(" ()")
+
+
+def _waiting(cell: Answer, beside: Sequence[Answer]) -> str:
+    return str(Waiting(cell.ahead)) if cell.ahead else "waiting"
+
+
+def _reading(cell: Answer, beside: Sequence[Answer]) -> str:
+    parts = [f"prefill {formatting.short_count(cell.done)}/{formatting.short_count(cell.total)}", *_reused(cell)]
+    if cell.read_seconds:
+        parts.append(f"{formatting.short_count(cell.done / cell.read_seconds)} tok/s")
+    if (left := wall_seconds(cell, beside)) is not None:
+        parts.append(f"{formatting.duration(left)} left")
+    return " · ".join(parts)
+
+
+def wall_seconds(cell: Answer, beside: Sequence[Answer]) -> float | None:
+    """Seconds until this cell has read everything, while those beside it get an equal share of the device."""
+    own = cell.left_seconds
+    if own is None:
+        return None
+    lefts = [other.left_seconds for other in beside if other.state == Answer.READING]
+    return sum(min(own, left) for left in lefts if left is not None)
+
+
+def _writing(cell: Answer, beside: Sequence[Answer]) -> str:
+    return f"writing · {_write_speed(cell)} · cache {formatting.size(cell.cache_bytes)}"
+
+
+def _done(cell: Answer, beside: Sequence[Answer]) -> str:
+    read = f"read {cell.done:,} tokens in {formatting.duration(cell.read_seconds)}"
+    speed = [f"{formatting.short_count(cell.done / cell.read_seconds)} tok/s"] if cell.read_seconds else []
+    wrote = f"wrote {cell.written:,} at {_write_speed(cell)}"
+    return " · ".join([read, *speed, *_reused(cell), wrote, f"cache {formatting.size(cell.cache_bytes)}"])
+
+
+def _stopped(cell: Answer, beside: Sequence[Answer]) -> str:
+    if cell.written:
+        return f"stopped after {cell.written:,} tokens · cache {formatting.size(cell.cache_bytes)}"
+    if cell.total:
+        return f"stopped at {cell.done:,} of {cell.total:,} tokens, memory freed"
+    return "stopped before it began"
+
+
+def _failed(cell: Answer, beside: Sequence[Answer]) -> str:
+    return "not answered"
+
+
+STATUS = {
+    Answer.WAITING: _waiting,
+    Answer.READING: _reading,
+    Answer.WRITING: _writing,
+    Answer.DONE: _done,
+    Answer.STOPPED: _stopped,
+    Answer.FAILED: _failed,
+}
+
+
+def _reused(cell: Answer) -> list[str]:
+    return [f"{cell.reused:,} reused"] if cell.reused else []
+
+
+def _write_speed(cell: Answer) -> str:
+    return f"{formatting.short_count(cell.written / cell.write_seconds)} tok/s" if cell.write_seconds else "0 tok/s"

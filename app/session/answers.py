@@ -1,0 +1,173 @@
+"""One question, answered by several methods side by side: a generator that yields after every chunk and every token.
+
+Each method has its own memory of the conversation (`Speaker`) and its own place on the page (`Answer`). The methods
+share the device fairly: whichever has used the least time goes next, so a fast one need not wait for a slow one.
+"""
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from analysis import failure_message
+from app.session import devices, estimate, transcript
+from app.session.cache_pool import pool
+from app.session.transcript import Exchange
+from longsight.attention.kv_cache import Cache
+from longsight.generation.generate import Prefilled, Sampling, decode, prefill_steps
+from longsight.generation.prompt import TextStream
+from longsight.methods import Method
+from longsight.models.model import Model
+
+CHUNK = 512  # tokens between two looks at Stop: a fraction of a second on two cores, unless the text is very long
+
+
+@dataclass
+class Answer:
+    """What one method has to show for one question."""
+
+    method: Method
+    state: str = "waiting"
+    text: str = ""
+    error: str = ""
+    ahead: int = 0  # other visitors before us
+    reused: int = 0  # tokens read in earlier turns
+    total: int = 0  # tokens to read now
+    done: int = 0
+    read_seconds: float = 0.0
+    left_seconds: float | None = None
+    written: int = 0
+    write_seconds: float = 0.0
+    cache_bytes: int = 0
+
+    WAITING, READING, WRITING, DONE, STOPPED, FAILED = "waiting", "reading", "writing", "done", "stopped", "failed"
+
+    @property
+    def finished(self) -> bool:
+        return self.state in (self.DONE, self.STOPPED, self.FAILED)
+
+    def fail(self, sentence: str) -> None:
+        self.state, self.error, self.cache_bytes = self.FAILED, sentence, 0
+
+
+@dataclass(eq=False)
+class Speaker:
+    """One method's side of a conversation: what was asked and answered so far, and the cache that remembers it."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+    cache: Cache | None = None
+
+    @property
+    def nbytes(self) -> int:
+        cache = self.cache
+        return 0 if cache is None else cache.nbytes
+
+    def free(self) -> None:
+        self.cache = None
+
+    def steps(
+        self, model: Model, document: np.ndarray, question: list[int], cell: Answer, sampling: Sampling
+    ) -> Generator[None, None, None]:
+        """Read what is new, then write the answer into `cell`; yields after each chunk and each token.
+
+        Closed while reading it frees its cache; closed while writing it keeps what was written.
+        """
+        ids = transcript.prompt_ids(model.tokenizer, document, self.exchanges, question)
+        cache = self._reusable(ids, cell.method)
+        self.free()
+        tokens, held = len(ids) + sampling.max_new_tokens, cache.nbytes if cache else 0
+        if not estimate.fits(model, cell.method, tokens, held):
+            pool.clear()
+        estimate.check_memory(model, cell.method, tokens, held)
+        prefilled = yield from self._read(model, ids, cache, cell)
+        answer: list[int] = []
+        stream = TextStream(model.tokenizer)
+        cell.state, start = Answer.WRITING, time.perf_counter()
+        try:
+            for token in decode(model, prefilled, sampling):
+                answer.append(token)
+                cell.text += stream.push(token)
+                cell.written, cell.cache_bytes = len(answer), prefilled.cache.nbytes
+                cell.write_seconds += time.perf_counter() - start
+                yield
+                start = time.perf_counter()
+            cell.state = Answer.DONE
+        finally:
+            cell.text += stream.finish()
+            self.cache = prefilled.cache
+            pool.put(self, devices.free_bytes(model.device))
+            self.exchanges.append(Exchange(question, answer))
+
+    def _read(
+        self, model: Model, ids: np.ndarray, cache: Cache | None, cell: Answer
+    ) -> Generator[None, None, Prefilled]:
+        cell.state, cell.reused = Answer.READING, cache.length if cache else 0
+        forecast = estimate.Forecast(model, cell.method, len(ids), cell.reused)
+        cell.total, cell.left_seconds = forecast.tokens, forecast.seconds
+        steps = prefill_steps(model, torch.from_numpy(ids[cell.reused :]), cell.method, cache, CHUNK)
+        start = time.perf_counter()
+        try:
+            while True:
+                progress = next(steps)
+                cell.done, cell.total = progress.done, progress.total
+                cell.read_seconds += time.perf_counter() - start
+                cell.left_seconds = forecast.left(cell.done, cell.read_seconds)
+                yield
+                start = time.perf_counter()
+        except StopIteration as finished:
+            forecast.learn(cell.read_seconds)
+            cell.cache_bytes = finished.value.cache.nbytes
+            return finished.value
+        finally:
+            steps.close()
+
+    def _reusable(self, ids: np.ndarray, method: Method) -> Cache | None:
+        """The cache, if this method filled it with exactly the beginning of `ids` and something new follows."""
+        cache = self.cache
+        if cache is None or cache.method != method or not 0 < cache.length < len(ids):
+            return None
+        read = np.array(cache.ids, dtype=np.int64)
+        return cache if np.array_equal(read, ids[: len(read)]) and cache.length == len(read) else None
+
+
+def answer_steps(
+    model: Model,
+    document: np.ndarray,
+    question: list[int],
+    sides: Sequence[tuple[Speaker, Answer]],
+    sampling: Sampling,
+    stopped: Callable[[], bool],
+) -> Generator[None, None, None]:
+    """Let all sides answer; yields after each step of any. The device must be held by the caller.
+
+    A side that fails says why in its own cell and the others go on. Once `stopped` says so, or when this generator is
+    closed, whatever was still being read is freed.
+    """
+    runs = [(cell, speaker.steps(model, document, question, cell, sampling)) for speaker, cell in sides]
+    try:
+        while runs and not stopped():
+            cell, run = min(runs, key=lambda pair: pair[0].read_seconds + pair[0].write_seconds)
+            if not _advance(cell, run):
+                runs.remove((cell, run))
+            yield
+    finally:
+        for cell, run in runs:
+            run.close()
+            if not cell.finished:
+                cell.state = Answer.STOPPED
+                if cell.written == 0:
+                    cell.cache_bytes = 0
+
+
+def _advance(cell: Answer, run: Generator[None, None, None]) -> bool:
+    """One step of one side; whether there are more."""
+    try:
+        next(run)
+    except StopIteration:
+        return False
+    except Exception as error:  # a fault of ours in one method must not take the other answers with it
+        cell.fail(failure_message.sentence(error, cell.method, cell.done, "give a shorter text", "the server's log"))
+        return False
+    return True

@@ -1,0 +1,122 @@
+"""A document: the long text that a conversation is about. It is context, never a message."""
+
+import os
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from app.session import formatting
+from longsight.errors import LongSightError
+
+MOST_BYTES = 20_000_000
+"""About 5 million tokens; the largest book in English has a third of that."""
+
+PASTED_NAME = "pasted_text.txt"
+"""What Gradio calls a long paste."""
+
+PIECE = 32_768  # characters handed to the tokenizer at once, so that progress and Stop get a word in
+BATCH = 16  # pieces tokenized in parallel
+EXCERPT = 160  # characters shown of either end
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """A text with its name and its size in bytes as it came in."""
+
+    name: str
+    text: str
+    nbytes: int
+
+    @property
+    def head(self) -> str:
+        return self.text[:EXCERPT].strip()
+
+    @property
+    def tail(self) -> str:
+        return self.text[-EXCERPT:].strip()
+
+
+def read_document(path: str | os.PathLike[str], name: str | None = None) -> Document:
+    """Read an uploaded file. Raises `LongSightError`, in one sentence, when it is no plain text of a size we take."""
+    path = Path(path)
+    name = name or ("pasted text" if path.name == PASTED_NAME else path.name)
+    if not path.is_file():
+        raise LongSightError(f"{name} is not on the server any more; give it again.")
+    nbytes = path.stat().st_size
+    if nbytes > MOST_BYTES:
+        raise LongSightError(
+            f"{name} has {formatting.size(nbytes)}; this page reads up to {formatting.size(MOST_BYTES)} of plain text."
+        )
+    return Document(name, decode(path.read_bytes(), name), nbytes)
+
+
+def read_upload(path: str | os.PathLike[str]) -> Document:
+    """`read_document` for what a visitor sent: it is deleted from the disk as soon as it is in memory, or refused."""
+    try:
+        return read_document(path)
+    finally:
+        Path(path).unlink(missing_ok=True)
+
+
+def take_upload(path: str | os.PathLike[str], most: int) -> tuple[str, bytes]:
+    """The name and the bytes of any file that a visitor sent; it is deleted from the disk, taken or refused.
+
+    Raises `LongSightError` when it has more than `most` bytes.
+    """
+    file = Path(path)
+    try:
+        if (size := file.stat().st_size) > most:
+            raise LongSightError(
+                f"{file.name} has {formatting.size(size)}; up to {formatting.size(most)} are read here."
+            )
+        return file.name, file.read_bytes()
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def decode(raw: bytes, name: str) -> str:
+    """The text of a file: UTF-8, or UTF-16 with its mark. Never a guess."""
+    if raw.startswith(b"%PDF-"):
+        raise LongSightError(f"{name} is a PDF, whatever its name says; save its text as a .txt file and give that.")
+    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError as problem:
+        found = f"byte {raw[problem.start]:#04x} at position {problem.start:,}"
+        raise LongSightError(f"{name} is not text in UTF-8: {found}. Save it as UTF-8 and give it again.") from problem
+    if (at := text.find("\0")) >= 0:
+        raise LongSightError(f"{name} is not plain text: it has a NUL character at position {at:,}. Give a .txt file.")
+    if not text.strip():
+        raise LongSightError(f"{name} has no text in it; paste or upload one with words.")
+    return text.replace("\r\n", "\n")
+
+
+def tokenize_steps(tokenizer: PreTrainedTokenizerBase | None, text: str) -> Generator[float, None, np.ndarray]:
+    """Token ids (n,) int32 of a text; yields the part done (0 to 1) after each batch.
+
+    Long texts are cut at line ends, where tokens end too. Special tokens written in the text are spelt out.
+    """
+    if tokenizer is None:
+        raise LongSightError("This model has no tokenizer, so it cannot read text; choose another model.")
+    pieces, ids, done = list(_pieces(text)), [], 0
+    for start in range(0, len(pieces), BATCH):
+        batch = pieces[start : start + BATCH]
+        encoded = tokenizer(batch, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        ids += [np.array(part, dtype=np.int32) for part in encoded]
+        done += sum(len(piece) for piece in batch)
+        yield done / len(text)
+    return np.concatenate(ids)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = start + PIECE
+        if end < len(text):
+            line_end = text.rfind("\n", start, end)
+            end = line_end + 1 if line_end > start else end
+        yield text[start:end]
+        start = end

@@ -1,0 +1,159 @@
+"""What an answer will cost, before it is begun: memory by the library's count, time by the speed measured so far."""
+
+import time
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from app.session import devices, formatting
+from longsight.errors import LongSightError
+from longsight.generation.generate import prefill
+from longsight.methods import METHODS, Method
+from longsight.models.model import Model
+
+SHARE = 0.5
+"""The part of the free memory that one prefill may take: others are at work too, and chunks need room of their own."""
+
+LOOKS = 1024  # queries at which the visible keys are counted
+MOST_SAMPLES = 24
+TRIALS = ((512, "lm-infinite"), (4096, "lm-infinite"), (4096, "vanilla"))
+
+
+def pairs(method: Method, tokens: int, reused: int = 0) -> float:
+    """About how many query-key pairs a prefill of `tokens` computes when the first `reused` are there already."""
+    kept = method.keeps(tokens)
+    first = reused if kept == tokens else 0  # a method that cuts the prompt reads what is left from its start
+    if first >= kept:
+        return 0.0
+    queries = torch.linspace(first, kept - 1, min(LOOKS, kept - first), dtype=torch.float64).long()
+    seen = [(band.span.last(queries) - band.span.first(queries)).clamp(min=0) for band in method.bands]
+    return float(torch.stack(seen).sum(0).double().mean()) * (kept - first)
+
+
+@dataclass
+class Speed:
+    """How fast a model reads on its device: `seconds = a * tokens + b * pairs`, fitted to real prefills."""
+
+    samples: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=MOST_SAMPLES))
+
+    def add(self, tokens: int, pairs: float, seconds: float) -> None:
+        self.samples.append((tokens, pairs, seconds))
+
+    def seconds(self, tokens: float, pairs: float) -> float | None:
+        """Seconds to read this much; None before anything was measured."""
+        if not self.samples:
+            return None
+        measured = np.array(self.samples)
+        relative = measured[:, :2] / measured[:, 2:]  # every sample weighs the same, however long it ran
+        rates = _non_negative(relative)
+        return float(rates @ (tokens, pairs))
+
+
+def _non_negative(relative: np.ndarray) -> np.ndarray:
+    """Least squares for `relative @ rates = 1` with both rates (2,) >= 0."""
+    rates = np.linalg.lstsq(relative, np.ones(len(relative)), rcond=None)[0]
+    if (rates >= 0).all():
+        return rates
+    alone = [np.linalg.lstsq(relative[:, [n]], np.ones(len(relative)), rcond=None) for n in (0, 1)]
+    best = min((0, 1), key=lambda n: alone[n][1].sum())
+    rates = np.zeros(2)
+    rates[best] = alone[best][0][0]
+    return rates
+
+
+_speeds: dict[str, Speed] = {}
+
+
+def speed(model: Model, task: str = "") -> Speed:
+    """What has been measured of a model so far, while it only read, or at a task that takes longer."""
+    return _speeds.setdefault(f"{model.name} {model.device} {task}".rstrip(), Speed())
+
+
+def measure_steps(model: Model) -> Generator[None, None, None]:
+    """Measure a model that has not run yet: a few short prefills, about a second on two cores. Needs the device."""
+    measured = speed(model)
+    if measured.samples:
+        return
+    vocabulary = model.hf.get_input_embeddings().num_embeddings
+    for tokens, key in TRIALS:
+        method = METHODS[key].for_model(model.train_length, tokens)
+        ids = torch.arange(tokens) % vocabulary
+        start = time.perf_counter()
+        prefill(model, ids, method)
+        measured.add(tokens, pairs(method, tokens), time.perf_counter() - start)
+        yield
+
+
+class Forecast:
+    """What reading a conversation of `tokens` with one method will take, `reused` of them being in a cache already.
+
+    With a `task`, what doing that takes; before it was ever done, what reading alone takes, and `least` says so.
+    """
+
+    def __init__(self, model: Model, method: Method, tokens: int, reused: int = 0, task: str = "") -> None:
+        kept = method.keeps(tokens)
+        self.method = method
+        self.reused = reused if kept == tokens else 0
+        self.tokens = kept - self.reused
+        self.speed = speed(model, task)
+        self.least = not self.speed.samples
+        self.pairs = pairs(method, kept, self.reused)
+        guide = speed(model) if self.least else self.speed
+        self.seconds = guide.seconds(self.tokens, self.pairs)
+
+    def left(self, done: int, elapsed: float) -> float | None:
+        """Seconds to go when `done` tokens took `elapsed` seconds: late tokens may cost far more than early ones."""
+        so_far = None if self.least else self.speed.seconds(done, pairs(self.method, self.reused + done, self.reused))
+        if self.seconds is None or not so_far:
+            return None
+        return max(self.seconds / so_far - 1, 0) * elapsed
+
+    def learn(self, seconds: float) -> None:
+        """The prefill is over and took this long."""
+        self.speed.add(self.tokens, self.pairs, max(seconds, 1e-6))
+
+
+def fits(model: Model, method: Method, tokens: int, held: int = 0) -> bool:
+    """Whether `check_memory` would be silent."""
+    return model.cache_bytes(method, tokens) <= _limit(model, held)
+
+
+def _limit(model: Model, held: int) -> int:
+    return int(SHARE * devices.free_bytes(model.device)) + held
+
+
+def check_memory(model: Model, method: Method, tokens: int, held: int = 0) -> None:
+    """Raise `LongSightError`, with the numbers and a remedy, when the cache of a prefill would not fit.
+
+    `held`: bytes that this conversation holds already and will go on using.
+    """
+    if fits(model, method, tokens, held):
+        return
+    limit, needed = _limit(model, held), model.cache_bytes(method, tokens)
+    raise LongSightError(
+        f"{tokens:,} tokens need a cache of {formatting.size(needed)} with {method.title}; at most "
+        f"{formatting.size(limit)} is to be had now, enough for {longest(model, method, tokens, limit):,} tokens. "
+        + _remedy(model, tokens, limit)
+    )
+
+
+def longest(model: Model, method: Method, tokens: int, limit: int) -> int:
+    """The most tokens, up to `tokens`, whose cache fits into `limit` bytes."""
+    low, high = 0, tokens
+    while low < high:
+        middle = (low + high + 1) // 2
+        if model.cache_bytes(method, middle) <= limit:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _remedy(model: Model, tokens: int, limit: int) -> str:
+    fitting = [
+        method.title for key, method in METHODS.items() if model.cache_bytes(model.method(key, tokens), tokens) <= limit
+    ]
+    return f"Give a shorter text or choose {' or '.join(fitting)}." if fitting else "Give a shorter text."

@@ -1,0 +1,57 @@
+"""Numbers as a visitor reads them."""
+
+from longsight.methods import Method
+
+UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def count(number: int) -> str:
+    """1,240,118."""
+    return f"{number:,}"
+
+
+def short_count(number: float) -> str:
+    """1.24M, 812k, 640."""
+    for limit, suffix in ((1e6, "M"), (1e4, "k")):
+        if number >= limit:
+            return f"{number / (limit if suffix == 'M' else 1e3):.3g}{suffix}"
+    return f"{number:,.0f}"
+
+
+def size(nbytes: float) -> str:
+    """5.0 MB; decimal units, as file managers have them."""
+    for unit in UNITS:
+        if nbytes < 1000 or unit == UNITS[-1]:
+            break
+        nbytes /= 1000
+    return f"{nbytes:.0f} {unit}" if unit == "B" else f"{nbytes:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """under a second, 20 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 1:
+        return "under a second"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+
+
+def about(seconds: float) -> str:
+    """A duration that is an estimate: about 20 s."""
+    return duration(seconds) if seconds < 1 else f"about {duration(seconds)}"
+
+
+def times(tokens: int, train_length: int) -> str:
+    """How often the trained length goes into a text: 2,422 x, 1.4 x."""
+    ratio = tokens / train_length
+    return f"{ratio:,.0f} ×" if ratio >= 10 else f"{ratio:.1f} ×"
+
+
+def reach(method: Method, train_length: int) -> str:
+    """How far a method reaches with this model, as a sentence."""
+    tokens = method.reach(train_length)
+    if tokens is None:
+        return "Distances stay familiar at any length."
+    return f"Distances stay familiar up to {tokens:,} tokens."

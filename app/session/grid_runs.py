@@ -1,0 +1,152 @@
+"""Filling a grid of the passkey lab: what it will take, how far it is, and pictures of it as it goes."""
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from analysis.evaluation.passkey_grid import GridStep, TrialGrid, fill_steps
+from app.session import estimate, formatting, running
+from app.session.devices import Waiting
+from app.session.passkey_grids import GridRequest, Lab, continued
+from app.session.sessions import Session
+from longsight.errors import LongSightError
+from longsight.methods import Method
+
+TASK = "passkey"
+PAUSE = 0.4  # seconds between two pictures
+
+
+def plan(request: GridRequest, grid: TrialGrid) -> str:
+    """What is still to be done and how long that takes, in one sentence."""
+    left = grid.found.size - grid.done
+    if not left:
+        return f"all {grid.done:,} trials are done; another seed draws other keys"
+    what = f"{left:,} trials" if not grid.done else f"{left:,} of {grid.found.size:,} trials are left"
+    work = [_cost(grid, method, n, length) for n, method in enumerate(request.methods) for length in _places(grid)]
+    known = estimate.speed(request.model, TASK)
+    guide = known if known.samples else estimate.speed(request.model)
+    seconds = [guide.seconds(*cost) for cost in work if cost[0]]
+    if any(part is None for part in seconds):
+        return what
+    total = sum(part for part in seconds if part is not None)
+    least = "at least " if not known.samples else "about "
+    return f"{what}: {least if total >= 1 else ''}{formatting.duration(total)}"
+
+
+def _places(grid: TrialGrid) -> range:
+    return range(len(grid.length))
+
+
+def _cost(grid: TrialGrid, method: Method, number: int, length: int) -> tuple[float, float]:
+    """Tokens and pairs of the missing trials of one method and one length: the text once, then from each key on."""
+    missing = np.isnan(grid.found[number, length]).sum(-1)
+    if not missing.any():
+        return 0.0, 0.0
+    costs = [_tail(method, int(grid.length[length]))]
+    costs += [_tail(method, int(grid.length[length]), d) for d, n in zip(grid.depth.tolist(), missing, strict=True)
+              for _ in range(n)]  # fmt: skip
+    return sum(tokens for tokens, _ in costs), sum(pairs for _, pairs in costs)
+
+
+@lru_cache(maxsize=8192)
+def _tail(method: Method, length: int, depth: float | None = None) -> tuple[float, float]:
+    """Tokens and pairs from a depth of the text to its end; none where that is cut off. Without a depth: of all."""
+    kept = method.keeps(length)
+    reused = 0 if depth is None else round(depth * length) - (length - kept)
+    if reused < 0:
+        return 0.0, 0.0
+    reused = min(reused, kept - 1)
+    return kept - reused, estimate.pairs(method, kept, reused)
+
+
+@dataclass(frozen=True)
+class GridView:
+    """How things stand: a line for the visitor, and the lab as it is now, or None where that stays."""
+
+    status: str
+    lab: Lab | None = None
+    working: int | None = None  # the method that is at work
+    part: float = 0.0
+
+
+def run_steps(session: Session, request: GridRequest) -> Generator[GridView, None, None]:
+    """Fill the grid for the visitor, in line for the device; yields pictures, the last when all is done or stopped."""
+    lab = Lab(continued(session, request), _memory_problems(request))
+    clock = _Clock(request, lab.grid)
+    work = fill_steps(request.model, lab.grid, request.text, tuple(lab.problems))
+    drawn, last = 0.0, None
+    for step in running.run_steps(session, request.model.device, work):
+        if isinstance(step, Waiting):
+            yield GridView(running.progress(str(step)))
+            continue
+        session.lab, last = lab, step
+        if step.problem:
+            lab.problems[step.method] = step.problem
+        if step.place is not None:
+            lab.latest[step.method] = step.place
+        clock.tick(step)
+        if time.monotonic() - drawn > PAUSE:
+            lab.grid, drawn = step.record(), time.monotonic()
+            yield GridView(clock.said(step, lab.grid), lab, step.method, step.part)
+    if last is None:  # stopped while others were at the device: what stood here before stays
+        yield GridView(f"<span>{plan(request, lab.grid)}</span>")
+        return
+    lab.grid = last.record()
+    yield GridView(f"<span>{plan(request, lab.grid)}</span>", lab)
+
+
+def _memory_problems(request: GridRequest) -> dict[int, str]:
+    """Why methods cannot read the longest text, by their place."""
+    problems = {}
+    for number, method in enumerate(request.methods):
+        try:
+            estimate.check_memory(request.model, method, int(request.grid.length[-1]))
+        except LongSightError as error:
+            problems[number] = str(error)
+    return problems
+
+
+class _Clock:
+    """How much of a run is done, by what its parts cost, and how fast it has been."""
+
+    def __init__(self, request: GridRequest, grid: TrialGrid) -> None:
+        self.model = request.model
+        self.costs = {
+            (number, length): _cost(grid, method, number, length)
+            for number, method in enumerate(request.methods) for length in _places(grid)
+        }  # fmt: skip
+        self.guide = estimate.speed(request.model)
+        self.before: list[tuple[int, int]] = []
+        self.at: tuple[int, int] | None = None
+        self.began = self.entered = time.perf_counter()
+
+    def tick(self, step: GridStep) -> None:
+        """Follow a run; what one method took for one length is learnt from when it goes on to the next."""
+        where = (step.method, step.length)
+        if where != self.at:
+            self._leave()
+            self.at, self.entered = where, time.perf_counter()
+
+    def _leave(self) -> None:
+        if self.at is not None and self.costs[self.at][0]:
+            self.before.append(self.at)
+            tokens, pairs = self.costs[self.at]
+            estimate.speed(self.model, TASK).add(int(tokens), pairs, time.perf_counter() - self.entered)
+
+    def said(self, step: GridStep, grid: TrialGrid) -> str:
+        """A sentence with a bar."""
+        weights = {where: self._weight(cost) for where, cost in self.costs.items()}
+        done = sum(weights[where] for where in self.before) + step.part * weights[step.method, step.length]
+        part = done / max(sum(weights.values()), 1e-9)
+        left = (time.perf_counter() - self.began) * (1 / part - 1) if part > 0.01 else None
+        parts = [f"{grid.done:,} of {grid.found.size:,} trials", f"{step.doing} {grid.length[step.length]:,} tokens"]
+        if left is not None:
+            parts.append(f"{formatting.duration(left)} left")
+        return running.progress(" · ".join(parts), part)
+
+    def _weight(self, cost: tuple[float, float]) -> float:
+        seconds = self.guide.seconds(*cost)
+        return cost[0] if seconds is None else seconds

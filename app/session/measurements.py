@@ -1,0 +1,231 @@
+"""What the diagnostics do for a visitor, apart from the page: a request checked, looked at step by step, and shown."""
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from analysis.diagnostics import comparing
+from analysis.diagnostics.comparing import Side
+from analysis.diagnostics.measuring import Remembered, Text, check_texts, finish
+from analysis.diagnostics.panels import Panel, PanelOptions
+from analysis.export.files import file_of
+from app.components import board
+from app.session import document_loading, estimate, formatting, model_catalogue, running
+from app.session.devices import Waiting
+from app.session.documents import tokenize_steps
+from app.session.estimate import Forecast
+from app.session.running import Pace
+from app.session.samples import sample
+from app.session.sessions import Session
+from longsight.errors import LongSightError
+from longsight.methods import Method
+from longsight.models.model import Model
+
+MOST_TOKENS = 131_072
+FEWEST_TOKENS = 8
+PAUSE, PATIENCE = 1.5, 5.0
+"""Between two pictures of what is known so far: seconds, and how often the time that drawing one takes."""
+
+remembered = Remembered()
+"""Looks at texts, of all visitors: only who has the same text can meet them."""
+
+
+@dataclass(frozen=True)
+class MeasurementRequest:
+    """Something to look at, checked."""
+
+    model: Model
+    panel: Panel
+    texts: tuple[Text, ...]
+    methods: tuple[Method, ...]
+    choice: PanelOptions
+
+    @property
+    def task(self) -> str:
+        """What takes equally long for texts of one length."""
+        return " ".join([self.panel.key, *(str(getattr(self.choice, name)) for name in self.panel.concludes)])
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a visitor sees: a request and its sides."""
+
+    request: MeasurementRequest
+    sides: Sequence[Side]
+
+    def measured(self, request: MeasurementRequest) -> bool:
+        """Whether these sides are what `request` would measure, however it is drawn."""
+        return all(side.records is not None for side in self.sides) and _measures(self.request) == _measures(request)
+
+
+def _measures(request: MeasurementRequest) -> tuple[Any, ...]:
+    texts = tuple((text.name, text.ids.tobytes()) for text in request.texts)
+    asked = tuple(getattr(request.choice, name) for name in request.panel.measures + request.panel.concludes)
+    return request.model.name, request.panel.key, texts, request.methods, asked
+
+
+def check_length(length: Any) -> int:
+    """Raises `LongSightError` unless `length` is a number of tokens that can be looked at."""
+    good = isinstance(length, (int, float)) and not isinstance(length, bool) and float(length).is_integer()
+    if not good or not FEWEST_TOKENS <= length <= MOST_TOKENS:
+        raise LongSightError(
+            f"The length must have {FEWEST_TOKENS} to {MOST_TOKENS:,} tokens, but {length!r} was given."
+        )
+    return int(length)
+
+
+def read_texts(session: Session, model: Model, panel: Panel, length: int, others: Sequence[str]) -> tuple[Text, ...]:
+    """The beginning of the visitor's document, and of the example documents `others` where the panel shows several."""
+    if session.document is None:
+        raise LongSightError(
+            "There is no text yet; choose an example document, upload a text, or paste one in the chat."
+        )
+    texts = [Text(session.document.name, finish(document_loading.tokens_steps(session, model))[:length])]
+    if panel.texts > 1:
+        picked = [sample(key) for key in others]
+        texts += [
+            Text(entry.title, _sample_ids(model.name, entry.key)[:length])
+            for entry in picked
+            if entry.title != session.document.name
+        ]
+    check_texts(panel, texts)
+    return tuple(texts)
+
+
+@lru_cache(maxsize=8)
+def _sample_ids(model_name: str, key: str) -> np.ndarray:
+    return finish(tokenize_steps(model_catalogue.model(model_name).tokenizer, sample(key).document().text))
+
+
+def plan(request: MeasurementRequest) -> str:
+    """What the look will take, in one sentence."""
+    forecasts = [_forecast(request, method) for method in request.methods]
+    tokens = max(len(text.ids) for text in request.texts)
+    what = f"{tokens:,} tokens" if len(request.texts) == 1 else f"{len(request.texts)} texts of up to {tokens:,} tokens"
+    several = f" with {len(forecasts)} methods" if len(forecasts) > 1 else ""
+    if any(seconds is None for seconds, _ in forecasts):
+        return f"{what}{several}"
+    seconds = sum(seconds for seconds, _ in forecasts if seconds is not None)
+    least = "at least " if any(least for _, least in forecasts) else "about "
+    return f"{what}{several}: {least if seconds >= 1 else ''}{formatting.duration(seconds)}"
+
+
+def _forecast(request: MeasurementRequest, method: Method) -> tuple[float | None, bool]:
+    """Seconds for all texts together, and whether that is only the least it will be."""
+    parts = [Forecast(request.model, method, len(text.ids), task=request.task) for text in request.texts]
+    known = [part.seconds for part in parts if part.seconds is not None]
+    return (sum(known) if len(known) == len(parts) else None), parts[0].least
+
+
+def recall(request: MeasurementRequest) -> list[Side] | None:
+    """The sides, if nothing has to be read for them."""
+    return comparing.recall(request.model, request.texts, request.methods, request.panel, request.choice, remembered)
+
+
+@dataclass(frozen=True)
+class MeasurementView:
+    """How things stand: a line for the visitor, a cell for each method, and the board, or None where it stays."""
+
+    status: str
+    sides: str
+    board: dict[str, Any] | None = None
+
+
+def look_steps(session: Session, request: MeasurementRequest) -> Generator[MeasurementView, None, None]:
+    """Look for the visitor, in line for the device; yields pictures, the last when all is done or was stopped."""
+    sides = [Side(method) for method in request.methods]
+    forecasts = {}
+    for side in sides:
+        forecasts[side.method] = Forecast(
+            request.model, side.method, max(len(text.ids) for text in request.texts), task=request.task
+        )
+        _check_memory(request, side)
+    work = comparing.compare_steps(request.model, request.texts, sides, request.panel, request.choice, remembered)
+    session.look = Look(request, sides)
+    drawn, cost, latest = 0.0, 0.0, None
+    for step in running.run_steps(session, request.model.device, work):
+        if isinstance(step, Waiting):
+            yield MeasurementView(running.progress(str(step)), sides_view(sides, forecasts))
+            continue
+        figures = None
+        if step.state == comparing.DONE or time.monotonic() - drawn > max(PAUSE, PATIENCE * cost):
+            begun = time.monotonic()
+            figures = latest = shown(request, sides)
+            drawn = time.monotonic()
+            cost = drawn - begun
+        yield MeasurementView("", sides_view(sides, forecasts), figures)
+    for side in sides:
+        if side.state == comparing.WAITING:  # stopped in line, before the work began
+            side.state = comparing.STOPPED
+        if side.state == comparing.DONE and side.done and len(request.texts) == 1:
+            forecasts[side.method].learn(side.seconds)
+    yield MeasurementView("", sides_view(sides, forecasts), latest)  # once more: the page may have dropped it
+
+
+def _check_memory(request: MeasurementRequest, side: Side) -> None:
+    for text in request.texts:
+        try:
+            estimate.check_memory(request.model, side.method, len(text.ids))
+        except LongSightError as error:
+            side.fail(str(error))
+
+
+def shown(request: MeasurementRequest, sides: Sequence[Side]) -> dict[str, Any]:
+    """The board with everything that there is to draw."""
+    panel, choice = request.panel, request.choice
+    texts = {
+        side.method.key: said
+        for side in sides
+        if side.records is not None and (said := panel.words(side.records, choice))
+    }
+    figures = comparing.figures(sides, panel, choice)
+    return board.board_value(figures, request.methods, texts, _marked(request))
+
+
+def _marked(request: MeasurementRequest) -> str:
+    mark = request.choice.mark
+    word = None if mark is None else comparing.word_at(request.model, request.texts[0], mark)
+    return "" if word is None else f"Marked: position {mark:,}, {word}"
+
+
+def sides_view(sides: Sequence[Side], forecasts: Mapping[Method, Forecast]) -> str:
+    """How far each method is, as HTML; the cells of the chat in small."""
+    return f'<div class="sides">{"".join(_side(side, forecasts.get(side.method)) for side in sides)}</div>'
+
+
+def _side(side: Side, forecast: Forecast | None) -> str:
+    part = side.done / side.total if side.total else None
+    return board.side_view(side.method, side.state, _said(side, forecast), side.error, part)
+
+
+def _said(side: Side, forecast: Forecast | None) -> str:
+    if side.state == comparing.WORKING:
+        if side.doing != "reading":
+            return side.doing
+        pace = Pace(side.total, start=time.perf_counter() - side.seconds)
+        left = None if forecast is None else forecast.left(side.done, side.seconds)
+        return f"reading {pace.said(side.done, left)}"
+    if side.state == comparing.DONE:
+        if not side.done:
+            return "measured before"
+        return f"{side.done:,} tokens in {formatting.duration(side.seconds)}"
+    if side.state == comparing.STOPPED and side.done:
+        return f"stopped at {side.done:,} of {side.total:,} tokens, memory freed"
+    return {comparing.STOPPED: "stopped before it began", comparing.WAITING: "waiting"}.get(side.state, "")
+
+
+def files(kind: str, session: Session) -> tuple[str, dict[str, bytes]]:
+    """The records that the visitor sees as files of a format, and a name for all of them."""
+    look: Look | None = session.look
+    measured = [] if look is None else [side for side in look.sides if side.records is not None]
+    if look is None or not measured:
+        raise LongSightError("Nothing has been measured yet; press Run first.")
+    return f"longsight-{look.request.panel.key}", {
+        f"{name}-{side.method.key}.{kind}": file_of(record, kind)
+        for side in measured
+        for name, record in zip(look.request.panel.names, side.records or (), strict=False)
+    }

@@ -1,0 +1,54 @@
+"""The models that the page offers: those that ship with the project, and those that whoever runs it names.
+
+The environment's LONGSIGHT_MODELS holds Hub ids and folders, separated by commas. Only what is offered here can be
+asked for; it is loaded when first used, and kept for everyone.
+"""
+
+import os
+import threading
+from pathlib import Path
+
+from app.assets import MODELS
+from longsight.errors import LongSightError
+from longsight.models.model import Model, load
+
+FIRST = "rope-small"
+"""The model that a page opens with, where it is there."""
+NAMED = "LONGSIGHT_MODELS"
+
+_loaded: dict[str | Path, Model] = {}
+_loading = threading.Lock()
+
+
+def sources() -> dict[str, str | Path]:
+    """Name -> folder or Hub id, in the order of the list. Raises `LongSightError` when two have one name."""
+    shipped = [path.parent for path in sorted(MODELS.glob("*/config.json"))]
+    found: dict[str, str | Path] = {path.name: path for path in sorted(shipped, key=lambda path: path.name != FIRST)}
+    for source in filter(None, map(str.strip, os.environ.get(NAMED, "").split(","))):
+        if (name := Path(source).name) in found:
+            raise LongSightError(f"{NAMED} names {source}, but {found[name]} is called {name} already; rename one.")
+        found[name] = source
+    return found
+
+
+def names() -> list[str]:
+    """What the models are called, by the last part of their source."""
+    return list(sources())
+
+
+def is_loaded(name: str) -> bool:
+    """Whether `model` will answer at once."""
+    return sources().get(name) in _loaded
+
+
+def model(name: str) -> Model:
+    """The model called `name`. Raises `LongSightError` when none is, or when the library refuses it."""
+    offered = sources()
+    if name not in offered:
+        listed = ", ".join(offered) or f"none; put one into {MODELS.name}/"
+        raise LongSightError(f"No model called {name!r} is offered; there is {listed}.")
+    source = offered[name]
+    with _loading:
+        if source not in _loaded:
+            _loaded[source] = load(source)
+        return _loaded[source]

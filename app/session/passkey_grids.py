@@ -1,0 +1,193 @@
+"""What the passkey lab does for a visitor, apart from the page: a grid asked for, checked, shown, saved and read."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from analysis import typed
+from analysis.evaluation.figures import grid_figure
+from analysis.evaluation.passkey_grid import MOST, TrialGrid, new_grid
+from analysis.evaluation.tasks.passkey import Passkey
+from analysis.evaluation.tasks.texts import HIDDEN, PAPER, PROSE
+from analysis.export.files import file_of, from_json
+from app.assets import SAMPLES
+from app.components import board
+from app.session import document_loading
+from app.session.sessions import Session
+from longsight.errors import LongSightError
+from longsight.methods import Method
+from longsight.models.model import Model
+
+EXAMPLE = SAMPLES / "passkey.json"
+OWN = "own"
+FILLERS = {PAPER: "The papers' text", PROSE: "A novel", OWN: "The document in the side"}
+LENGTHS = (64, 131_072)
+MOST_TRIALS = 5_000
+MOST_SEED = 2**32 - 1
+MOST_TYPED = 200  # characters in a box
+MOST_FILE = 5_000_000
+
+
+@dataclass(frozen=True)
+class GridRequest:
+    """A grid to be run, checked; `text` is the visitor's own, cleared of the keys that ours have in them."""
+
+    model: Model
+    methods: tuple[Method, ...]
+    grid: TrialGrid
+    text: str | None
+
+
+@dataclass
+class Lab:
+    """What a visitor has before them: a grid, why some of its methods cannot go on, and the answer that came last."""
+
+    grid: TrialGrid
+    problems: dict[int, str] = field(default_factory=dict)
+    latest: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
+
+
+@cache
+def example() -> TrialGrid:
+    """A finished grid of an embedded model, made by `python -m app.record passkey`."""
+    return from_json(TrialGrid, EXAMPLE.read_text(encoding="utf-8"))
+
+
+def current(session: Session) -> Lab:
+    """The visitor's grid, or the example."""
+    return session.lab or Lab(example())
+
+
+def whole(name: str, given: Any, low: int, high: int) -> int:
+    """Raises `LongSightError` unless `given` is a whole number from `low` to `high`."""
+    good = isinstance(given, (int, float)) and not isinstance(given, bool) and low <= given <= high
+    if not good or given != int(given):
+        raise LongSightError(f"{name} must be a whole number from {low:,} to {high:,}, but {given!r} was given.")
+    return int(given)
+
+
+def read_numbers(name: str, given: Any, low: int, high: int, most: int) -> tuple[int, ...]:
+    """Rising numbers from a box, each once. Raises `LongSightError` on anything else."""
+    if not isinstance(given, str) or len(given) > MOST_TYPED:
+        raise LongSightError(f"{name} must be a text of at most {MOST_TYPED} characters.")
+    numbers = sorted({whole(name, number, low, high) for number in typed.numbers(name, given) or ()})
+    if not 1 <= len(numbers) <= most:
+        raise LongSightError(f"1 to {most} {name.lower()} can be shown, but {len(numbers)} were given.")
+    return tuple(numbers)
+
+
+def read_lengths(given: Any) -> tuple[int, ...]:
+    """Lengths of prompts [tokens]."""
+    return read_numbers("Lengths", given, *LENGTHS, MOST["length"])
+
+
+def read_depths(given: Any) -> tuple[int, ...]:
+    """Depths of the key [percent]."""
+    return read_numbers("Depths", given, 0, 100, MOST["depth"])
+
+
+def read_filler(given: Any) -> str:
+    if given not in FILLERS:
+        raise LongSightError(f"There is no filler {given!r}; there are {', '.join(FILLERS)}.")
+    return str(given)
+
+
+def own_text(session: Session) -> str:
+    """The visitor's document, without the pass keys that the example documents have in them."""
+    if session.document is None:
+        raise LongSightError("There is no document to hide keys in; choose or upload one, or take another filler.")
+    return HIDDEN.sub("", session.document.text)
+
+
+def make_request(session: Session, model: Model, methods: Sequence[Method], asked: Sequence[Any]) -> GridRequest:
+    """Raises `LongSightError` where the `asked` lengths, depths, trials, filler and seed make no grid."""
+    lengths, depths, filler = read_lengths(asked[0]), read_depths(asked[1]), read_filler(asked[3])
+    trials, seed = whole("Trials", asked[2], 1, MOST["trial"]), whole("Seed", asked[4], 0, MOST_SEED)
+    count = len(methods) * len(lengths) * len(depths) * trials
+    if count > MOST_TRIALS:
+        raise LongSightError(f"That makes {count:,} trials; up to {MOST_TRIALS:,} are run at once. Ask for fewer.")
+    text = own_text(session) if filler == OWN else None
+    tokens = document_loading.token_count(session, model)
+    if text is not None and 0 < tokens < lengths[-1]:
+        raise LongSightError(
+            f"The document has {tokens:,} tokens, too few for a prompt of {lengths[-1]:,}; "
+            "give a longer one, choose smaller lengths or another filler."
+        )
+    task = Passkey(filler=PROSE if filler == PROSE else PAPER)
+    name = session.document.name if text is not None and session.document is not None else ""
+    shares = [depth / 100 for depth in depths]
+    grid = new_grid(model, task, methods, lengths, shares, trials, seed, text, name)
+    return GridRequest(model, tuple(methods), grid, text)
+
+
+def continued(session: Session, request: GridRequest) -> TrialGrid:
+    """The visitor's grid where it asks the same, with all that was answered; else the one asked for."""
+    mine: Lab | None = session.lab
+    return mine.grid if mine is not None and mine.grid.asks_like(request.grid) else request.grid
+
+
+def side_view(lab: Lab, number: int, working: int | None = None, part: float = 0.0) -> str:
+    """How far the method at place `number` is and what it answered last, as HTML."""
+    found = lab.grid.found[number]
+    done = int(np.isfinite(found).sum())
+    said = f"{int(np.nansum(found)):,} found in {done:,} of {found.size:,} trials" if done else "nothing done yet"
+    if number in lab.latest:
+        place = lab.latest[number]
+        answer = str(lab.grid.said[place]).strip() or "nothing"
+        said += f"; of {lab.grid.expected[place[1:]]} it said “{answer}”"
+    state = "working" if number == working else "failed" if number in lab.problems else "done"
+    return board.side_view(lab.grid.methods()[number], state, said, lab.problems.get(number, ""), part)
+
+
+def settings(grid: TrialGrid) -> list[Any]:
+    """What the controls of lengths, depths, trials, filler and seed have to be for this grid."""
+    depths = [f"{100 * depth:.0f}" for depth in grid.depth.tolist()]
+    filler = OWN if grid.digest else grid.passkey().filler
+    return [", ".join(map(str, grid.length.tolist())), ", ".join(depths), len(grid.trial), filler, grid.seed]
+
+
+def about(grid: TrialGrid) -> str:
+    """What was run, in one line of HTML."""
+    source = grid.text or FILLERS[grid.passkey().filler]
+    return html.escape(f"{grid.model} · {source} · {len(grid.trial)} per cell · seed {grid.seed}")
+
+
+def grid_picture(grid: TrialGrid, number: int) -> go.Figure:
+    """The grid of one method, its limits named; x and y of a cell are the places of its length and its depth."""
+    record = grid.of_method(number)
+    figure = grid_figure([record])
+    limits = [limits[-1] for limits in (record.reach, record.sight) if limits[-1] < record.length[-1]]
+    figure.layout.annotations = [
+        {"text": f"{limit:,.0f}", "x": line.x0, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
+        for limit, line in zip(limits, figure.layout.shapes, strict=True)
+    ]
+    figure.update_yaxes(title_text="depth of the key", title_standoff=6)
+    return figure.update_layout(
+        title=None, dragmode=False, showlegend=False,
+        height=100 + 40 * max(len(grid.depth), 3), margin={"l": 72, "r": 8, "t": 28, "b": 48},
+    )  # fmt: skip
+
+
+def problem(error: LongSightError) -> str:
+    """An error that stands where the estimate would, as HTML."""
+    return f'<p class="problem" role="alert">{html.escape(str(error))}</p>'
+
+
+def files(kind: str, session: Session) -> tuple[str, dict[str, bytes]]:
+    """The grid that the visitor sees as a file of a format."""
+    return "passkey", {f"longsight-passkey.{kind}": file_of(current(session).grid, kind)}
+
+
+def read_grid(content: bytes) -> TrialGrid:
+    """A grid that was saved here as JSON. Raises `LongSightError`, in a sentence, on any other file."""
+    grid = from_json(TrialGrid, content)
+    if grid.passkey().filler not in (PAPER, PROSE):
+        raise LongSightError("The file asks for a text of the server's; only the fillers of this page are read.")
+    if (grid.length > LENGTHS[1]).any():
+        raise LongSightError(f"The file asks for {grid.length.max():,} tokens; up to {LENGTHS[1]:,} are read here.")
+    return grid

@@ -1,0 +1,120 @@
+"""A visitor's question on its way: checked, put to the methods when the device is free, shown as it is answered."""
+
+import contextlib
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.panels.context import describe
+from app.session import answer_view, answers, devices, document_loading, running, transcript
+from app.session.answers import Answer
+from app.session.devices import Waiting
+from app.session.sessions import ConversationTurn, Session
+from longsight.errors import LongSightError
+from longsight.generation.generate import Sampling
+from longsight.methods import Method
+from longsight.models.model import Model
+
+MOST_CHARACTERS = 4000
+"""Of a question. Anything longer is a document."""
+
+MOST_NEW_TOKENS = 1024
+ANSWERING = "The last question is still being answered; stop it first, or wait."
+TICK = 0.25  # seconds between two pictures of the conversation: each costs the visitor's machine some work
+
+
+@dataclass(frozen=True)
+class ChatQuestion:
+    """A question that has passed every check."""
+
+    text: str
+    methods: list[Method]
+    sampling: Sampling
+
+
+def check_question(text: Any, methods: Sequence[Method], longest: Any, temperature: Any, seed: Any) -> ChatQuestion:
+    """Raises `LongSightError` unless there is a question of a sensible length and sampling that can be done."""
+    text = str(text or "").strip()
+    if not text:
+        raise LongSightError("There is no question yet; type one, for example: What is the pass key?")
+    if len(text) > MOST_CHARACTERS:
+        raise LongSightError(
+            f"The question has {len(text):,} characters; up to {MOST_CHARACTERS:,} are read. "
+            "Paste a long text as a document."
+        )
+    keys = [method.key for method in methods]
+    if len(set(keys)) < len(keys):
+        raise LongSightError(f"A method can be chosen once; {', '.join(keys)} were asked for.")
+    tokens, warmth, start = (
+        _number("longest answer", longest),
+        _number("temperature", temperature),
+        _number("seed", seed),
+    )
+    if not 1 <= tokens <= MOST_NEW_TOKENS:
+        raise LongSightError(f"The longest answer must have 1 to {MOST_NEW_TOKENS:,} tokens, but {tokens:,} was given.")
+    if not 0 <= start < 2**63:
+        raise LongSightError(f"The seed must be from 0 to {2**63 - 1:,}, but {start:,} was given.")
+    return ChatQuestion(text, list(methods), Sampling(temperature=warmth, seed=int(start), max_new_tokens=int(tokens)))
+
+
+def _number(name: str, value: Any) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        raise LongSightError(f"The {name} must be a number, but {value!r} was given.")
+    return value
+
+
+def ask_steps(session: Session, model: Model, question: ChatQuestion) -> Generator[dict[str, Any], None, None]:
+    """Put a question to its methods; yields pictures of the conversation, several a second, the last when all is done.
+
+    Closing the generator, or `session.stop`, ends the work, frees what was being read, and lets the next visitor in.
+    """
+    with running.at_work(session, ANSWERING):
+        turn = ConversationTurn(question.text, "", [Answer(method) for method in question.methods])
+        session.turns.append(turn)
+        session.asked += 1
+        shown = 0.0
+        try:
+            with contextlib.closing(_answer(session, model, question, turn)) as steps:
+                for _ in steps:
+                    if time.monotonic() - shown >= TICK:
+                        shown = time.monotonic()
+                        yield answer_view.conversation(session.turns, asked=session.asked)
+            yield answer_view.conversation(session.turns, asked=session.asked)
+        finally:
+            if session.left:
+                session.free()
+
+
+def _answer(
+    session: Session, model: Model, question: ChatQuestion, turn: ConversationTurn
+) -> Generator[None, None, None]:
+    try:
+        for step in document_loading.tokens_steps(session, model):
+            turn.about = f"{step.name} …"
+            yield
+    except LongSightError as error:
+        for cell in turn.cells:
+            cell.fail(str(error))
+        return
+    turn.about = _about(session, model)
+    asked = transcript.spell(model.tokenizer, question.text)
+    sides = [(session.speaker(model.name, cell.method.key), cell) for cell in turn.cells]
+    document = session.tokens.get(model.name, np.zeros(0, dtype=np.int32))
+    work = answers.answer_steps(model, document, asked, sides, question.sampling, session.stop.is_set)
+    with contextlib.closing(devices.in_turn(model.device, session.stop.is_set, work)) as turns:
+        for done in turns:
+            for cell in turn.cells:
+                cell.ahead = done.ahead if isinstance(done, Waiting) else 0
+            yield
+    for cell in turn.cells:
+        if cell.state == Answer.WAITING:  # stopped in line
+            cell.state = Answer.STOPPED
+
+
+def _about(session: Session, model: Model) -> str:
+    """The document's line, above the first question about it only."""
+    line = describe(session, model)
+    return "" if any(turn.about == line for turn in session.turns[:-1]) else line

@@ -1,0 +1,86 @@
+"""What the server keeps of one visitor while the page is open. Nothing here is ever shared between two of them."""
+
+import threading
+import weakref
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from app.session.answers import Answer, Speaker
+from app.session.documents import Document
+
+
+@dataclass
+class ConversationTurn:
+    """A question as it stands on the page, with one cell per method. `about`: the document, when it is a new one."""
+
+    question: str
+    about: str
+    cells: list[Answer]
+
+
+class Session:
+    """One open page: its document, its conversation, and the flag that its Stop button sets.
+
+    Gradio deep-copies the initial value of a State, and takes dataclasses to pieces: hence `__deepcopy__`, by which
+    every page begins with a fresh session, and a plain class.
+    """
+
+    def __init__(self) -> None:
+        self.document: Document | None = None
+        self.tokens: dict[str, np.ndarray] = {}  # by model: ids (n,) of the document
+        self.turns: list[ConversationTurn] = []
+        self.asked = 0  # questions that were accepted
+        self.speakers: dict[tuple[str, str], Speaker] = {}  # by model and method
+        self.incoming: object = None  # the text being taken in; a newer one makes an older one give up
+        self.panel = ""  # the diagnostics panel that is open
+        self.look: Any = None  # what the diagnostics show: see app.session.measurements
+        self.lab: Any = None  # what the passkey lab shows: see app.session.passkey_grids
+        self.results: Any = None  # results that the visitor brought: see app.panels.evaluate
+        self.fitted_length = 0  # tokens that the methods' parameters were last fitted to
+        self.stop = threading.Event()
+        self.busy = threading.Lock()
+        self.meanwhile = ""  # what is said to who asks for something else while it is
+        self.left = False
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return type(self)()
+
+    def take(self, document: Document | None) -> None:
+        """Go on with another document, or with none; the methods start afresh, the page keeps what was said."""
+        self.free()
+        self.document, self.tokens, self.speakers = document, {}, {}
+
+    def speaker(self, model: str, method: str) -> Speaker:
+        return self.speakers.setdefault((model, method), Speaker())
+
+    def forget_conversation(self) -> None:
+        self.free()
+        self.turns, self.speakers = [], {}
+
+    def free(self) -> None:
+        """Let go of all caches; a later question reads the text again."""
+        for speaker in self.speakers.values():
+            speaker.free()
+
+    def leave(self) -> None:
+        """The page was closed: stop the work and free the memory. What is being written now is freed when it ends."""
+        self.left = True
+        self.stop.set()
+        self.look = self.lab = self.results = None
+        self.free()
+
+
+_open: "weakref.WeakValueDictionary[str, Session]" = weakref.WeakValueDictionary()
+
+
+def remember(session_hash: str, session: Session) -> None:
+    """Know a session by Gradio's hash of it, so that closing the page can end it at once."""
+    _open[session_hash] = session
+
+
+def leave(session_hash: str) -> None:
+    """End the session of this hash, if there is one."""
+    if (session := _open.get(session_hash)) is not None:
+        session.leave()

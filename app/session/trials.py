@@ -1,0 +1,135 @@
+"""One trial of the passkey lab, opened: done again with an eye on the heads, in line for the device, and shown."""
+
+import html
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from analysis.evaluation.passkey_grid import TrialGrid, make_case, text_digest
+from analysis.evaluation.tasks import Step
+from analysis.evaluation.tracing import TrialRecord, trace_steps
+from analysis.evaluation.trial_figure import marked_prompt, trial_figure
+from app.session import estimate, model_catalogue, passkey_grids, running
+from app.session.devices import Waiting
+from app.session.running import Pace
+from app.session.sessions import Session
+from longsight.errors import LongSightError
+
+Place = tuple[int, int, int, int]
+"""A trial of a grid: method, length, depth, trial."""
+
+NAMED_CELLS = 12
+"""Up to this many layers and heads a cell has room for its number."""
+AXES = ("method", "length", "depth", "trial")
+
+
+def read_place(grid: TrialGrid, cell: object) -> Place:
+    """`2:0:3:1`, as `write_place` wrote it. Raises `LongSightError` on what is no trial of the grid."""
+    parts = str(cell).split(":")
+    if len(parts) != len(AXES) or not all(part.isdecimal() and len(part) < 4 for part in parts):
+        raise LongSightError(f"A trial is named by {', '.join(AXES)}, as in 0:2:1:0, but {str(cell)[:40]!r} was given.")
+    place = (int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3]))
+    for axis, at, count in zip(AXES, place, grid.found.shape, strict=True):
+        if at >= count:
+            raise LongSightError(f"There is no {axis} {at} in this grid; it has {count}, counted from 0.")
+    return place
+
+
+def write_place(place: Place) -> str:
+    return ":".join(map(str, place))
+
+
+def choices(grid: TrialGrid, place: Place) -> list[tuple[str, int]]:
+    """The trials of a cell, as a visitor picks one: 1 found, 2 not found."""
+    said = {1.0: "found", 0.0: "not found"}
+    return [(f"{n + 1} {said.get(float(k), 'not done')}", n) for n, k in enumerate(grid.found[place[:3]])]
+
+
+@dataclass(frozen=True)
+class TrialPicture:
+    """A line on progress, and, once the trial has been done, what came of it."""
+
+    status: str
+    told: str = ""
+    prompt: str = ""
+    figure: go.Figure | None = None
+
+
+def open_steps(session: Session, cell: object) -> Generator[TrialPicture, None, None]:
+    """Do a trial of the visitor's grid again; yields pictures, the last with everything, unless it was stopped."""
+    grid = passkey_grids.current(session).grid
+    place = read_place(grid, cell)
+    model = model_catalogue.model(grid.model)
+    text = passkey_grids.own_text(session) if grid.digest else None
+    if text_digest(text) != grid.digest:
+        raise LongSightError(f"This grid hides its keys in {grid.text!r}; choose that document again to open a trial.")
+    method = grid.methods()[place[0]]
+    estimate.check_memory(model, method, int(grid.length[place[1]]))
+
+    def work() -> Generator[Step | None, None, TrialRecord]:
+        yield None
+        case = make_case(model, grid, place[1:], text)
+        return (yield from trace_steps(model, method, grid.passkey(), case))
+
+    pace = Pace(method.keeps(int(grid.length[place[1]])))
+    steps = running.run_steps(session, model.device, work())
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as finished:
+            record = finished.value
+            break
+        if isinstance(step, Waiting):
+            yield TrialPicture(running.progress(str(step)))
+        elif step is None:
+            yield TrialPicture(running.progress("making the prompt"))
+        else:
+            yield TrialPicture(running.progress(f"reading {pace.said(step.done)}", step.done / step.total))
+    if record is None:
+        yield TrialPicture("<span>stopped, memory freed</span>")
+        return
+    yield TrialPicture("", told(grid, place, record), marked_prompt(record), heads_picture(record))
+
+
+def heads_picture(record: TrialRecord) -> go.Figure:
+    """Attention on the key by layer and head, with its numbers where there is room for them."""
+    figure = trial_figure(record)
+    if max(record.attention.shape[1:]) <= NAMED_CELLS:
+        figure.update_traces(texttemplate="%{z:.0%}")
+    return figure.update_layout(dragmode=False, margin={"l": 56, "r": 8, "t": 44, "b": 44})
+
+
+def told(grid: TrialGrid, place: Place, record: TrialRecord) -> str:
+    """The trial in words, as HTML: what was asked, what came, whether the key could be seen, and who looked."""
+    head = f"{record.caption} · {grid.length[place[1]]:,} tokens · key at depth {grid.depth[place[2]]:.0%}"
+    answer = html.escape(record.answer.strip()) or "nothing"
+    verdict = "found" if record.found else "not found"
+    return (
+        f'<div class="trial"><b>{html.escape(head)}</b>'
+        f'<p class="answer" data-found="{verdict}">The key is <b>{html.escape(record.expected)}</b>. '
+        f"The model answered: <q>{answer}</q> <em>{verdict}</em></p>"
+        f'<p class="sight">{html.escape(record.sight)} {html.escape(most_attentive(record))}</p>'
+        f"{_differs(grid, place, record)}</div>"
+    )
+
+
+def most_attentive(record: TrialRecord) -> str:
+    """Which head looks most at the key's digits when the answer's first one is brought forth."""
+    weight = record.attention[record.answering]
+    layer, head = np.unravel_index(int(weight.argmax()), weight.shape)
+    if weight.max() < 0.01:
+        return "No head gives the key's digits 1 % of its attention when it answers."
+    return (
+        f"When it answers, head {head} of layer {record.layer[layer]} gives them most: "
+        f"{weight.max():.0%} of its attention.".replace("%", " %")
+    )
+
+
+def _differs(grid: TrialGrid, place: Place, record: TrialRecord) -> str:
+    """Prompts of a grid are read together, a trial alone: rounding may differ, and an answer on the brink with it."""
+    before = str(grid.said[place])
+    if np.isnan(grid.found[place]) or before == record.answer:
+        return ""
+    return f'<p class="caption pooling">In the grid it had answered: <q>{html.escape(before.strip())}</q></p>'

@@ -1,1 +1,0 @@
-"""The engine: token ids in, tensors out. Knows nothing about panels, figures or pages."""

@@ -1,0 +1,1 @@
+"""LongSight, the library: token ids in, tensors out. Knows nothing about panels, figures or pages."""

@@ -1,0 +1,265 @@
+"""Exact banded attention, twice: the plain definition, and the fast path that is proven equal to it.
+
+`plain` asks the method for every pair of positions and materialises all logits: it is the law. `attend` is what runs:
+it rotates queries and keys once per band, hands blocks of queries with only the keys that a band can show them to the
+fused attention kernels, and merges the bands exactly through their log-sum-exp. Nothing of size n x n is ever built.
+
+Shapes: q (batch, head, query, channel); k, v (batch, key_head, key, channel), where `head` is a multiple of `key_head`;
+i (query,) and j (key,) int64 positions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from longsight.attention.encoding import Encoding, Table, rotate
+from longsight.attention.kernels import kernel
+from longsight.methods import Method, Retrieval
+from longsight.methods.bands import Band
+
+BLOCK = 512  # queries handed to a kernel at once; smaller blocks waste calls, larger ones waste masked keys
+WHOLE = 3 * BLOCK  # a band's keys up to this many go to the kernel in one masked piece
+
+
+def plain(
+    q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, method: Method, encoding: Encoding, *, scaling: float,
+    layer: int = 0, retrieves: bool = False,
+) -> Tensor:  # fmt: skip
+    """The definition: every logit from `visible` and `distance`, one softmax -> (batch, head, query, channel)."""
+    k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
+    rows = []
+    for run in method.runs(i):
+        here = encoding.under(method, method.length_at(i[run.start]))
+        query, key, asking = i[run][:, None], j[None, :], q[:, :, run]
+        if (scale := method.logit_scale(query)) is not None:
+            asking = asking * scale.to(asking)
+        logits = here.logits(asking, k, method.distance(query, key), scaling)
+        rows.append(logits.masked_fill(~method.visible(query, key), -torch.inf))
+    logits, asking = torch.cat(rows, dim=2), asking[:, :, -1:]
+    retrieval = method.retrieval
+    if retrieves and retrieval is not None and layer >= retrieval.from_layer:
+        fetched = encoding.logits(asking, k, torch.full((1, len(j)), retrieval.insert_at), scaling)
+        fetched = fetched.masked_fill(~retrieval.middle(i[-1:, None], j[None, :]), -torch.inf)
+        best = fetched.topk(min(retrieval.top_k, fetched.shape[-1])).indices
+        chosen = torch.zeros_like(fetched, dtype=torch.bool).scatter(-1, best, True) & fetched.isfinite()
+        logits[:, :, -1:] = torch.where(chosen, fetched, logits[:, :, -1:])
+    return logits.softmax(-1) @ v
+
+
+class Piece(NamedTuple):
+    """One kernel call: which band, which queries, which of the band's keys, and what to hide (None: nothing)."""
+
+    band: int
+    queries: slice
+    keys: slice
+    mask: Tensor | None
+
+
+@dataclass(frozen=True)
+class BandKeys:
+    """The stored keys one band shows to a chunk, and what its queries and those keys are turned by or biased with."""
+
+    keys: slice
+    q_table: Table | None
+    k_table: Table | None
+    q_bias: Tensor | None  # (head, query) float64
+    k_bias: Tensor | None  # (head, 1, key) float64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything about a chunk that depends on positions alone, made once and shared by all layers."""
+
+    bands: dict[int, BandKeys]
+    blocks: list[list[Piece]]
+    scale: Tensor | None  # (query, 1)
+    interleaved: bool
+
+
+def make_plan(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Tensor) -> Plan:
+    """Plan attention of consecutive queries `i` over keys at ascending positions `j`."""
+    used, blocks = {}, []
+    for number, band in enumerate(method.bands):
+        keys = key_range(j, band.span.first(i[:1]), band.span.last(i[-1:]))
+        if keys.start < keys.stop:
+            used[number] = band_keys(band, i, j[keys], keys, encoding, like)
+    for start in range(0, len(i), BLOCK):
+        rows = slice(start, min(start + BLOCK, len(i)))
+        blocks.append([piece for n in used for piece in _pieces(n, method.bands[n], i, j, rows, used[n].keys, like)])
+    scale = method.logit_scale(i)
+    return Plan(used, blocks, None if scale is None else scale.to(like)[:, None], encoding.interleaved)
+
+
+def band_keys(band: Band, i: Tensor, j: Tensor, keys: slice, encoding: Encoding, like: Tensor) -> BandKeys:
+    """Rotations and biases of queries `i` and of the stored keys `keys`, which stand at `j`, inside one band."""
+    q_position, k_position = band.q_position(i), band.k_position(j)
+    origin = q_position[:1]  # only differences matter: near zero every angle and every bias is exact
+    q_position, k_position = q_position - origin, k_position - origin
+    q_bias, k_bias = encoding.bias(-q_position), encoding.bias(k_position)
+    return BandKeys(
+        keys,
+        encoding.table(q_position, like),
+        encoding.table(k_position, like),
+        q_bias,
+        None if k_bias is None else k_bias[:, None],
+    )
+
+
+def key_range(j: Tensor, first: Tensor, last: Tensor) -> slice:
+    """The indices into ascending `j` of positions in [first, last)."""
+    a, b = torch.searchsorted(j, torch.cat((first, last))).tolist()
+    return slice(a, max(a, b))
+
+
+def _pieces(number: int, band: Band, i: Tensor, j: Tensor, rows: slice, keys: slice, like: Tensor) -> list[Piece]:
+    """Cut what a block of queries sees of a band into keys that all of them see, and edges that need a mask."""
+    block = i[rows]
+    outer = key_range(j, band.span.first(block[:1]), band.span.last(block[-1:]))
+    inner = key_range(j, band.span.first(block[-1:]), band.span.last(block[:1]))
+    if outer.start >= outer.stop:
+        return []
+    if inner.start >= inner.stop or outer.stop - outer.start <= WHOLE:
+        cuts = [(outer.start, outer.stop, inner != outer)]
+    else:
+        cuts = [(outer.start, inner.start, True), (inner.start, inner.stop, False), (inner.stop, outer.stop, True)]
+    pieces = []
+    for a, b, masked in cuts:
+        if a < b:
+            mask = _hidden(~band.visible(block[:, None], j[None, a:b]), like) if masked else None
+            pieces.append(Piece(number, rows, slice(a - keys.start, b - keys.start), mask))
+    return pieces
+
+
+def _hidden(hidden: Tensor, like: Tensor) -> Tensor:
+    """An additive mask. Finite, so that a row with nothing to see gets the weight exp(-huge) = 0, and not NaN."""
+    huge = torch.finfo(like.dtype).min / 2
+    return torch.zeros(hidden.shape, dtype=like.dtype, device=like.device).masked_fill_(hidden, huge)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, plan: Plan, scaling: float) -> tuple[Tensor, Tensor]:
+    """The fast path for a chunk -> (batch, head, query, channel) and log-sum-exp (batch, head, query)."""
+    if plan.scale is not None:
+        q = q * plan.scale
+    turned = {
+        number: (rotate(q, band.q_table, plan.interleaved), rotate(k[:, :, band.keys], band.k_table, plan.interleaved))
+        for number, band in plan.bands.items()
+    }
+    out, lse = torch.empty_like(q), q.new_empty(q.shape[:3], dtype=torch.float32)
+    for block in plan.blocks:
+        parts = [_attend_piece(piece, plan.bands[piece.band], *turned[piece.band], v, scaling) for piece in block]
+        rows = block[0].queries
+        out[:, :, rows], lse[:, :, rows] = merge(parts)
+    return out, lse
+
+
+def _attend_piece(
+    piece: Piece, band: BandKeys, q: Tensor, k: Tensor, v: Tensor, scaling: float
+) -> tuple[Tensor, Tensor]:
+    mask, rows = piece.mask, piece.queries
+    if band.k_bias is not None and band.q_bias is not None:  # counted from the block's first query: float32 is exact
+        bias = (band.k_bias[:, :, piece.keys] + band.q_bias[:, rows.start, None, None]).to(q.device, torch.float32)
+        mask = bias if mask is None else bias + mask
+    values = v[:, :, band.keys][:, :, piece.keys]
+    out, lse = kernel(q[:, :, rows], k[:, :, piece.keys], values, mask, scaling)
+    if band.q_bias is not None:
+        lse = lse + (band.q_bias[:, rows] - band.q_bias[:, rows.start, None]).to(lse)
+    return out, lse
+
+
+@dataclass(frozen=True)
+class Glance:
+    """The plan of a single query: the keys it sees (None: all), and one rotation and one bias for each, by its
+    distance. Keys may lie in any order."""
+
+    seen: Tensor | None  # (key,) indices
+    k_table: Table | None
+    bias: Tensor | None  # (head, 1, key)
+    scale: Tensor | None
+    interleaved: bool
+
+
+def make_glance(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Tensor) -> Glance:
+    """Plan attention of one query `i` (1,) over keys at positions `j` in any order."""
+    seen = method.visible(i, j).nonzero()[:, 0]
+    distance = method.distance(i, j[seen])
+    bias = encoding.bias(-distance)
+    if bias is not None:
+        bias = bias.to(like.device, torch.float32)[:, None]
+    scale = method.logit_scale(i)
+    table = encoding.relative_table(distance, like)
+    return Glance(
+        None if len(seen) == len(j) else seen.to(like.device),
+        table,
+        bias,
+        None if scale is None else scale.to(like)[:, None],
+        encoding.interleaved,
+    )
+
+
+def attend_one(q: Tensor, k: Tensor, v: Tensor, glance: Glance, scaling: float) -> tuple[Tensor, Tensor]:
+    """The fast path for a single query -> (batch, head, 1, channel) and log-sum-exp (batch, head, 1)."""
+    if glance.scale is not None:
+        q = q * glance.scale
+    if glance.seen is not None:
+        k, v = k[:, :, glance.seen], v[:, :, glance.seen]
+    return kernel(q, rotate(k, glance.k_table, glance.interleaved), v, glance.bias, scaling)
+
+
+def planned(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Tensor, alone: bool) -> Callable:
+    """The fast path for queries `i`, ready for the q, k, v and scaling of any layer whose keys stand at `j`.
+
+    `alone`: a single query, whose keys may lie in any order.
+    """
+    if alone:
+        return partial(attend_one, glance=make_glance(i, j, method, encoding, like))
+    return partial(attend, plan=make_plan(i, j, method, encoding, like))
+
+
+class FetchedKeys(NamedTuple):
+    """Attention of one query to the middle keys that each of its heads fetched."""
+
+    out: Tensor  # (batch, head, 1, channel)
+    lse: Tensor  # (batch, head, 1)
+    j: Tensor  # (batch, head, top_k) positions
+    logits: Tensor  # (batch, head, top_k)
+
+
+def retrieve(
+    q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, retrieval: Retrieval, encoding: Encoding, scaling: float
+) -> FetchedKeys | None:
+    """Attention of one query (batch, head, 1, channel) to its best middle keys, chosen per head; None if none exist.
+
+    `j` ascends: a layer that fetches remembers everything.
+    """
+    batch, heads, _, channels = q.shape
+    middle = key_range(j, retrieval.middle.first(i), retrieval.middle.last(i))
+    if middle.start >= middle.stop:
+        return None
+    groups = heads // k.shape[1]
+    distance = torch.full_like(i, retrieval.insert_at)
+    turned = rotate(q, encoding.table(distance, q), encoding.interleaved)
+    candidates, values = k[:, :, middle], v[:, :, middle]
+    scores = turned.reshape(batch, -1, groups, channels) @ candidates.mT * scaling  # (batch, key_head, group, key)
+    best, where = scores.topk(min(retrieval.top_k, middle.stop - middle.start), dim=-1)
+    fetched = torch.gather(
+        values[:, :, None].expand(-1, -1, groups, -1, -1), 3, where[..., None].expand(*where.shape, values.shape[-1])
+    )  # (batch, key_head, group, top_k, channel)
+    out = (best.softmax(-1)[..., None] * fetched).sum(-2)
+    logits = best.float().reshape(batch, heads, -1)
+    if (bias := encoding.bias(-distance)) is not None:
+        logits = logits + bias.to(logits)
+    lse = logits.logsumexp(-1, keepdim=True)
+    return FetchedKeys(out.reshape(batch, heads, 1, -1), lse, j[middle][where].reshape(batch, heads, -1), logits)
+
+
+def merge(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Attention over a union of disjoint key sets from attention over each: weights exp(lse_part - lse_all)."""
+    if len(parts) == 1:
+        return parts[0]
+    lse = torch.stack([part[1] for part in parts]).logsumexp(0)
+    out = sum(part[0] * (part[1] - lse).exp().to(part[0])[..., None] for part in parts)
+    return out, lse

@@ -1,0 +1,69 @@
+"""What a model makes of a distance: the interface that rotations (rope.py) and biases (alibi.py) implement."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from longsight.methods import Method
+
+Table = tuple[Tensor, Tensor]
+"""Cosines and sines, each (position, rotary_dim / 2)."""
+
+
+class Encoding:
+    """A position encoding. As it stands: none at all, for models some of whose layers hear no positions.
+
+    Attention needs it in three forms: the logit of a pair (the definition), a rotation and a bias for queries and keys
+    that each have a position (for bands), and one for a single query's distances.
+    """
+
+    kind: ClassVar[str] = "none"
+    interleaved: bool = False
+
+    def logits(self, q: Tensor, k: Tensor, distance: Tensor, scaling: float) -> Tensor:
+        """Logits (batch, head, query, key) of q and k (batch, head, token, channel) that stand `distance` (query, key)
+        apart: the definition."""
+        return q @ k.mT * scaling
+
+    def table(self, positions: Tensor, like: Tensor) -> Table | None:
+        """The rotation of queries or keys at `positions` (n,), in the dtype and on the device of `like`."""
+        return None
+
+    def relative_table(self, distance: Tensor, like: Tensor) -> Table | None:
+        """The rotation of keys that an unrotated query sees `distance` (n,) away."""
+        return self.table(-distance, like)
+
+    def bias(self, positions: Tensor) -> Tensor | None:
+        """What keys at `positions` (n,) add to their logits -> (head, n) float64; queries there add the negative."""
+        return None
+
+    def under(self, method: Method, length: int) -> "Encoding":
+        """This encoding as `method` changes it for queries whose text is `length` tokens long."""
+        return self
+
+
+def rotate(x: Tensor, table: Table | None, interleaved: bool = False) -> Tensor:
+    """Rotate `x` (batch, head, token, channel) by a table with one row per token.
+
+    Channel f turns with channel f + rotary_dim / 2, or 2f with 2f + 1 when `interleaved`; channels from rotary_dim on
+    stay as they are.
+    """
+    if table is None:
+        return x
+    cos, sin = table
+    turned = 2 * cos.shape[-1]
+    out = torch.empty_like(x)
+    (a, b), (left, right) = pairs(x[..., :turned], interleaved), pairs(out[..., :turned], interleaved)
+    torch.mul(a, cos, out=left).addcmul_(b, sin, value=-1)  # in place: at one query per step this is most of the work
+    torch.mul(b, cos, out=right).addcmul_(a, sin)
+    out[..., turned:] = x[..., turned:]
+    return out
+
+
+def pairs(x: Tensor, interleaved: bool) -> tuple[Tensor, Tensor]:
+    """The two channels of each rotating pair, (..., rotary_dim / 2) each."""
+    if interleaved:
+        return x[..., 0::2], x[..., 1::2]
+    half = x.shape[-1] // 2
+    return x[..., :half], x[..., half:]

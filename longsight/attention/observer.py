@@ -1,0 +1,133 @@
+"""What a probe is shown of a forward pass: attention, layer by layer and block by block, never all of it at once.
+
+Attention itself runs through fused kernels that keep no logits. A probe that wants them asks the `AttentionStep` for
+`blocks`, and each block of queries is computed once more, with its logits, and forgotten.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from longsight.attention.banded import BLOCK, BandKeys, band_keys, key_range
+from longsight.attention.encoding import Encoding, rotate
+from longsight.methods import Method
+from longsight.methods.bands import Band
+
+BUDGET = 2**23
+"""How many logits a block may hold: 32 MiB in float32."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive queries of one layer and every key that any of them may see.
+
+    `i` (query,) and `j` (key,) positions; a position occurs in `j` once per band that may show it. `band` (key,) is an
+    index into the method's bands; `distance` (query, key) is what the model is told; `logits` (head, query, key) are
+    final, -inf where hidden, so that a softmax over keys gives the attention weights (before any fetched keys).
+    """
+
+    i: Tensor
+    j: Tensor
+    band: Tensor
+    distance: Tensor
+    logits: Tensor
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The middle keys that the last query fetched by content: positions and logits, (head, top_k) each."""
+
+    j: Tensor
+    logits: Tensor
+
+
+@dataclass(frozen=True)
+class AttentionStep:
+    """One layer's attention for consecutive queries `i` (query,) over stored keys at `j` (key,), for a batch of one.
+
+    `q` (head, query, channel) and `k` (key_head, key, channel) are unrotated.
+    """
+
+    layer: int
+    method: Method
+    encoding: Encoding
+    scaling: float
+    q: Tensor
+    k: Tensor
+    i: Tensor
+    j: Tensor
+    fetched: Fetched | None = None
+
+    def blocks(self, budget: int = BUDGET, rows: slice = slice(None)) -> Iterator[Block]:
+        """The step in blocks of at most `budget` logits (one query at least), or only its queries `rows`."""
+        order = self.j.argsort()
+        j, k = self.j[order], self.k[:, order]
+        start, stop, _ = rows.indices(len(self.i))
+        for run in self.method.runs(self.i[start:stop]):
+            queries = slice(start + run.start, start + run.stop)
+            yield from self._run_blocks(self.i[queries], self.q[:, queries], j, k, budget)
+
+    def _run_blocks(self, i: Tensor, q: Tensor, j: Tensor, k: Tensor, budget: int) -> Iterator[Block]:
+        """The blocks of queries that share their frequencies."""
+        encoding = self.encoding.under(self.method, self.method.length_at(i[0]))
+        if (scale := self.method.logit_scale(i)) is not None:
+            q = q * scale.to(q)[:, None]
+        turned = [self._turn(band, i, q, j, k, encoding) for band in self.method.bands]
+        keys = sum(known.keys.stop - known.keys.start for known, _, _ in turned)
+        size = max(1, min(BLOCK, budget // max(keys * len(q), 1)))
+        for first in range(0, len(i), size):
+            rows = slice(first, min(first + size, len(i)))
+            parts = [self._band_block(n, band, i, j, rows, *turned[n]) for n, band in enumerate(self.method.bands)]
+            at, band, distance, logits = (_joined(x) for x in zip(*parts, strict=True))
+            yield Block(i[rows], at, band, distance, logits)
+
+    def _turn(
+        self, band: Band, i: Tensor, q: Tensor, j: Tensor, k: Tensor, encoding: Encoding
+    ) -> tuple[BandKeys, Tensor, Tensor]:
+        keys = key_range(j, band.span.first(i[:1]), band.span.last(i[-1:]))
+        known = band_keys(band, i, j[keys], keys, encoding, q)
+        q = rotate(q[None], known.q_table, encoding.interleaved)[0]
+        k = rotate(k[None, :, keys], known.k_table, encoding.interleaved)[0]
+        exact = torch.promote_types(q.dtype, torch.float32)  # as the kernels, which never round logits to 16 bits
+        return known, q.to(exact) * self.scaling, k.to(exact)
+
+    def _band_block(
+        self, number: int, band: Band, i: Tensor, j: Tensor, rows: slice, known: BandKeys, q: Tensor, k: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        seen = key_range(j, band.span.first(i[rows][:1]), band.span.last(i[rows][-1:]))
+        local = slice(seen.start - known.keys.start, seen.stop - known.keys.start)
+        if seen.start >= seen.stop:  # a band that shows this block nothing
+            local = slice(0, 0)
+        i, j = i[rows], j[known.keys][local]
+        q, k = q[:, rows], k[:, local]
+        logits = (q.reshape(len(k), -1, *q.shape[1:]) @ k[:, None].mT).flatten(0, 1)
+        if known.k_bias is not None and known.q_bias is not None:
+            logits = logits + (known.k_bias[:, :, local] + known.q_bias[:, rows, None]).to(logits)
+        hidden = ~band.visible(i[:, None], j[None])
+        distance = band.distance(i[:, None], j[None]).to(torch.float32)
+        logits += torch.zeros_like(logits[0]).masked_fill_(hidden, -torch.inf)  # adding is faster than masking
+        return j, torch.full_like(j, number), distance, logits
+
+
+def _joined(parts: tuple[Tensor, ...]) -> Tensor:
+    """The bands' parts side by side; a single one is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+
+class Observer:
+    """Something that watches a forward pass. Overrides what it wants to see; every call is for a batch of one."""
+
+    wants_hidden: bool = False
+    """Whether `hidden` is to be called at all: it costs memory."""
+
+    def attention(self, step: AttentionStep) -> None:
+        """One layer has attended."""
+
+    def hidden(self, start: int, states: tuple[Tensor, ...]) -> None:
+        """The residual stream of tokens `start`, `start + 1` ...: after the embedding and after each layer, (token,
+        channel) each; the last one is after the final norm."""
+
+    def logits(self, start: int, logits: Tensor) -> None:
+        """The logits (token, vocab) of tokens `start`, `start + 1` ..."""

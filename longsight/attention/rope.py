@@ -1,0 +1,44 @@
+"""Rotary position embedding: positions -> rotations (Su et al. 2021, arXiv 2104.09864, equation 34)."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from longsight.attention.encoding import Encoding, Table, pairs
+from longsight.methods import Method
+
+
+@dataclass(frozen=True)
+class Rotary(Encoding):
+    """`inv_freq` (rotary_dim / 2,) float64 [radians per token], and how channels are paired (see `rotate`).
+
+    A constant factor that a model's config puts on rotated queries and keys (YaRN's) is applied by the model itself.
+    """
+
+    inv_freq: Tensor
+    interleaved: bool = False
+
+    kind: ClassVar[str] = "rope"
+
+    def logits(self, q: Tensor, k: Tensor, distance: Tensor, scaling: float) -> Tensor:
+        """With q_f, k_f as complex numbers, pair f contributes Re(q_f conj(k_f) exp(i distance theta_f))."""
+        channels = 2 * len(self.inv_freq)
+        (qa, qb), (ka, kb) = (pairs(x[..., :channels], self.interleaved) for x in (q, k))
+        logits = q[..., channels:] @ k[..., channels:].mT
+        for f, theta in enumerate(self.inv_freq.double()):
+            angle = distance.to(torch.float64) * theta.to(distance.device)
+            a, b = qa[..., f, None], qb[..., f, None]  # (batch, head, query, 1)
+            c, d = ka[..., None, :, f], kb[..., None, :, f]  # (batch, head, 1, key)
+            logits = logits + (a * c + b * d) * angle.cos().to(q) + (a * d - b * c) * angle.sin().to(q)
+        return logits * scaling
+
+    def table(self, positions: Tensor, like: Tensor) -> Table:
+        """Angles are made in float64: at position 2e8 a float32 angle is wrong by whole turns."""
+        device = torch.device("cpu") if like.device.type == "mps" else like.device  # MPS has no float64
+        angle = positions.to(device, torch.float64)[:, None] * self.inv_freq.to(device, torch.float64)
+        return angle.cos().to(like), angle.sin().to(like)
+
+    def under(self, method: Method, length: int) -> "Rotary":
+        return replace(self, inv_freq=method.inv_freq(self.inv_freq, length))

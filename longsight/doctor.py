@@ -1,0 +1,77 @@
+"""`python -m longsight.doctor MODEL_OR_FOLDER`: what would happen to a model, before anyone builds on it."""
+
+import argparse
+import sys
+
+import torch
+
+from longsight.errors import LongSightError
+from longsight.methods import METHODS, Method
+from longsight.models.model import Model, load
+from longsight.models.registry import REGISTRY, Known
+from longsight.models.seam import TOLERANCE
+
+LENGTHS = (4096, 32768, 131072)
+
+
+def method_line(model: Model, key: str) -> str:
+    """One row of the report: a method, whether it applies, and its cache at each of `LENGTHS`."""
+    method = model.method(key, LENGTHS[-1])
+    try:
+        model.seam.check_method(method)
+    except LongSightError as problem:
+        return f"  {method.title:24}no: {problem}"
+    sizes = "".join(f"{megabytes(model, model.method(key, n), n):>12,.1f}" for n in LENGTHS)
+    return f"  {method.title:24}{sizes}   {model.method(key, LENGTHS[0]).describe()}"
+
+
+def megabytes(model: Model, method: Method, length: int) -> float:
+    """Cache [MB] of one conversation of `length` tokens."""
+    return model.cache_bytes(method, length) / 1e6
+
+
+def report(source: str) -> str:
+    """The whole report on a model that loads; LongSightError for one that does not."""
+    model = load(source)
+    weights = sum(p.nbytes for p in model.hf.parameters())
+    config = model.hf.config
+    lines = [
+        f"{source}",
+        f"  family              {config.model_type} ({type(model.hf).__name__})",
+        f"  position encoding   {model.position_encoding}",
+        f"  trained length      {model.train_length:,} tokens",
+        f"  weights             {weights / 1e6:,.1f} MB in {str(model.dtype).removeprefix('torch.')}",
+        f"  vanilla - stock     {model.seam.difference:.2g} (largest logit difference on a few tokens;"
+        f" allowed {TOLERANCE[model.dtype]:g} of the largest logit)",
+        f"  {'cache [MB] at':24}" + "".join(f"{n:>12,}" for n in LENGTHS) + f"   parameters for {LENGTHS[0]:,} tokens",
+    ]
+    with torch.inference_mode():
+        lines += [method_line(model, key) for key in METHODS]
+    return "\n".join(lines)
+
+
+def known_line(known: Known) -> str:
+    """What the registry says about a model, in one line."""
+    return (
+        f"{known.source}: trained on {known.train_length:,} tokens, {known.billions:g} billion parameters "
+        f"({known.bytes() / 1e9:.1f} GB in bfloat16), licence {known.licence}{', gated' * known.gated}."
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the report; 1 and one sentence when the model cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m longsight.doctor", description=__doc__)
+    parser.add_argument("model", help="a folder or a Hub id")
+    source = parser.parse_args(arguments).model
+    if source in REGISTRY:
+        print(known_line(REGISTRY[source]))
+    try:
+        print(report(source))
+    except LongSightError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

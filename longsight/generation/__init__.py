@@ -1,0 +1,1 @@
+"""Prefill, decode, prompts, prefixes read once, and the patch for `generate`."""

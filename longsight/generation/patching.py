@@ -1,0 +1,197 @@
+"""`patch(hf_model, method)`: for anyone who only wants `hf_model.generate(...)` to work past its length."""
+
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, NoReturn
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.cache_utils import Cache as TransformersCache
+from transformers.cache_utils import DynamicCache
+from transformers.utils import ModelOutput
+
+from longsight.attention.kv_cache import Cache
+from longsight.errors import LongSightError
+from longsight.methods import Method
+from longsight.models.module_patching import forward_of, replace_forward
+from longsight.models.seam import Seam, open_seam
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What the calls of one patched model share."""
+
+    seam: Seam
+    method: Method
+    lent: WeakKeyDictionary[TransformersCache, Cache] = field(default_factory=WeakKeyDictionary)
+    """Caches of transformers that were passed in empty, and ours, whose layers they show since."""
+
+    def __deepcopy__(self, memo: dict) -> NoReturn:
+        raise LongSightError(
+            "A patched model cannot be copied: its copy would run the original's weights. Unpatch it first."
+        )
+
+    @torch.compiler.disable
+    def begin(
+        self, tokens: Tensor | None, attention_mask: Tensor | None, position_ids: Tensor | None,
+        given: TransformersCache | None,
+    ) -> tuple[Cache, Tensor | None]:  # fmt: skip
+        """The cache that a call goes on with, and which tokens so far are real (None: all); LongSightError for a call
+        that asks for what cannot be honoured."""
+        if tokens is None:
+            raise LongSightError("Neither input_ids nor inputs_embeds was given, so there is nothing to read.")
+        _check_kind(given)
+        real = _real_tokens(attention_mask)
+        cache = self._cache(given, real)
+        _check_length(attention_mask, cache.length, tokens.shape[1])
+        _check_positions(position_ids, real, cache.length, tokens.shape[1])
+        return cache, real
+
+    def _cache(self, given: TransformersCache | None, real: Tensor | None) -> Cache:
+        """A padded batch keeps everything: its rows let go of tokens at different times."""
+        cache = given if isinstance(given, Cache) or given is None else self.lent.get(given)
+        if cache is not None:
+            _check_cache(cache, self.method, real)
+            return cache
+        if given is not None and given.get_seq_length():
+            raise LongSightError(
+                f"The cache given is a {type(given).__name__} that was filled before this model was patched; "
+                "read the text again with the patched one."
+            )
+        cache = Cache(self.method, self.seam.layers, padded=real is not None)
+        if given is not None:  # so that whoever goes on with it finds in it what has been read
+            given.layers, self.lent[given] = cache.layers, cache
+        return cache
+
+
+def patch(hf: PreTrainedModel, method: Method) -> PreTrainedModel:
+    """Make every call of `hf`, and so its `generate`, read with `method`. In place; a second patch replaces the first.
+
+    Batches may be padded on either side (with an attention mask). The cache that comes back is
+    LongSight's, and so is what an empty cache of transformers holds after it was passed in. A method that fetches does
+    so for the last token of every call: a prompt that is read in several calls, or anew at every step
+    (`use_cache=False`), is not quite one that was read in one. Raises LongSightError for models that are not
+    understood, and for truncation, which is not attention.
+    """
+    if method.keeps(2**40) != 2**40:
+        raise LongSightError(
+            f"{method.title} changes the prompt and not the attention: "
+            f"pass input_ids[:, -{method.keeps(2**40)}:] instead."
+        )
+    unpatch(hf)
+    seam = open_seam(hf)
+    try:
+        seam.check_method(method)
+    except LongSightError:
+        seam.close()
+        raise
+    original, calls = forward_of(hf), Calls(seam, method)
+
+    @torch.compiler.disable(recursive=False)  # the model is compiled, and not what is decided before it
+    @wraps(original)
+    def forward(
+        input_ids: Tensor | None = None, attention_mask: Tensor | None = None, position_ids: Tensor | None = None,
+        past_key_values: TransformersCache | None = None, inputs_embeds: Tensor | None = None,
+        cache: TransformersCache | None = None, **kwargs: Any,
+    ) -> ModelOutput:  # fmt: skip
+        tokens, given = input_ids if input_ids is not None else inputs_embeds, _one_cache(cache, past_key_values)
+        _check_weights(hf, kwargs.get("output_attentions"))
+        ours, real = calls.begin(tokens, attention_mask, position_ids, given)
+        out = seam.call(
+            original, ours, retrieves=True, real=real, input_ids=input_ids, inputs_embeds=inputs_embeds, **kwargs
+        )
+        asked = kwargs.get("use_cache")
+        uses_cache = hf.config.use_cache if asked is None else asked
+        return out if uses_cache or given is not None else _without_cache(out, ours)
+
+    seam.forwards.append(replace_forward(hf, forward))
+    hf.longsight = calls
+    return hf
+
+
+def unpatch(hf: PreTrainedModel) -> PreTrainedModel:
+    """Restore `hf` exactly; does nothing to a model that is not patched."""
+    calls: Calls | None = vars(hf).pop("longsight", None)
+    if calls is not None:
+        calls.seam.close()
+    return hf
+
+
+def _real_tokens(attention_mask: Tensor | None) -> Tensor | None:
+    """Which tokens so far are real (batch, token) bool; None when all of them are."""
+    if attention_mask is None:
+        return None
+    if not isinstance(attention_mask, Tensor) or attention_mask.ndim != 2:
+        found = tuple(attention_mask.shape) if isinstance(attention_mask, Tensor) else type(attention_mask).__name__
+        raise LongSightError(f"attention_mask is {found}; only a padding mask (batch, token) can be honoured.")
+    real = attention_mask.bool()
+    return None if bool(real.all()) else real
+
+
+def _one_cache(cache: TransformersCache | None, past: TransformersCache | None) -> TransformersCache | None:
+    """A cache has two names: `cache` from transformers 5.24 on, and `past_key_values`, its older one."""
+    if cache is not None and past is not None and cache is not past:
+        raise LongSightError("Two caches were given, as cache and as past_key_values; pass one.")
+    return past if cache is None else cache
+
+
+def _check_cache(cache: Cache, method: Method, real: Tensor | None) -> None:
+    if cache.method != method:
+        raise LongSightError(f"The cache given was made by {cache.method.describe()}, not {method.describe()}.")
+    if cache.padded and real is None:
+        raise LongSightError("The cache given holds a padded batch; pass its attention_mask with every call.")
+    if real is not None and not cache.padded:
+        raise LongSightError("The cache given was made without padding, but attention_mask now has zeros.")
+
+
+def _without_cache(out: ModelOutput | tuple, cache: Cache) -> ModelOutput | tuple:
+    """What a caller who wants no cache gets, so that nobody goes on with one by mistake."""
+    if isinstance(out, tuple):
+        return tuple(part for part in out if part is not cache)
+    return type(out)(**{name: part for name, part in out.items() if part is not cache})
+
+
+def _check_weights(hf: PreTrainedModel, asked: bool | None) -> None:
+    """LongSightError for a call that wants attention weights, which no fused kernel keeps."""
+    if hf.config.output_attentions if asked is None else asked:
+        raise LongSightError(
+            "output_attentions=True cannot be honoured: attention weights are never kept; "
+            "observe them with longsight.watch instead."
+        )
+
+
+def _check_kind(given: TransformersCache | None) -> None:
+    """LongSightError for a cache whose layout is a promise that ours would break: fixed, quantised, offloaded."""
+    if given is None or isinstance(given, Cache) or (type(given) is DynamicCache and not given.offloading):
+        return
+    raise LongSightError(
+        f"The cache given is {'an offloading' if given.offloading else 'a'} {type(given).__name__}, which LongSight "
+        "cannot fill; leave cache_implementation out, or pass a plain DynamicCache."
+    )
+
+
+def _check_length(attention_mask: Tensor | None, start: int, n: int) -> None:
+    """LongSightError for a mask that does not cover exactly the tokens read so far and the new ones."""
+    if attention_mask is not None and attention_mask.shape[1] != start + n:
+        raise LongSightError(
+            f"attention_mask covers {attention_mask.shape[1]:,} tokens, but {start:,} have been read and {n:,} are "
+            "new; pass the cache with every call, and a mask over the whole text so far."
+        )
+
+
+def _check_positions(position_ids: Tensor | None, real: Tensor | None, start: int, n: int) -> None:
+    """Positions follow from the order of the real tokens; LongSightError for any others."""
+    if position_ids is None:
+        return
+    if real is None:
+        same = bool((position_ids == torch.arange(start, start + n, device=position_ids.device)).all())
+    else:
+        expected, counted = real.cumsum(-1)[:, -n:] - 1, real[:, -n:]
+        same = bool((position_ids.expand_as(expected)[counted] == expected[counted]).all())
+    if not same:
+        raise LongSightError(
+            "position_ids other than 0, 1, 2 ... over the real tokens cannot be honoured: "
+            "the method decides the positions."
+        )

@@ -1,0 +1,141 @@
+"""Many prompts under one method, and what they have in common read only once. Knows token ids only.
+
+Prompts that begin alike make a tree: each branch is read into a cache, and every way that leads on from it goes on with
+a fork of that cache. Prompts that differ only in what can no longer be seen at their end, through a window, are one.
+"""
+
+from array import array
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from torch import Tensor
+
+from longsight.attention.kv_cache import Cache, matters
+from longsight.errors import LongSightError
+from longsight.generation.generate import Prefilled
+from longsight.methods import Method
+from longsight.models.model import Ids, Model
+
+WORTHWHILE = 64
+"""Fewer tokens in common than this are not worth copying a cache for [tokens]."""
+
+
+@dataclass(frozen=True)
+class SharedProgress:
+    """Tokens done of all that have to be read, and, where a prompt has just been read to its end, which one."""
+
+    done: int
+    total: int
+    prompt: int | None = None
+    prefilled: Prefilled | None = None
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Tokens `start` to `end` of all of `prompts`; then `children` go on. A prompt ends where a branch has none."""
+
+    start: int
+    end: int
+    prompts: tuple[int, ...]
+    children: tuple["Branch", ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the whole tree has."""
+        return self.end - self.start + sum(child.tokens for child in self.children)
+
+
+def prefill_shared(
+    model: Model, prompts: Sequence[Ids], method: Method, chunk: int = 2048
+) -> Generator[SharedProgress, None, None]:
+    """Read every prompt to its end; yields after each chunk, and hands out each prompt as soon as it has been read.
+
+    The result of each is that of `prefill`, up to rounding. Prompts come in an order of the tree's own, and at most
+    log2(prompts) + 2 caches are held at a time, besides those that the caller keeps. Closing the generator stops the
+    work. Raises `LongSightError` when there is no prompt, or one that is no text of the model.
+    """
+    if not prompts:
+        raise LongSightError("There is nothing to read: no prompt was given.")
+    if chunk < 1:
+        raise LongSightError(f"chunk must be at least 1 token, but {chunk} was given.")
+    checked = [model.check_ids(ids) for ids in prompts]
+    read = [ids[len(ids) - method.keeps(len(ids)) :] for ids in checked]
+    twins = list(alike(read, matters(method, model.seam.layers)))
+    firsts = [read[same[0]] for same in twins]
+    tree = plan([ids.tolist() for ids in firsts])
+    done = 0
+    for part in _grow(model, firsts, tree, model.seam.new_cache(method), chunk):
+        done += part.done
+        if part.prompt is None or part.prefilled is None:
+            yield SharedProgress(done, tree.tokens)
+            continue
+        *others, last = twins[part.prompt]
+        for n in others:
+            yield SharedProgress(done, tree.tokens, n, _lent(part.prefilled, read[n]))
+        part.prefilled.cache.ids = array("q", read[last].tolist())
+        yield SharedProgress(done, tree.tokens, last, part.prefilled)
+
+
+def alike(prompts: Sequence[Tensor], seen: tuple[int, int] | None) -> Iterable[list[int]]:
+    """The numbers of prompts that are equal in all that matters: their length, and the first and last tokens `seen`."""
+    groups: dict[tuple, list[int]] = {}
+    for n, ids in enumerate(prompts):
+        parts = (ids,) if seen is None or sum(seen) >= len(ids) else (ids[: seen[0]], ids[len(ids) - seen[1] :])
+        groups.setdefault((len(ids), *(part.numpy().tobytes() for part in parts)), []).append(n)
+    return groups.values()
+
+
+def _lent(prefilled: Prefilled, ids: Tensor) -> Prefilled:
+    """What was read, once more, as if it had been `ids`."""
+    cache = prefilled.cache.fork()
+    cache.ids = array("q", ids.tolist())
+    return Prefilled(cache, prefilled.logits)
+
+
+def plan(prompts: Sequence[Sequence[int]]) -> Branch:
+    """The tree of non-empty prompts, its smaller ways first: the cache itself is then free for the last one."""
+    order = sorted(range(len(prompts)), key=lambda n: tuple(prompts[n]))
+    return _branch(prompts, tuple(order), 0)
+
+
+def _branch(prompts: Sequence[Sequence[int]], chosen: tuple[int, ...], start: int) -> Branch:
+    """The tree from token `start` of the `chosen` prompts, which are sorted and equal up to there."""
+    if len(chosen) == 1:
+        return Branch(start, len(prompts[chosen[0]]), chosen)
+    first, last = prompts[chosen[0]], prompts[chosen[-1]]  # of sorted ones, these two have the least in common
+    shortest = min(len(prompts[n]) for n in chosen)
+    end = start
+    while end < shortest - 1 and first[end] == last[end]:  # each has an end of its own to read
+        end += 1
+    ways = [tuple(group) for _, group in groupby(chosen, key=lambda n: prompts[n][end])]
+    if end - start < WORTHWHILE:
+        end = start
+    if len(ways) == 1:  # equal up to the end of the shortest
+        ways = [(n,) for n in chosen]
+    children = sorted((_branch(prompts, way, end) for way in ways), key=lambda child: len(child.prompts))
+    return Branch(start, end, chosen, tuple(children))
+
+
+def _grow(
+    model: Model, prompts: Sequence[Tensor], branch: Branch, cache: Cache, chunk: int
+) -> Iterator[SharedProgress]:
+    """Read a branch into `cache`, which is used up; `done` of each part counts its own tokens only."""
+    ids = prompts[branch.prompts[0]][branch.start : branch.end]
+    cache.reserve(max(len(prompts[n]) for n in branch.prompts))
+    logits = None
+    for start in range(0, len(ids), chunk):
+        part = ids[start : start + chunk]
+        ends = not branch.children and start + len(part) == len(ids)
+        logits = model.forward(part, cache, retrieves=ends, rows=1)
+        cache.ids.extend(part.tolist())
+        if not ends:
+            yield SharedProgress(len(part), 0)
+    if not branch.children:
+        assert logits is not None
+        yield SharedProgress(len(part), 0, branch.prompts[0], Prefilled(cache, logits[-1].clone()))
+        return
+    *others, last = branch.children
+    for child in others:
+        yield from _grow(model, prompts, child, cache.fork(), chunk)
+    yield from _grow(model, prompts, last, cache, chunk)

@@ -1,0 +1,155 @@
+"""What a method is: a small frozen object with pure functions of positions."""
+
+import math
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from longsight.errors import LongSightError
+from longsight.methods.bands import Band, Span
+
+LARGEST = 2**40
+"""No parameter of any method needs to exceed this."""
+
+
+def parameter(
+    help: str, *, unit: str, low: float = 0, high: float = LARGEST, default: Any = MISSING, kw_only: bool = False,
+    symbol: str | None = None,
+) -> Any:  # fmt: skip
+    """Declare a field of a method: the page makes its control from it, the README its table, the check its error.
+
+    `symbol`: the letter that the paper has for it, where labels have little room.
+    """
+    metadata = {"help": help, "unit": unit, "low": low, "high": high, "symbol": symbol}
+    return field(default=default, kw_only=kw_only, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Middle keys fetched by content: in layers `>= from_layer` each head adds the `top_k` keys of `middle` that score
+    highest against the query rotated to `insert_at` (keys unrotated); the score is also their logit."""
+
+    top_k: int
+    from_layer: int
+    insert_at: int
+    middle: Span
+
+
+@dataclass(frozen=True)
+class Method:
+    """A rule about positions: which keys a query sees, and which distance the model is told.
+
+    `visible`, `distance`, `logit_scale` and `inv_freq` are the law. `bands` states `visible` and `distance` once more
+    in a form that is fast to compute; a test over an exhaustive grid holds the two together.
+    """
+
+    log_n: int = parameter(
+        "Trained length from which on logits grow as ln(position) / ln(log_n). 0: never.",
+        unit="tokens", default=0, kw_only=True,
+    )  # fmt: skip
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    paper: ClassVar[str]
+    summary: ClassVar[str]
+    sees: ClassVar[str]
+    tells: ClassVar[str]
+    needs: ClassVar[str | None] = None
+    """The only kind of position encoding on which the method has an effect; None: any."""
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            self._check_field(spec)
+        if self.log_n == 1:
+            raise LongSightError(f"{self.title}: log_n = 1 would divide by ln(1) = 0; choose 0 (off) or at least 2.")
+        self.check()
+
+    def _check_field(self, spec: Field) -> None:
+        name, value, low, high = spec.name, getattr(self, spec.name), spec.metadata["low"], spec.metadata["high"]
+        kinds, wanted = ((int, float), "a number") if spec.type is float else ((int,), "a whole number")
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            raise LongSightError(f"{self.title}: {name} must be {wanted}, but {value!r} was given.")
+        if not low <= value <= high:
+            raise LongSightError(f"{self.title}: {name} must be between {low:,} and {high:,}, but {value:,} was given.")
+
+    def check(self) -> None:
+        """Raise `LongSightError` when parameters contradict each other."""
+
+    @classmethod
+    def for_model(cls, train_length: int, target_length: int) -> Self:
+        """Sensible parameters for a model trained on `train_length` tokens that is to read `target_length`."""
+        raise NotImplementedError
+
+    def visible(self, i: Tensor, j: Tensor) -> Tensor:
+        """Whether query `i` attends to key `j` (int64 tensors, broadcast) -> bool; never when `j > i`."""
+        raise NotImplementedError
+
+    def distance(self, i: Tensor, j: Tensor) -> Tensor:
+        """The effective distance that the position encoding is given for query `i` and key `j`, where visible."""
+        raise NotImplementedError
+
+    def logit_scale(self, i: Tensor) -> Tensor | None:
+        """A factor on query `i`, and so on its products with keys (not on ALiBi's bias); None stands for 1 everywhere.
+
+        With `log_n` it is max(1, ln(i + 1) / ln(log_n)): attention over more keys is sharpened as its entropy grows
+        (Su 2021, "Attention scaling from the invariance of entropy"; Chiang and Cholak 2022, arXiv 2202.12172).
+        """
+        if self.log_n == 0:
+            return None
+        return ((i + 1).double().log() / math.log(self.log_n)).clamp(min=1)
+
+    def inv_freq(self, inv_freq: Tensor, length: int) -> Tensor:
+        """The RoPE frequencies [radians per token] (rotary_dim / 2,) for queries whose text is `length` tokens long."""
+        return inv_freq
+
+    def lengths(self, i: Tensor) -> Tensor | None:
+        """For each query (n,) the text length that its frequencies are made for; None when they never change."""
+        return None
+
+    def length_at(self, i: Tensor) -> int:
+        """`lengths` of one query; 0 when frequencies never change."""
+        lengths = self.lengths(i.reshape(1))
+        return 0 if lengths is None else int(lengths)
+
+    def runs(self, i: Tensor) -> list[slice]:
+        """Cut consecutive queries `i` (n,) where their frequencies change."""
+        lengths = self.lengths(i)
+        if lengths is None:
+            return [slice(0, len(i))]
+        ends = torch.unique_consecutive(lengths, return_counts=True)[1].cumsum(0).tolist()
+        return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """Disjoint bands that together cover exactly the visible keys."""
+        raise NotImplementedError
+
+    @property
+    def retrieval(self) -> Retrieval | None:
+        """Keys fetched by content besides the visible ones, or None."""
+        return None
+
+    def keeps(self, n: int) -> int:
+        """How many of the last tokens of a prompt of `n` tokens are read at all."""
+        return n
+
+    def reach(self, train_length: int) -> int | None:
+        """The longest text [tokens] in which every distance the model is told is one of its training (or the ceiling
+        that stands for all longer ones); None when there is no limit."""
+        return train_length
+
+    def describe(self) -> str:
+        """The method and its parameters in one line, for captions and logs."""
+        values = ", ".join(
+            f"{spec.name}={getattr(self, spec.name)}"
+            for spec in fields(self)
+            if getattr(self, spec.name) != spec.default
+        )
+        return f"{self.title} ({values})" if values else self.title
+
+
+def true_distance(i: Tensor, j: Tensor) -> Tensor:
+    """`i - j`, with both broadcast as int64."""
+    return torch.as_tensor(i) - torch.as_tensor(j)

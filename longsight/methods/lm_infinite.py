@@ -1,0 +1,86 @@
+"""LM-Infinite (Han et al. 2023, arXiv 2308.16137)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from torch import Tensor
+
+from longsight.errors import LongSightError
+from longsight.methods.bands import Band, after, at, beyond, recent, starting, unchanged
+from longsight.methods.base import Method, Retrieval, parameter, true_distance
+from longsight.methods.ceiling import CEILING_HELP
+from longsight.methods.lambda_only import PAPER, STARTING_HELP, WINDOW_HELP, lambda_visible
+
+
+@dataclass(frozen=True)
+class LMInfinite(Method):
+    """Lambda-shaped mask and distance ceiling together, with optional retrieval of middle tokens (sections 4.1 to 4.3).
+
+    The window is `d < window` (window keys, the query included) and the ceiling itself is the trained length L, not
+    L - 1, as in the authors' code. A starting token inside the window is seen once, at its true distance.
+    With `top_k > 0` every head of the layers `>= from_layer` also attends to its `top_k` best middle keys, presented at
+    distance `insert_at`; as in the authors' code this is done for the last token of a prompt and for every generated
+    one. Only then must the whole text be remembered.
+    """
+
+    window: int = parameter(WINDOW_HELP, unit="tokens", low=1)
+    starting: int = parameter(STARTING_HELP, unit="tokens", default=10)
+    ceiling: int = parameter(CEILING_HELP, unit="tokens", low=1, default=0)
+    top_k: int = parameter("How many middle tokens each head fetches by content. 0: none.", unit="tokens", default=0)
+    from_layer: int = parameter("First layer that fetches, counted from 0.", unit="layer", default=4)
+    insert_at: int = parameter("The distance at which fetched tokens are presented.", unit="tokens", default=-1)
+
+    key: ClassVar[str] = "lm-infinite"
+    title: ClassVar[str] = "LM-Infinite"
+    paper: ClassVar[str] = PAPER
+    summary: ClassVar[str] = "Recent and starting tokens, none farther than the model has seen; others if fetched."
+    sees: ClassVar[str] = "d < window or j < starting, and top_k middle keys per head"
+    tells: ClassVar[str] = "min(d, ceiling); fetched keys: insert_at"
+
+    def __post_init__(self) -> None:
+        # Left unset, the ceiling is the window and fetched keys stand half-way to it (the authors' choices).
+        if type(self.ceiling) is int and self.ceiling == 0:
+            object.__setattr__(self, "ceiling", self.window)
+        if type(self.insert_at) is int and self.insert_at == -1 and isinstance(self.ceiling, int):
+            object.__setattr__(self, "insert_at", self.ceiling // 2)
+        super().__post_init__()
+
+    def check(self) -> None:
+        if self.insert_at > self.ceiling:
+            raise LongSightError(
+                f"{self.title}: insert_at = {self.insert_at} lies beyond ceiling = {self.ceiling}; "
+                "choose at most the ceiling."
+            )
+
+    @classmethod
+    def for_model(cls, train_length: int, target_length: int) -> Self:
+        return cls(window=train_length, ceiling=train_length)
+
+    def visible(self, i: Tensor, j: Tensor) -> Tensor:
+        return lambda_visible(i, j, self.window, self.starting)
+
+    def distance(self, i: Tensor, j: Tensor) -> Tensor:
+        return true_distance(i, j).clamp(max=self.ceiling)
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        first, near, far = starting(self.starting), min(self.window, self.ceiling), max(self.window, self.ceiling)
+        bands = [
+            Band("window", recent(near)),
+            Band("starting", first & beyond(far), q_position=at(self.ceiling), k_position=at(0)),
+        ]
+        if self.ceiling < self.window:
+            bands.append(Band("window at the ceiling", recent(far) & beyond(near), at(self.ceiling), at(0)))
+        if self.window < self.ceiling:
+            bands.append(Band("starting below the ceiling", first & beyond(near) & recent(far), unchanged, unchanged))
+        return tuple(bands)
+
+    @property
+    def retrieval(self) -> Retrieval | None:
+        if self.top_k == 0:
+            return None
+        return Retrieval(self.top_k, self.from_layer, self.insert_at, after(self.starting) & beyond(self.window))
+
+    def reach(self, train_length: int) -> int | None:
+        farthest = self.ceiling if self.starting else min(self.ceiling, self.window)
+        return None if farthest <= train_length else train_length

@@ -1,0 +1,148 @@
+"""Load a model, open its seams, prove that nothing changed, and run chunks of tokens through it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from longsight.attention.kv_cache import Cache, slots
+from longsight.attention.observer import Observer
+from longsight.errors import LongSightError
+from longsight.methods import METHODS, Method
+from longsight.models.checkpoint import load_tokenizer, read_recommended, read_weights, usable_device
+from longsight.models.families import train_length
+from longsight.models.registry import read_config
+from longsight.models.seam import Seam, open_seam
+from longsight.progress import Report
+
+Ids: TypeAlias = Sequence[int] | Tensor
+
+
+@dataclass(frozen=True)
+class Model:
+    """A patched causal language model. The method is an argument of every call, never a state of the model."""
+
+    hf: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase | None
+    name: str
+    train_length: int
+    seam: Seam
+    recommended: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def position_encoding(self) -> str:
+        """`"rope"` or `"alibi"`."""
+        return self.seam.encoding.kind
+
+    @property
+    def device(self) -> torch.device:
+        return self.hf.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.hf.dtype
+
+    def method(self, key: str, target_length: int) -> Method:
+        """The method `key` with its rule-of-thumb parameters, or better ones where this model's makers found them."""
+        if key not in METHODS:
+            raise LongSightError(f"There is no method {key!r}; there are {', '.join(METHODS)}.")
+        method = METHODS[key].for_model(self.train_length, target_length)
+        known = self.recommended.get(key, {})
+        return type(method)(**{**vars(method), **known}) if known else method
+
+    @cached_property
+    def bytes_per_slot(self) -> int:
+        """Bytes that one key and one value take in one layer, measured on one token."""
+        cache = self.seam.new_cache(METHODS["vanilla"]())
+        self.forward(torch.tensor([0]), cache)
+        return cache.nbytes // self.seam.layers
+
+    def cache_bytes(self, method: Method, length: int) -> int:
+        """Bytes that a cache holds after `length` tokens under `method`."""
+        return self.bytes_per_slot * slots(method, self.seam.layers, method.keeps(length))
+
+    @torch.inference_mode()
+    def forward(
+        self, ids: Tensor, cache: Cache, *, retrieves: bool = False, rows: int = 0, observer: Observer | None = None
+    ) -> Tensor:
+        """Read `ids` (n,) after what `cache` holds; logits (n, vocab) of all, or of the last `rows` tokens."""
+        return self.seam.forward(ids, cache, retrieves=retrieves, rows=rows, observer=observer)
+
+    def check_ids(self, ids: Ids) -> Tensor:
+        """`ids` as an int64 tensor (n,), or LongSightError when they are not token ids of this model."""
+        tensor = torch.as_tensor(ids).cpu()
+        if tensor.ndim != 1 or len(tensor) == 0:
+            raise LongSightError(f"Expected a non-empty list of token ids, but got shape {tuple(tensor.shape)}.")
+        if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+            raise LongSightError(f"Token ids must be whole numbers, but {tensor.dtype} was given.")
+        tensor = tensor.long()
+        vocab = self.hf.get_input_embeddings().num_embeddings
+        low, high = int(tensor.min()), int(tensor.max())
+        if low < 0 or high >= vocab:
+            raise LongSightError(f"Token ids must lie in 0 to {vocab - 1:,}, but {low:,} to {high:,} were given.")
+        return tensor
+
+    def logits(self, ids: Ids, method: Method, chunk: int | None = None) -> Tensor:
+        """Logits (n, vocab), in one pass or in chunks of `chunk` tokens; NaN for tokens that `method` never reads.
+
+        With retrieval only the last row fetches, as at the end of a prompt.
+        """
+        ids = self.check_ids(ids)
+        skipped = len(ids) - method.keeps(len(ids))
+        parts = list(self._chunks(ids[skipped:], method, chunk or len(ids)))
+        unread = parts[0].new_full((skipped, parts[0].shape[-1]), torch.nan)
+        return torch.cat([unread, *parts])
+
+    def nll(self, ids: Ids, method: Method, chunk: int = 2048, progress: Report | None = None) -> np.ndarray:
+        """Negative log-likelihood [nats] (n - 1,) of each token after the first; NaN for tokens never read."""
+        ids = self.check_ids(ids)
+        skipped = len(ids) - method.keeps(len(ids))
+        done, parts = skipped, [torch.full((skipped,), torch.nan)]
+        for logits in self._chunks(ids[skipped:], method, chunk):
+            targets = ids[done + 1 : done + 1 + len(logits)].to(logits.device)
+            parts.append(F.cross_entropy(logits[: len(targets)].float(), targets, reduction="none").cpu())
+            done += len(logits)
+            if progress is not None:
+                progress(done, len(ids))
+        return torch.cat(parts).numpy()
+
+    def _chunks(self, ids: Tensor, method: Method, size: int) -> Iterator[Tensor]:
+        cache = self.seam.new_cache(method)
+        cache.reserve(len(ids))
+        for start in range(0, len(ids), size):
+            last = start + size >= len(ids)
+            yield self.forward(ids[start : start + size], cache, retrieves=last)
+
+
+def load(source: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Model:
+    """Load a folder or a Hub id: safetensors only, never remote code.
+
+    The device defaults to CUDA where there is one, the dtype to float32 on a CPU and bfloat16 elsewhere. Raises
+    LongSightError, naming the model, when it is not there, not understood, or changed by being patched, and for a
+    device that this machine does not have.
+    """
+    where = usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    dtype = dtype or (torch.float32 if where.type == "cpu" else torch.bfloat16)
+    config = read_config(source)
+    train_length(config)  # before any weight is read: is this model understood?
+    hf = read_weights(source, config, dtype)
+    return adopt(hf.to(where), load_tokenizer(source), Path(source).name, read_recommended(source))
+
+
+def adopt(
+    hf: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    name: str | None = None,
+    found: dict[str, dict[str, int]] | None = None,
+) -> Model:
+    """Patch a model that is already in memory, after proving that vanilla computes what it computed before."""
+    hf.eval()
+    length = train_length(hf.config)
+    return Model(hf, tokenizer, name or hf.config.model_type, length, open_seam(hf), found or {})

@@ -1,0 +1,116 @@
+"""Models on the Hub that are known to fit: what to expect before anything is downloaded.
+
+Any other id loads as well when its config says enough (`families.py`); this table only spares a visitor the search.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from transformers import AutoConfig, PretrainedConfig
+
+from longsight.errors import LongSightError
+from longsight.models.families import family_of, train_length
+
+
+@dataclass(frozen=True)
+class Known:
+    """One Hub model: `train_length` [tokens], `billions` of weights, and the parameters published for its methods."""
+
+    source: str
+    train_length: int
+    billions: float
+    licence: str
+    gated: bool = False
+    recommended: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def bytes(self, per_parameter: int = 2) -> int:
+        """Bytes of the weights, by default in bfloat16."""
+        return round(self.billions * 1e9 * per_parameter)
+
+
+# The example of SelfExtend's authors for both models (github.com/datamllab/LongLM, README, section 2.2).
+SELF_EXTEND_7B = {"self-extend": {"group": 4, "window": 1024}}
+GEMMA_2B = {"self-extend": {"group": 8, "window": 1024}}  # the same authors' gemma_example.py
+# LM-Infinite, section 4.3: retrieval from layer 5 of 32 on, at half the trained length, five tokens.
+LM_INFINITE_7B = {"lm-infinite": {"top_k": 5, "from_layer": 5, "insert_at": 2048}}
+
+REGISTRY: dict[str, Known] = {
+    known.source: known
+    for known in (
+        Known("meta-llama/Llama-2-7b-hf", 4096, 6.74, "llama2", gated=True, recommended=SELF_EXTEND_7B),
+        Known(
+            "meta-llama/Llama-2-7b-chat-hf", 4096, 6.74, "llama2", gated=True,
+            recommended=SELF_EXTEND_7B | LM_INFINITE_7B,
+        ),
+        Known("meta-llama/Llama-3.1-8B-Instruct", 131072, 8.03, "llama3.1", gated=True),
+        Known("mistralai/Mistral-7B-Instruct-v0.2", 32768, 7.24, "apache-2.0", gated=True),
+        Known("upstage/SOLAR-10.7B-v1.0", 4096, 10.73, "apache-2.0"),
+        Known("microsoft/phi-2", 2048, 2.78, "mit"),
+        Known("EleutherAI/gpt-j-6b", 2048, 6.05, "apache-2.0"),
+        Known("mosaicml/mpt-7b", 2048, 6.65, "apache-2.0"),
+        Known("EleutherAI/pythia-160m", 2048, 0.16, "apache-2.0"),
+        Known("EleutherAI/pythia-1.4b", 2048, 1.41, "apache-2.0"),
+        Known("TinyLlama/TinyLlama-1.1B-Chat-v1.0", 2048, 1.10, "apache-2.0"),
+        Known("HuggingFaceTB/SmolLM2-135M-Instruct", 8192, 0.135, "apache-2.0"),
+        Known("HuggingFaceTB/SmolLM2-1.7B-Instruct", 8192, 1.71, "apache-2.0"),
+        Known("Qwen/Qwen2.5-0.5B-Instruct", 32768, 0.49, "apache-2.0"),
+        Known("Qwen/Qwen2.5-7B-Instruct", 32768, 7.62, "apache-2.0"),
+        Known("google/gemma-2b", 8192, 2.51, "gemma", gated=True),
+        Known("google/gemma-2b-it", 8192, 2.51, "gemma", gated=True, recommended=GEMMA_2B),
+        Known("allenai/OLMo-2-0425-1B", 4096, 1.48, "apache-2.0"),
+        Known("bigscience/bloom-560m", 2048, 0.56, "bigscience-bloom-rail-1.0"),
+        Known("tiiuae/falcon-7b", 2048, 7.22, "apache-2.0"),
+    )
+}  # fmt: skip
+
+
+def recommended(source: str | Path) -> dict[str, dict[str, int]]:
+    """Published parameters per method for a known model, or nothing."""
+    known = REGISTRY.get(str(source))
+    return known.recommended if known is not None else {}
+
+
+UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, StrictDataclassError)
+"""What transformers raises for a checkpoint that is missing, damaged, contradicts itself, or needs a library that is
+not installed, as quantised ones do."""
+
+
+def reason(problem: Exception) -> str:
+    """The first sentence of an exception, without the advice that transformers appends."""
+    lines = str(problem).strip().splitlines() or [type(problem).__name__]
+    return " ".join(line.strip() for line in (lines[:2] if lines[0].rstrip().endswith(":") else lines[:1]))
+
+
+def check_folder(source: str | Path) -> None:
+    """Raise LongSightError for what can only be meant as a folder, and is none."""
+    path, text = Path(source), str(source)
+    meant = isinstance(source, Path) or path.is_absolute() or text.startswith((".", "~")) or text.count("/") > 1
+    if (meant or text.endswith("/")) and not path.is_dir():
+        raise LongSightError(f"{source} cannot be loaded: there is no such folder.")
+
+
+def read_config(source: str | Path) -> PretrainedConfig:
+    """A model's config without its weights. LongSightError tells a gated or missing model from one not understood."""
+    check_folder(source)
+    known = REGISTRY.get(str(source))
+    try:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        said, _ = PretrainedConfig.get_config_dict(source)
+    except UNREADABLE as problem:
+        hint = (
+            " Its makers ask you to accept its licence first; do so on its page and log in with `hf auth login`."
+            if known is not None and known.gated
+            else ""
+        )
+        raise LongSightError(f"{source} cannot be loaded: {reason(problem)}{hint}") from problem
+    name = family_of(config).train_length
+    if not said.get(name) and not said.get(config.attribute_map.get(name, name)):  # the class would make a length up
+        setattr(config, name, 0 if known is None else known.train_length)  # BLOOM's configs do not say, nor Falcon's
+    return config
+
+
+def check_config(source: str | Path) -> int:
+    """The trained length [tokens] that a model's config states; LongSightError when something is missing for us."""
+    return train_length(read_config(source))

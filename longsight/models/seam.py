@@ -1,0 +1,245 @@
+"""The seams through which a transformers model is patched.
+
+Attention goes through one function of ours, and every token is given position 0, at which every rotation is the
+identity: so queries, keys and the cache stay unrotated without touching the rotary embedding. Which method runs is
+never state of the model: it travels with the call, inside a `Chunk`.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, PreTrainedModel
+from transformers.masking_utils import AttentionMaskInterface
+from transformers.utils import ModelOutput
+
+from longsight.attention.chunk import Chunk
+from longsight.attention.encoding import Encoding
+from longsight.attention.kv_cache import Cache
+from longsight.attention.observer import Observer
+from longsight.errors import LongSightError
+from longsight.methods import METHODS, Method
+from longsight.models.families import Family, Shim, family_of
+from longsight.models.module_patching import Shadowed, cache_keyword, replace_forward, restore
+
+NAME = "longsight"
+
+HARMLESS = {"position_ids", "cache_position", "use_cache", "is_causal", "output_attentions", "output_hidden_states"}
+"""Keywords that models pass along and that say nothing our positions do not."""
+
+
+def attention_function(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
+    scaling: float | None = None, dropout: float = 0.0, *, chunk: Chunk | None = None, **kwargs: object,
+) -> tuple[Tensor, None]:  # fmt: skip
+    """What transformers calls in every layer of a patched model -> (batch, query, head, channel), and no weights."""
+    chunk = _checked(module, chunk, bool(dropout), kwargs)
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return chunk.attention(module.layer_idx, query, key, value, scaling).transpose(1, 2), None
+
+
+def _checked(module: nn.Module, chunk: Chunk | None, dropout: bool, asked: dict[str, object] | None = None) -> Chunk:
+    """The chunk; LongSightError for a call without a method, or one that asks for what would change the result."""
+    if chunk is None:
+        raise LongSightError(
+            "This model is patched by LongSight, so its attention needs to know the method: "
+            "read with longsight.prefill or Model.logits. For calls of your own, give its attention back with "
+            "model.seam.close() and use longsight.patch."
+        )
+    if dropout:
+        raise LongSightError(f"{type(module).__name__} is in training mode with dropout; call model.eval() first.")
+    unknown = {name: value for name, value in (asked or {}).items() if name not in HARMLESS and value is not None}
+    if unknown:
+        listed = ", ".join(f"{name}={_shown(value)}" for name, value in unknown.items())
+        raise LongSightError(f"{type(module).__name__} asks attention for {listed}, which LongSight does not honour.")
+    return chunk
+
+
+def _shown(value: object) -> str:
+    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)[:40]
+
+
+def no_mask(*args: object, **kwargs: object) -> Tensor:
+    """Visibility comes from the method's bands: no (query, key) mask is ever built, and this one is never read."""
+    return torch.zeros(1)
+
+
+def shimmed(module: nn.Module, shim: Shim) -> Callable:
+    """A forward for an attention module that does not use the attention interface. Its chunk comes with the cache."""
+
+    def forward(hidden_states: Tensor, *rest: object, **kwargs: object) -> tuple[Tensor, None]:
+        cache = next((given for given in kwargs.values() if isinstance(given, Cache)), None)  # under one of many names
+        chunk = _checked(module, None if cache is None else cache.chunk, dropout=module.training)
+        q, k, v = shim.heads(module, hidden_states)
+        k, v = chunk.cache.update(k, v, module.layer_idx)
+        out = chunk.attention(module.layer_idx, q, k, v, shim.scaling(module))
+        return shim.finish(module, out.transpose(1, 2).flatten(2), rest), None
+
+    return forward
+
+
+PROBE_TOKENS = 12
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+"""Largest difference to the stock model allowed by the probe, as a share of its largest logit."""
+
+
+@dataclass(frozen=True)
+class Seam:
+    """A model whose seams are open; `close` restores it exactly."""
+
+    hf: PreTrainedModel
+    family: Family
+    encoding: Encoding
+    attention: str  # the attention implementation it had
+    forwards: list[Shadowed]
+    difference: float = math.nan  # largest logit difference of vanilla to the stock model, on the probe's tokens
+
+    @property
+    def layers(self) -> int:
+        return self.hf.config.num_hidden_layers
+
+    @cached_property
+    def cache_name(self) -> str:
+        return cache_keyword(self.hf)
+
+    @property
+    def shim(self) -> Shim | None:
+        """The family's, unless this transformers goes through its attention interface (GPT-J does from 5.24 on)."""
+        return None if self.hf._supports_attention_backend else self.family.shim
+
+    def check_method(self, method: Method) -> None:
+        """Raise LongSightError when the method could have no effect on this model: nothing is ever silently undone."""
+        name = type(self.hf).__name__
+        if method.needs not in (None, self.encoding.kind):
+            raise LongSightError(
+                f"{method.title} changes the frequencies of RoPE, but {name} uses {self.encoding.kind}, not RoPE; "
+                "choose one that changes visibility or distances."
+            )
+        self.encoding.under(method, method.length_at(torch.tensor(0)))  # refused when it has too few frequencies
+        retrieval = method.retrieval
+        if retrieval is not None and retrieval.from_layer >= self.layers:
+            raise LongSightError(
+                f"{method.title}: from_layer = {retrieval.from_layer}, but {name} has only layers 0 to "
+                f"{self.layers - 1}, so nothing would be fetched; choose a smaller from_layer or top_k = 0."
+            )
+
+    def new_cache(self, method: Method) -> Cache:
+        """An empty cache for `method`, checked."""
+        self.check_method(method)
+        return Cache(method, self.layers)
+
+    @torch.compiler.disable(recursive=False)  # graphs begin in the model's own forward
+    def call(
+        self,
+        forward: Callable,
+        cache: Cache,
+        *,
+        retrieves: bool,
+        real: Tensor | None = None,
+        observer: Observer | None = None,
+        rows: int = 0,
+        **kwargs: Any,
+    ) -> ModelOutput:
+        """Run `forward` (the model's own) on new tokens after what `cache` holds, under the cache's method.
+
+        Of what comes out, only the last `rows` tokens are right; 0: all are.
+        """
+        if self.hf.training and self.hf.is_activation_checkpointing:
+            raise LongSightError(
+                f"{type(self.hf).__name__} is in training mode with gradient checkpointing, which takes the cache away "
+                "from its layers; call model.eval() first."
+            )
+        if cache.spoilt:
+            raise LongSightError("A call that failed left this cache half-read; read the text again from the start.")
+        start, deaf = cache.length, self.family.deaf_layers(self.hf.config)
+        chunk = Chunk(cache.method, self.encoding, cache, retrieves, real, deaf, observer, rows)
+        if self.shim is None:
+            tokens = next(kwargs[name] for name in ("input_ids", "inputs_embeds") if kwargs.get(name) is not None)
+            kwargs |= {"chunk": chunk, "position_ids": torch.zeros(1, 1, dtype=torch.int64, device=tokens.device)}
+        cache.chunk = chunk
+        try:
+            out = forward(**{self.cache_name: cache}, **kwargs)
+        except BaseException:
+            cache.spoilt = cache.length != start
+            raise
+        finally:
+            cache.chunk = None
+        if len(chunk.reached) != self.layers:
+            raise LongSightError(
+                f"{type(self.hf).__name__}: the method reached {len(chunk.reached)} of {self.layers} layers; "
+                "the model cannot be used."
+            )
+        return out
+
+    def forward(
+        self, ids: Tensor, cache: Cache, *, retrieves: bool = False, rows: int = 0, observer: Observer | None = None
+    ) -> Tensor:
+        """Read `ids` (n,) after what `cache` holds; logits (n, vocab) of all, or of the last `rows` tokens."""
+        start, wants_hidden = cache.length, observer is not None and observer.wants_hidden
+        out = self.call(
+            self.hf, cache, retrieves=retrieves, observer=observer, input_ids=ids[None].to(input_device(self.hf)),
+            rows=rows if observer is None else 0, use_cache=True, logits_to_keep=rows,
+            output_hidden_states=wants_hidden,
+        )  # fmt: skip
+        if observer is not None:
+            if wants_hidden:
+                observer.hidden(start, tuple(state[0] for state in out.hidden_states))
+            observer.logits(start + len(ids) - out.logits.shape[1], out.logits[0])
+        return out.logits[0][-rows:]
+
+    def close(self) -> None:
+        self.hf.config._attn_implementation_internal = self.attention
+        for shadowed in self.forwards:
+            restore(shadowed)
+
+
+def input_device(hf: PreTrainedModel) -> torch.device:
+    """Where token ids go. Weights that accelerate has offloaded are on no device; it moves their inputs by itself."""
+    return torch.device("cpu") if hf.device.type == "meta" else hf.device
+
+
+def open_seam(hf: PreTrainedModel) -> Seam:
+    """Put our attention into `hf`, and prove that vanilla still computes what the model computed before.
+
+    Raises LongSightError, with the model as it was, for one that is not understood or whose logits change.
+    """
+    family = family_of(hf.config)
+    if hf.config._attn_implementation == NAME:
+        raise LongSightError(
+            f"This {type(hf).__name__} is patched by LongSight already; give its attention back first, "
+            "with unpatch(hf_model) after patch, or with model.seam.close() after load or adopt."
+        )
+    AttentionInterface.register(NAME, attention_function)
+    AttentionMaskInterface.register(NAME, no_mask)
+    ids = torch.arange(PROBE_TOKENS) * 7 % hf.get_input_embeddings().num_embeddings
+    with torch.inference_mode():
+        stock = hf(input_ids=ids[None].to(input_device(hf)), use_cache=False).logits[0].float()
+        seam = Seam(hf, family, family.encoding(hf), hf.config._attn_implementation, [])
+        hf.config._attn_implementation_internal = NAME
+        try:
+            if (shim := seam.shim) is not None:
+                for block in getattr(hf.base_model, shim.blocks):
+                    module = getattr(block, shim.attention)
+                    seam.forwards.append(replace_forward(module, shimmed(module, shim)))
+            return replace(seam, difference=check_unchanged(seam, ids, stock))
+        except BaseException:
+            seam.close()
+            raise
+
+
+def check_unchanged(seam: Seam, ids: Tensor, stock: Tensor) -> float:
+    """The largest difference of vanilla's logits for `ids` (n,) to the stock model's (n, vocab); LongSightError when it
+    is more than rounding."""
+    logits = seam.forward(ids, seam.new_cache(METHODS["vanilla"]())).float()
+    difference = float((logits - stock).abs().max())
+    allowed = TOLERANCE[seam.hf.dtype] * float(stock.abs().max())
+    if not difference <= allowed:  # also catches NaN
+        raise LongSightError(
+            f"{type(seam.hf).__name__}: patched, its logits differ from the stock model by {difference:.2g} "
+            f"(allowed {allowed:.2g}); LongSight does not compute this model correctly and refuses it."
+        )
+    return difference

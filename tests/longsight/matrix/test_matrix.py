@@ -1,0 +1,85 @@
+"""Every family under every method. A family or a method that is added meets the matrix by itself, or fails here."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from longsight.errors import LongSightError
+from longsight.generation.patching import patch
+from longsight.methods import METHODS
+from longsight.models.families import FAMILIES
+from tests.longsight import tiny
+from tests.longsight.matrix import cell, variants
+from tests.longsight.matrix.variants import TEXT, TRAINED, VARIANTS
+
+TABLES_END = {"gptj", "mpt"}
+"""Families whose stock model cannot read past its trained length at all: a table of positions ends there."""
+
+
+def test_every_family_has_a_variant():
+    assert {family for family, _ in VARIANTS.values()} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_vanilla_is_the_stock_model(name):
+    text = tiny.ids(TRAINED if VARIANTS[name][0] in TABLES_END else TEXT)
+    stock = variants.stock(name)(text[None]).logits[0]
+    for chunk in (len(text), 7, 1):
+        logits = variants.adopted(name).logits(text, METHODS["vanilla"](), chunk)
+        torch.testing.assert_close(logits, stock, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("key", METHODS)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_way_of_reading_is_the_definition(name, key):
+    method = variants.method(key)
+    if variants.applies(name, method):
+        cell.check(name, method)
+    else:
+        check_refused(name, method)
+
+
+def check_refused(name, method):
+    """A method without effect is refused by sentence, in every door of the library."""
+    kind = variants.adopted(name).position_encoding
+    sentence = rf"{method.title} changes the frequencies of RoPE, but .* uses {kind}, not RoPE; choose one that changes"
+    with pytest.raises(LongSightError, match=sentence):
+        variants.adopted(name).logits(tiny.ids(3), method)
+    hf = variants.stock(name)
+    before = cell.state(hf)
+    with pytest.raises(LongSightError, match=sentence):
+        patch(hf, method)
+    assert cell.state(hf) == before
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_retrieval_is_the_definition(name):
+    method = METHODS["lm-infinite"](window=TRAINED, starting=3, top_k=3, from_layer=1)
+    cell.check(name, method)
+    cell.check(name, replace(method, log_n=8))
+
+
+@pytest.mark.parametrize("key", METHODS)
+@pytest.mark.parametrize("name", ["llama", "cohere", "gptj", "mpt, six heads"])
+def test_log_n_scaling_works_with_every_method(name, key):
+    method = replace(variants.method(key), log_n=8)
+    if variants.applies(name, method):
+        cell.check(name, method)
+        text = tiny.ids(TEXT)
+        plain = variants.adopted(name).logits(text, replace(method, log_n=0))
+        scaled = variants.adopted(name).logits(text, method)
+        read = TEXT - method.keeps(TEXT)
+        torch.testing.assert_close(scaled[read : read + 8], plain[read : read + 8], atol=1e-5, rtol=0)
+        assert (scaled - plain)[read + 8 :].abs().amax() > 1e-3
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_methods_differ_past_the_trained_length(name):
+    """Otherwise the matrix would prove nothing: a model that hears no positions is equal under all of them."""
+    model, text = variants.adopted(name), tiny.ids(TEXT)
+    vanilla = model.logits(text, METHODS["vanilla"]())[-1]
+    for key in METHODS:
+        method = variants.method(key)
+        if key != "vanilla" and variants.applies(name, method):
+            assert (model.logits(text, method)[-1] - vanilla).abs().max() > 1e-3, key

@@ -1,0 +1,127 @@
+"""Tiny random models of every family, and of everything a family's config can change about attention.
+
+A family without a line here, and a method without parameters here, fail the matrix by name.
+"""
+
+from functools import cache
+
+import torch
+from transformers import PreTrainedModel
+
+from longsight.methods import METHODS, Method
+from longsight.models.families import FAMILIES
+from longsight.models.model import Model, adopt
+from tests.longsight import tiny
+
+TRAINED = 16
+TEXT = 44
+"""Tokens of a test text: nearly three trained lengths, so that every band and every eviction is met."""
+
+SMALL = {
+    "num_hidden_layers": 2,
+    "max_position_embeddings": TRAINED,
+    "initializer_range": 0.2,
+    "tie_word_embeddings": False,
+}
+ROPE = {"rope_theta": 10000.0}
+
+
+def scaled(kind: str, **more: float) -> dict:
+    return {"rope_parameters": {**ROPE, "rope_type": kind, **more}}
+
+
+STRETCHED = {"max_position_embeddings": 4 * TRAINED}
+LLAMA3 = scaled(
+    "llama3", factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=TRAINED
+)
+YARN = scaled("yarn", factor=4.0, original_max_position_embeddings=TRAINED)
+
+VARIANTS: dict[str, tuple[str, dict]] = {
+    "llama": ("llama", {}),
+    "llama, every head its own keys": ("llama", {"num_key_value_heads": 4}),
+    "llama, one key head": ("llama", {"num_key_value_heads": 1}),
+    "llama, linear rope": ("llama", scaled("linear", factor=2.0)),
+    "llama, llama3 rope": ("llama", {**STRETCHED, **LLAMA3}),
+    "llama, yarn rope": ("llama", {**STRETCHED, **YARN}),
+    "mistral": ("mistral", {"sliding_window": None}),
+    "qwen2": ("qwen2", {}),
+    "qwen3": ("qwen3", {"head_dim": 8}),
+    "phi": ("phi", {"rope_parameters": {**ROPE, "partial_rotary_factor": 0.5}}),
+    "phi, normalised queries": ("phi", {"qk_layernorm": True}),
+    "phi3": ("phi3", {}),
+    "phi3, part of the channels rotates": ("phi3", {"rope_parameters": {**ROPE, "partial_rotary_factor": 0.5}}),
+    "gemma": ("gemma", {"head_dim": 8}),
+    "gpt_neox": ("gpt_neox", {"rope_parameters": {**ROPE, "partial_rotary_factor": 1.0}}),
+    "gpt_neox, part of the channels rotates": (
+        "gpt_neox", {"rope_parameters": {**ROPE, "partial_rotary_factor": 0.5}, "use_parallel_residual": False},
+    ),
+    "stablelm": ("stablelm", {"rope_parameters": {**ROPE, "partial_rotary_factor": 0.5}}),
+    "stablelm, normalised queries": (
+        "stablelm",
+        {
+            "qk_layernorm": True, "use_parallel_residual": True,
+            "rope_parameters": {**ROPE, "partial_rotary_factor": 0.5},
+        },
+    ),
+    "olmo": ("olmo", {"clip_qkv": 1.0}),
+    "olmo2": ("olmo2", {}),
+    "granite": ("granite", {"attention_multiplier": 0.3}),
+    "smollm3": ("smollm3", {"num_hidden_layers": 4, "no_rope_layer_interval": 2}),
+    "cohere": ("cohere", {"logit_scale": 1.0}),
+    "cohere, normalised queries": ("cohere", {"use_qk_norm": True, "logit_scale": 1.0}),
+    "glm": ("glm", {"head_dim": 8}),
+    "gptj": ("gptj", {"rotary_dim": 4}),
+    "mpt": ("mpt", {"max_seq_len": TRAINED}),
+    "mpt, six heads": (
+        "mpt", {"max_seq_len": TRAINED, "num_attention_heads": 6, "hidden_size": 48, "attn_config": {"clip_qkv": 1.0}},
+    ),
+    "bloom": ("bloom", {"seq_length": TRAINED}),
+    "bloom, six heads": ("bloom", {"seq_length": TRAINED, "num_attention_heads": 6, "hidden_size": 48}),
+    "falcon": ("falcon", {"multi_query": True}),
+    "falcon, every head its own keys": ("falcon", {"multi_query": False, "parallel_attn": False, "bias": True}),
+    "falcon, new decoder": ("falcon", {"new_decoder_architecture": True, "num_kv_heads": 2}),
+    "falcon, alibi": ("falcon", {"alibi": True, "multi_query": False}),
+    "falcon, alibi, six heads": (
+        "falcon", {"alibi": True, "multi_query": True, "num_attention_heads": 6, "hidden_size": 48},
+    ),
+}  # fmt: skip
+"""name -> (family, what its config says besides the common shape)."""
+
+SEAMS = ["llama", "gpt_neox, part of the channels rotates", "smollm3", "cohere"]
+SEAMS += [
+    next(name for name in VARIANTS if VARIANTS[name][0] == family) for family in FAMILIES if FAMILIES[family].shim
+]
+"""One variant for each way into a model."""
+
+
+def build(name: str) -> PreTrainedModel:
+    """The stock model of a variant, with biases and norms that do something. The same weights at every call."""
+    family, config = VARIANTS[name]
+    hf = tiny.hf(family, **{**SMALL, **config})
+    for parameter in hf.parameters():
+        if parameter.ndim == 1:
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    hf.generation_config.eos_token_id = None  # so that answers end where a test wants them to
+    return hf
+
+
+@cache
+def stock(name: str) -> PreTrainedModel:
+    """One copy that tests may patch and must leave as they found it."""
+    return build(name)
+
+
+@cache
+def adopted(name: str) -> Model:
+    """Another copy, behind the library's own interface."""
+    return adopt(build(name), name=name)
+
+
+def method(key: str) -> Method:
+    """A method with its defaults for a model trained on 16 tokens, whatever the variant's config says it was."""
+    return METHODS[key].for_model(TRAINED, TEXT)
+
+
+def applies(name: str, method: Method) -> bool:
+    """Whether a method can have an effect on a variant."""
+    return method.needs in (None, adopted(name).position_encoding)

@@ -1,0 +1,132 @@
+"""Default parameters, how far they reach, and inside which length they change nothing."""
+
+import pytest
+import torch
+
+from longsight.methods import METHODS
+from tests.longsight.tiny import TRAINED, spread
+
+LENGTHS = [1, 2, 3, 7, 16, 64, 100, 512, 2048, 4096]
+DISTANCES_ALONE = [key for key in METHODS if METHODS[key].needs != "rope"]
+"""Methods that leave frequencies alone, so that `distance` says all that the model is told."""
+FACTORS = [0.25, 1, 1.5, 2, 4, 16, 60]
+
+
+def largest_distances(method, n):
+    """Per query (n,): the largest distance that it is told."""
+    i, j = torch.arange(n)[:, None], torch.arange(n)[None, :]
+    visible = method.visible(i, j).expand(n, n)
+    return method.distance(i, j).expand(n, n).double().masked_fill(~visible, 0).amax(1)
+
+
+@pytest.mark.parametrize("key", METHODS)
+@pytest.mark.parametrize("train_length", LENGTHS)
+def test_defaults_exist_for_every_pair_of_lengths(key, train_length):
+    for factor in FACTORS:
+        method = METHODS[key].for_model(train_length, max(int(train_length * factor), 1))
+        assert type(method) is METHODS[key]
+        assert method == type(method)(**vars(method)), "its values are accepted as parameters"
+        reach = method.reach(train_length)
+        assert reach is None or reach >= train_length, f"{method.describe()} reaches {reach} of {train_length}"
+
+
+@pytest.mark.parametrize("key", DISTANCES_ALONE)
+@pytest.mark.parametrize("train_length", [16, 64, 100])
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_defaults_tell_no_unseen_distance_inside_their_reach(key, train_length, factor):
+    """Seen in training are 0 .. L - 1, and the ceiling L stands for everything farther."""
+    target = train_length * factor
+    method = METHODS[key].for_model(train_length, target)
+    reach = method.reach(train_length)
+    inside = target if reach is None else min(reach, target)
+    assert bool((largest_distances(method, min(inside, method.keeps(inside))) <= train_length).all()), method.describe()
+
+
+@pytest.mark.parametrize("key", DISTANCES_ALONE)
+def test_reach_is_the_longest_text_without_an_unseen_distance(key):
+    """By brute force over `spread`: one token more than `reach` shows a distance that training did not."""
+    n = 5 * TRAINED
+    for method in spread(key):
+        largest = largest_distances(method, n)
+        reach = method.reach(TRAINED)
+        read = method.keeps(n)
+        if reach is None or reach >= n:
+            assert bool((largest[:read] <= TRAINED).all()), f"{method.describe()} says it reaches {reach}"
+        else:
+            assert bool((largest[:reach] <= TRAINED).all()), f"{method.describe()} says it reaches {reach}"
+            assert largest[reach] > TRAINED - 1, f"{method.describe()} reaches farther than {reach}"
+
+
+STOCK = 1 / 10_000 ** (torch.arange(0, 16, 2, dtype=torch.float64) / 16)
+
+SHORTER_PROMISE = {
+    "self-extend": lambda method: method.window,
+    "rerope": lambda method: method.window + 1,
+    "leaky-rerope": lambda method: method.window + 1,
+    "position-interpolation": lambda method: None if method.scale == 1 else 1,
+    "ntk": lambda method: None if method.scale == 1 else 0,
+    "yarn": lambda method: None if method.scale == 1 else 0,
+    "dual-chunk": lambda method: method.length,
+}
+"""Up to which length [tokens] defaults promise vanilla, where that is not the trained length (None: it is)."""
+
+
+@pytest.mark.parametrize("key", METHODS)
+@pytest.mark.parametrize("train_length", [4, 16, 50, 64])
+@pytest.mark.parametrize("factor", [1, 2, 8])
+def test_defaults_change_nothing_inside_the_promised_length(key, train_length, factor):
+    method = METHODS[key].for_model(train_length, train_length * factor)
+    promised = SHORTER_PROMISE.get(key, lambda method: None)(method)
+    n = train_length if promised is None else min(promised, train_length)
+    i, j = torch.arange(n)[:, None], torch.arange(n)[None, :]
+    assert method.keeps(n) == n
+    assert torch.equal(method.visible(i, j).expand(n, n), j <= i), method.describe()
+    assert torch.equal(method.distance(i, j).expand(n, n).double().tril(), (i - j).double().tril()), method.describe()
+    scale = method.logit_scale(torch.arange(n))
+    assert scale is None or bool((scale == 1).all())
+    if n:
+        torch.testing.assert_close(method.inv_freq(STOCK, method.length_at(torch.tensor(n - 1))), STOCK)
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_keeps_is_at_least_one_token_and_never_more_than_there_are(key):
+    for method in spread(key):
+        for n in (1, 2, 7, 41, 1000):
+            assert 1 <= method.keeps(n) <= n
+        kept = [method.keeps(n) for n in range(1, 200)]
+        assert kept == sorted(kept), "a longer text never keeps less"
+
+
+def test_only_truncation_cuts_the_prompt():
+    assert [key for key in METHODS if METHODS[key].for_model(TRAINED, 500).keeps(500) != 500] == ["truncation"]
+
+
+def thumb(group, window, target):
+    """The far end of the text as the authors' rule of thumb sees it; to stay below 2/3 of the trained length."""
+    return window + (target - window) / group
+
+
+@pytest.mark.parametrize("train_length", [64, 512, 2048, 4096])
+@pytest.mark.parametrize("factor", [1.5, 2, 3, 4, 6, 8, 16])
+def test_self_extend_follows_the_authors_rule_of_thumb_wherever_some_pair_does(train_length, factor):
+    target, most = int(train_length * factor), 2 / 3 * train_length
+    method = METHODS["self-extend"].for_model(train_length, target)
+    group, window = method.group, method.window
+    pairs = [(g, w) for e in range(12) for g in [2**e] for w in range(g, train_length, g)]
+    if any(thumb(g, w, target) <= most for g, w in pairs):
+        assert thumb(group, window, target) <= most
+        assert group == 1 or thumb(group // 2, window, target) > most, "a smaller group would do"
+    assert method.reach(train_length) >= target
+
+
+def test_self_extend_past_every_group_takes_the_greatest_reach():
+    method = METHODS["self-extend"].for_model(64, 1_000_000)
+    reaches = [(64 - w) * g + w for g in (1, 2, 4, 8, 16, 32, 64) for w in range(g, 65, g)]
+    assert method.reach(64) == max(reaches)
+
+
+@pytest.mark.parametrize(
+    ("group", "window", "reach"), [(4, 16, 48 * 4 + 16), (2, 4, 60 * 2 + 4), (1, 8, 64), (64, 64, 64)]
+)
+def test_self_extend_reach_is_the_formula_of_the_paper(group, window, reach):
+    assert METHODS["self-extend"](group=group, window=window).reach(64) == reach

@@ -1,0 +1,208 @@
+"""Every method on an exhaustive small grid: its bands state its law, and its law is that of the papers."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from longsight.methods import METHODS
+from longsight.methods.bands import NEVER_LEAVES, lasting
+from tests.longsight.tiny import TRAINED, spread
+
+N = 45
+QUERY, KEY = torch.arange(N)[:, None], torch.arange(N)[None, :]
+
+
+def first_or_recent(window, starting, i, j):
+    return i - j < window or j < starting
+
+
+LAWS = {
+    "vanilla": lambda m, i, j: i - j,
+    "truncation": lambda m, i, j: i - j,
+    "window": lambda m, i, j: i - j if i - j < m.window else None,
+    "lambda": lambda m, i, j: i - j if first_or_recent(m.window, m.starting, i, j) else None,
+    "ceiling": lambda m, i, j: min(i - j, m.ceiling),
+    "lm-infinite": lambda m, i, j: min(i - j, m.ceiling) if first_or_recent(m.window, m.starting, i, j) else None,
+    "self-extend": lambda m, i, j: (
+        i - j if i - j < m.window else i // m.group - j // m.group + m.window - m.window // m.group
+    ),
+    "streaming-llm": lambda m, i, j: (
+        i - j if i - j <= m.recent else min(i, m.sinks + m.recent) - j if j < m.sinks else None
+    ),
+    "rerope": lambda m, i, j: min(i - j, m.window),
+    "leaky-rerope": lambda m, i, j: i - j if i - j < m.window else m.window + (i - j - m.window) / m.slope,
+    "position-interpolation": lambda m, i, j: (i - j) / m.scale,
+    "ntk": lambda m, i, j: i - j,
+    "dynamic-ntk": lambda m, i, j: i - j,
+    "yarn": lambda m, i, j: i - j,
+    "dual-chunk": lambda m, i, j: (
+        i % m.chunk - j % m.chunk
+        if i // m.chunk == j // m.chunk
+        else min(i % m.chunk + m.chunk, m.length - 1) - j % m.chunk
+        if i // m.chunk == j // m.chunk + 1
+        else m.length - 1 - j % m.chunk
+    ),
+}
+"""(method, i, j) -> effective distance for i >= j, None where hidden: the table of the papers, in plain numbers."""
+
+EXACT = 1e-6
+"""Allowed difference of distances that are fractions [tokens]."""
+
+
+def test_the_law_of_every_method_is_written_down_here():
+    assert set(METHODS) <= set(LAWS), "state the law of a new method in LAWS, in plain numbers"
+
+
+def distances(method):
+    """The law on the grid (query, key); NaN where hidden."""
+    visible = method.visible(QUERY, KEY).expand(N, N)
+    return method.distance(QUERY, KEY).expand(N, N).double().masked_fill(~visible, torch.nan)
+
+
+def same(a, b):
+    return a.shape == b.shape and bool(((a - b).abs() < EXACT).logical_or(a.isnan() & b.isnan()).all())
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_visible_and_distance_are_those_of_the_paper_pair_by_pair(key):
+    law = LAWS[key]
+    for method in spread(key):
+        cells = [[law(method, i, j) if j <= i else None for j in range(N)] for i in range(N)]
+        expected = torch.tensor([[torch.nan if d is None else d for d in row] for row in cells], dtype=torch.float64)
+        assert same(distances(method), expected), method.describe()
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_bands_are_disjoint_and_cover_exactly_what_is_visible(key):
+    for method in spread(key):
+        shown_by = sum(band.visible(QUERY, KEY).expand(N, N).long() for band in method.bands)
+        assert torch.equal(shown_by, method.visible(QUERY, KEY).expand(N, N).long()), method.describe()
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_bands_give_the_distance_of_every_visible_pair(key):
+    for method in spread(key):
+        law = distances(method)
+        for band in method.bands:
+            shown = band.visible(QUERY, KEY).expand(N, N)
+            told = band.distance(QUERY, KEY).expand(N, N).double()
+            assert same(told[shown], law[shown]), f"{method.describe()}: {band.name}"
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_the_ends_of_every_band_only_move_forward(key):
+    i = torch.arange(N)
+    for method in spread(key):
+        for band in method.bands:
+            for end in (band.span.first(i), band.span.last(i)):
+                assert bool((end.diff() >= 0).all()), f"{method.describe()}: {band.name}"
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_no_query_sees_the_future_and_each_sees_itself_at_distance_zero(key):
+    for method in spread(key):
+        assert not bool((method.visible(QUERY, KEY) & (KEY > QUERY)).any()), method.describe()
+        assert bool((distances(method).diagonal() == 0).all()), method.describe()
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_a_distance_is_never_negative_and_never_beyond_the_true_one(key):
+    for method in spread(key):
+        if key == "dual-chunk" and method.length > 2 * method.chunk + 1:
+            continue  # its older chunks stand at length - 1, wherever they are
+        law = distances(method).nan_to_num(0)
+        assert bool(((law >= 0) & (law <= (QUERY - KEY).clamp(min=0))).all()), method.describe()
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_one_pair_alone_is_answered_as_on_the_grid(key):
+    for method in spread(key, 20):
+        grid = method.visible(QUERY, KEY).expand(N, N)
+        for i, j in [(0, 0), (20, 3), (20, 20), (44, 0), (3, 20)]:
+            pair = torch.tensor(i), torch.tensor(j)
+            assert bool(method.visible(*pair)) == bool(grid[i, j]), method.describe()
+            if grid[i, j]:
+                assert float(method.distance(*pair)) == float(distances(method)[i, j]), method.describe()
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_what_lasts_is_exactly_what_some_later_query_still_sees(key):
+    """The ring that the cache keeps: everything in it may be seen again, nothing outside it ever is."""
+    far = torch.arange(3 * N)
+    for method in spread(key):
+        starting, window = lasting(method.bands)
+        visible = method.visible(far[:, None], far[None, :])
+        for length in (1, 10, N):
+            later = visible[length - 1 :, :length].any(0)  # by the last query read or any after it
+            kept = far[:length] < starting
+            kept |= torch.ones_like(kept) if window is None else far[:length] >= length - window
+            assert bool((kept | ~later).all()), method.describe()
+        if window is not None and 0 < starting + window < 2 * N:
+            last = visible[3 * N - 1]
+            assert int(last.sum()) == starting + window, f"{method.describe()} keeps more than it can see"
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_the_law_holds_at_the_far_end_of_the_number_line(key):
+    """Positions near 2e8: integer positions, so bands and law agree exactly there too."""
+    base = 200_000_000
+    i = torch.arange(base, base + 20)[:, None]
+    j = torch.cat((torch.arange(12), torch.arange(base - 20, base + 20)))[None, :]
+    for method in spread(key, 40):
+        visible = method.visible(i, j).expand(20, 52)
+        told = method.distance(i, j).expand(20, 52).double()
+        for band in method.bands:
+            shown = band.visible(i, j).expand(20, 52)
+            assert bool((visible | ~shown).all())
+            assert same(band.distance(i, j).expand(20, 52).double()[shown], told[shown]), method.describe()
+        assert torch.equal(sum(b.visible(i, j).expand(20, 52).long() for b in method.bands), visible.long())
+        assert base + 20 < NEVER_LEAVES
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_logit_scale_is_positive_and_one_inside_the_trained_length(key):
+    i = torch.arange(500)
+    for method in spread(key):
+        scale = method.logit_scale(i)
+        if scale is not None:
+            assert bool((scale > 0).all()), method.describe()
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_frequencies_stay_positive_and_none_is_raised(key):
+    stock = 1 / 10_000 ** (torch.arange(0, 16, 2, dtype=torch.float64) / 16)
+    for method in spread(key):
+        for i in torch.tensor((0, 31, 32, 33, 5000)):
+            length = method.length_at(i)
+            changed = method.inv_freq(stock, length)
+            assert changed.shape == stock.shape, method.describe()
+            assert bool(((changed > 0) & (changed <= stock * (1 + 1e-9))).all()), f"{method.describe()} at {length}"
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_runs_cut_the_queries_exactly_where_their_frequencies_change(key):
+    stock = 1 / 10_000 ** (torch.arange(0, 16, 2, dtype=torch.float64) / 16)
+    i = torch.arange(20, 60)
+    for method in spread(key, 40):
+        runs = method.runs(i)
+        assert [run.start for run in runs[1:]] == [run.stop for run in runs[:-1]]
+        assert (runs[0].start, runs[-1].stop) == (0, len(i))
+        for run in runs:
+            lengths = {method.length_at(query) for query in i[run]}
+            assert len(lengths) == 1, method.describe()
+        rows = [method.inv_freq(stock, method.length_at(i[run.start])) for run in runs]
+        assert not any(torch.equal(a, b) for a, b in pairwise(rows)), "two runs could be one"
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_retrieval_fetches_only_hidden_keys_of_the_past(key):
+    for method in spread(key):
+        if method.retrieval is None:
+            continue
+        middle = method.retrieval.middle(QUERY, KEY).expand(N, N)
+        assert not bool((middle & method.visible(QUERY, KEY)).any()), method.describe()
+        assert not bool((middle & (KEY > QUERY)).any()), method.describe()
+        hidden = ~method.visible(QUERY, KEY).expand(N, N) & (KEY <= QUERY)
+        assert torch.equal(middle, hidden), f"{method.describe()}: every hidden key can be fetched"
+        assert 0 <= method.retrieval.insert_at <= max(TRAINED, method.retrieval.insert_at)

@@ -1,0 +1,169 @@
+"""The doctor's report, on tiny checkpoints of several families; and its one sentence where there is none."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from longsight import doctor
+from longsight.methods import METHODS
+from longsight.models.model import load
+from longsight.models.registry import REGISTRY
+from tests.longsight import tiny
+from tests.longsight.matrix import variants
+from tests.longsight.matrix.variants import VARIANTS
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENTS = {
+    "llama": ("llama (LlamaForCausalLM)", "rope", 16, 2),
+    "llama, yarn rope": ("llama (LlamaForCausalLM)", "rope", 64, 2),
+    "smollm3": ("smollm3 (SmolLM3ForCausalLM)", "rope", 16, 4),
+    "gptj": ("gptj (GPTJForCausalLM)", "rope", 16, 2),
+    "mpt, six heads": ("mpt (MptForCausalLM)", "alibi", 16, 2),
+    "falcon": ("falcon (FalconForCausalLM)", "rope", 16, 2),
+    "falcon, alibi": ("falcon (FalconForCausalLM)", "alibi", 16, 2),
+    "bloom": ("bloom (BloomForCausalLM)", "alibi", 16, 2),
+}
+"""variant -> (family, position encoding, trained length, layers)"""
+KEY_HEADS = {"llama": 2, "llama, yarn rope": 2, "smollm3": 2, "mpt, six heads": 6, "falcon": 1}
+CHANNELS, FLOAT = 8, 4
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    made = {}
+    for name in PATIENTS:
+        made[name] = tmp_path_factory.mktemp("models") / name.replace(", ", "-").replace(" ", "-")
+        variants.build(name).save_pretrained(made[name])
+    return made
+
+
+@pytest.fixture
+def told(capsys):
+    """`told(source)`: exit code, report and complaint of one visit; the progress of loading is neither."""
+
+    def visit(source):
+        code = doctor.main([str(source)])
+        said = capsys.readouterr()
+        lines = re.split(r"\r|(?<=\n)", said.err)
+        return code, said.out, "".join(line for line in lines if not re.search(r"\| \d+/\d+ \[", line))
+
+    return visit
+
+
+def row(report, title):
+    return next(line for line in report.splitlines() if line.startswith(f"  {title:24}"))
+
+
+def sizes(report, title):
+    """Cache [MB] at 4K, 32K and 128K."""
+    return [float(size.replace(",", "")) for size in row(report, title)[26:].split()[:3]]
+
+
+def test_the_patients_are_of_many_families():
+    assert len({VARIANTS[name][0] for name in PATIENTS}) >= 6
+
+
+@pytest.mark.parametrize("name", PATIENTS)
+def test_the_report_says_what_the_model_is(name, folders, told):
+    family, encoding, length, _ = PATIENTS[name]
+    code, report, complaint = told(folders[name])
+    assert (code, complaint) == (0, "")
+    facts = dict(re.split(r"  +", line.strip(), maxsplit=1) for line in report.splitlines()[1:6])
+    assert facts["family"] == family
+    assert facts["position encoding"] == encoding
+    assert facts["trained length"] == f"{length:,} tokens"
+    weights = sum(p.nbytes for p in variants.build(name).parameters())
+    assert facts["weights"] == f"{weights / 1e6:,.1f} MB in float32"
+    assert 0 <= float(facts["vanilla - stock"].split()[0]) < 1e-4
+
+
+@pytest.mark.parametrize("name", PATIENTS)
+def test_every_method_has_its_line_with_memory_or_with_the_reason(name, folders, told):
+    _, report, _ = told(folders[name])
+    for method in METHODS.values():
+        if method.needs in (None, PATIENTS[name][1]):
+            assert len(sizes(report, method.title)) == 3
+        else:
+            assert "no: " in row(report, method.title)
+            assert "choose one that changes visibility or distances" in row(report, method.title)
+
+
+@pytest.mark.parametrize("name", KEY_HEADS)
+def test_memory_is_that_of_the_keys_and_values_that_a_method_keeps(name, folders, told):
+    _, _, length, layers = PATIENTS[name]
+    per_token = layers * KEY_HEADS[name] * 2 * CHANNELS * FLOAT / 1e6
+    _, report, _ = told(folders[name])
+    assert sizes(report, "Vanilla") == pytest.approx(
+        [4096 * per_token, 32768 * per_token, 131072 * per_token], abs=0.06
+    )
+    assert sizes(report, "SelfExtend") == sizes(report, "Vanilla")
+    assert sizes(report, "LM-Infinite") == pytest.approx([(length + 10) * per_token] * 3, abs=0.06)
+    assert sizes(report, "Truncation") == pytest.approx([length * per_token] * 3, abs=0.06)
+
+
+def test_the_memory_told_is_the_memory_taken(folders):
+    model = load(folders["llama"])
+    for key in METHODS:
+        method = variants.method(key)
+        cache = model.seam.new_cache(method)
+        read = tiny.ids(200)[: method.keeps(200)]
+        cache.reserve(len(read))
+        model.forward(read, cache)
+        assert cache.nbytes == model.cache_bytes(method, 200), key
+
+
+def test_parameters_that_lie_beside_the_weights_are_the_ones_reported(folders, told):
+    path = folders["llama"] / "longsight.json"
+    path.write_text(json.dumps({"recommended": {"self-extend": {"group": 2, "window": 6}}}))
+    try:
+        assert row(told(folders["llama"])[1], "SelfExtend").endswith("SelfExtend (group=2, window=6)")
+    finally:
+        path.unlink()
+
+
+def test_a_model_that_is_refused_is_one_sentence_and_exit_code_1(tmp_path, told):
+    tiny.hf("gpt2").config.save_pretrained(tmp_path)
+    code, report, complaint = told(tmp_path)
+    assert (code, report) == (1, "")
+    assert re.fullmatch(r"gpt2 models are not supported; LongSight knows bloom, [a-z0-9_, ]*\.\n", complaint)
+
+
+@pytest.mark.parametrize("source", ["/no/such/folder", "no-one/nothing-at-all"])
+def test_a_model_that_is_not_there_is_one_sentence_and_exit_code_1(source, told):
+    code, report, complaint = told(source)
+    assert (code, report) == (1, "")
+    assert complaint.startswith(f"{source} cannot be loaded: ")
+    assert complaint.count("\n") == 1
+
+
+def test_a_known_model_is_described_even_when_it_cannot_be_had(told):
+    known = REGISTRY["meta-llama/Llama-2-7b-hf"]
+    code, report, complaint = told(known.source)
+    assert code == 1
+    assert report == (
+        "meta-llama/Llama-2-7b-hf: trained on 4,096 tokens, 6.74 billion parameters (13.5 GB in bfloat16), "
+        "licence llama2, gated.\n"
+    )
+    assert "accept its licence" in complaint
+
+
+def test_a_method_with_too_few_frequencies_is_told_apart(tmp_path, told):
+    config = {**variants.SMALL, "rope_parameters": {**variants.ROPE, "partial_rotary_factor": 0.25}}
+    tiny.hf("stablelm", **config).save_pretrained(tmp_path)
+    code, report, _ = told(tmp_path)
+    assert code == 0
+    assert "no: YaRN needs at least 2 frequencies, but this model rotates 1" in row(report, "YaRN")
+
+
+def test_the_command_runs_from_a_shell(folders):
+    done = subprocess.run(
+        [sys.executable, "-m", "longsight.doctor", str(folders["llama"])],
+        cwd=ROOT, env={**os.environ, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{folders['llama']}\n  family              llama")

@@ -1,0 +1,132 @@
+"""What is done around the kernels; for CUDA's with a stand-in that is as particular as it is."""
+
+import pytest
+import torch
+
+from longsight.attention.alibi import Alibi, slopes
+from longsight.attention.banded import attend, attend_one, make_glance, make_plan, plain
+from longsight.attention.kernels import KERNELS, unfused
+from longsight.attention.rope import Rotary
+from longsight.methods import METHODS
+
+HEADS, CHANNELS, SCALING = 4, 8, 0.35
+FREQUENCIES = 1 / 10_000 ** (torch.arange(0, CHANNELS, 2, dtype=torch.float64) / CHANNELS)
+
+
+def assert_aligned(x):
+    """Every row begins at a multiple of 16 bytes."""
+    assert x.stride(-1) == 1
+    assert x.data_ptr() % 16 == 0
+    assert all(stride * x.element_size() % 16 == 0 for stride in x.stride()[:-1])
+
+
+def particular(q, k, v, mask, *, compute_log_sumexp, scale):
+    """Attention in float32 after checks that the kernel makes; its log-sum-exp comes padded to blocks of 32 queries."""
+    assert compute_log_sumexp
+    assert q.dtype == k.dtype == v.dtype
+    assert q.shape[:2] == k.shape[:2] == v.shape[:2]
+    for x in (q, k, v):
+        assert_aligned(x)
+    if mask is not None:
+        assert mask.dtype == q.dtype
+        assert mask.shape == (*q.shape[:3], k.shape[2])
+        assert_aligned(mask)
+    out, lse = unfused(q.float(), k.float(), v.float(), mask, scale)
+    padded = torch.full((*lse.shape[:2], -(-lse.shape[2] // 32) * 32), torch.nan)
+    padded[:, :, : lse.shape[2]] = lse
+    return out.to(q.dtype), padded, None, None
+
+
+@pytest.fixture
+def _on_cuda(monkeypatch):
+    """Every kernel call goes the way of CUDA."""
+    monkeypatch.setattr(torch.ops.aten, "_scaled_dot_product_efficient_attention", particular)
+    monkeypatch.setitem(KERNELS, "cpu", KERNELS["cuda"])
+
+
+def heads(n, key_heads, dtype, channels=CHANNELS, batch=1):
+    make = torch.Generator().manual_seed(0)
+    return tuple(torch.randn(batch, h, n, channels, generator=make).to(dtype) for h in (HEADS, key_heads, key_heads))
+
+
+@pytest.mark.usefixtures("_on_cuda")
+@pytest.mark.parametrize("key_heads", [4, 2])
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 3e-5), (torch.bfloat16, 0.03), (torch.float16, 0.004)])
+@pytest.mark.parametrize("encoding", [Alibi(slopes(HEADS)), Rotary(FREQUENCIES)], ids=["alibi", "rope"])
+@pytest.mark.parametrize("key", ["vanilla", "lm-infinite", "self-extend", "dual-chunk"])
+def test_a_long_text_is_the_definition_in_every_number_format(key, encoding, dtype, allowed, key_heads):
+    """ALiBi's biases are counted from a chunk's first token: far out, 16 bits leave no digits for a step of one."""
+    n, method = 700, METHODS[key].for_model(256, 1024)
+    q, k, v = heads(n, key_heads, dtype)
+    i = torch.arange(n)
+    law = plain(q.float(), k.float(), v.float(), i, i, method, encoding, scaling=SCALING)
+    out, _ = attend(q, k, v, make_plan(i, i, method, encoding, q), SCALING)
+    last, _ = attend_one(q[:, :, -1:], k, v, make_glance(i[-1:], i, method, encoding, q), SCALING)
+    assert out.dtype == last.dtype == dtype
+    assert (out.float() - law).abs().max() < allowed
+    assert (last.float() - law[:, :, -1:]).abs().max() < allowed
+
+
+@pytest.mark.usefixtures("_on_cuda")
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 3e-5), (torch.bfloat16, 0.03)])
+@pytest.mark.parametrize(("channels", "key_heads"), [(10, 2), (12, 4), (20, 1)])
+def test_heads_of_any_width_are_the_definition(channels, key_heads, dtype, allowed):
+    """As in OpenLLaMA 3B, whose heads are 100 channels wide."""
+    method, i = METHODS["lm-infinite"].for_model(64, 256), torch.arange(200)
+    q, k, v = heads(200, key_heads, dtype, channels)
+    encoding = Rotary(FREQUENCIES)
+    out, _ = attend(q, k, v, make_plan(i, i, method, encoding, q), SCALING)
+    law = plain(q.float(), k.float(), v.float(), i, i, method, encoding, scaling=SCALING)
+    assert out.shape == q.shape
+    assert (out.float() - law).abs().max() < allowed
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("key_heads", [4, 2])
+def test_nothing_is_copied_per_head_or_per_query(key_heads, batch, monkeypatch):
+    """Keys that heads share, and biases that queries share: copied out, they would be the largest things in memory."""
+    held = []
+
+    def watch(q, k, v, mask, **options):
+        held.append((k.untyped_storage().nbytes() / k.nbytes, mask.untyped_storage().nbytes() / mask.nbytes))
+        return particular(q, k, v, mask, **options)
+
+    monkeypatch.setattr(torch.ops.aten, "_scaled_dot_product_efficient_attention", watch)
+    monkeypatch.setitem(KERNELS, "cpu", KERNELS["cuda"])
+    n, method, encoding = 2048, METHODS["vanilla"](), Alibi(slopes(HEADS))
+    q, k, v = heads(n, key_heads, torch.bfloat16, batch=batch)
+    i = torch.arange(n)
+    out, _ = attend(q, k, v, make_plan(i, i, method, encoding, q), SCALING)
+    law = plain(q.float(), k.float(), v.float(), i, i, method, encoding, scaling=SCALING)
+    assert (out.float() - law).abs().max() < 0.03
+    assert all(keys <= key_heads / HEADS for keys, _ in held)
+    assert min(bias for _, bias in held) < 0.01, "no block of queries shares its biases"
+
+
+@pytest.mark.parametrize(
+    ("q", "mask"),
+    [
+        (torch.zeros(1, 1, 5, CHANNELS), torch.zeros(1, 1, 5, 7)),
+        (torch.zeros(1, 1, 5, CHANNELS + 2), None),
+        (torch.zeros(1, 1, 5, CHANNELS + 8)[..., 1:-7], None),
+    ],
+    ids=["mask", "channels", "pointer"],
+)
+def test_the_stand_in_is_particular(q, mask):
+    with pytest.raises(AssertionError):
+        particular(q, q, q, mask, compute_log_sumexp=True, scale=1.0)
+
+
+@pytest.mark.parametrize("key", ["vanilla", "ceiling", "self-extend"])
+def test_alibi_is_exact_however_long_a_pass_is(key):
+    """Biases of 4,000 tokens in one pass: counted from the first of them, float32 would be off by 1e-4."""
+    n, method, encoding = 8000, METHODS[key].for_model(512, 8000), Alibi(slopes(1, bias_max=1.0))
+    q, k, v = (x[:, :1] for x in heads(n, 1, torch.float32))
+    i, rows = torch.arange(n), torch.tensor([0, 511, 512, 5000, n - 300, n - 1])
+    law = [
+        plain(q[:, :, r : r + 1].double(), k.double(), v.double(), i[r : r + 1], i, method, encoding, scaling=SCALING)
+        for r in rows
+    ]
+    out, lse = attend(q, k, v, make_plan(i, i, method, encoding, q), SCALING)
+    assert out.dtype == lse.dtype == torch.float32
+    assert (out[:, :, rows] - torch.cat(law, dim=2)).abs().max() < 3e-5

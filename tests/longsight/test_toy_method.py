@@ -1,0 +1,98 @@
+"""One class and one registration, and a method is in the library, the maps, the page, the README and the matrix."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import gradio as gr
+import pytest
+import torch
+
+from analysis.diagnostics.distance_map import distance_map
+from analysis.diagnostics.distance_map_figure import distance_figure
+from analysis.drawing import palette
+from app.panels import method_controls
+from docs.readme import methods_table
+from longsight import doctor
+from longsight.generation.generate import Sampling, decode, prefill
+from longsight.generation.patching import patch
+from longsight.methods import METHODS
+from tests.longsight import tiny
+from tests.longsight.matrix import cell, variants
+from tests.longsight.toy import BlindSpot
+
+ROOT = Path(__file__).resolve().parents[2]
+TOY = BlindSpot(near=8, far=20)
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch):
+    monkeypatch.setitem(METHODS, BlindSpot.key, BlindSpot)
+
+
+def test_the_engine_runs_it_by_its_key(grouped):
+    method = grouped.method("blind-spot", 100)
+    assert method == BlindSpot(near=16, far=32)
+    text = tiny.ids(70)
+    torch.testing.assert_close(grouped.logits(text, method, 9), cell.defined(grouped, text, method), atol=1e-4, rtol=0)
+    answer = list(decode(grouped, prefill(grouped, text, method), Sampling(max_new_tokens=5, stop=frozenset())))
+    new = patch(tiny.hf(), method).generate(text[None], max_new_tokens=5, do_sample=False, eos_token_id=-1)[0, 70:]
+    assert new.tolist() == answer
+
+
+@pytest.mark.parametrize("name", variants.SEAMS)
+def test_the_matrix_machinery_holds_it_to_the_definition(name):
+    cell.check(name, TOY)
+
+
+def test_its_distance_map_shows_the_blind_spot():
+    record = distance_map(TOY, 40, 16)
+    d = record.distance
+    assert (record.visible == ((d >= 0) & ((d < 8) | (d >= 20)))).all()
+    assert (record.bands, record.parameters["near"]) == (("near", "far"), 8)
+    assert distance_figure(record).data
+
+
+def test_the_page_offers_it_and_makes_controls_of_its_fields(grouped):
+    with gr.Blocks():
+        controls = method_controls.build_method_controls()
+    assert ("Blind spot", "blind-spot") in controls.picker.choices
+    updates = [u.constructor_args for u in method_controls.show([TOY], 16) if isinstance(u, gr.Number)]
+    shown = {u["label"]: (u["value"], u["info"]) for u in updates if u["visible"]}
+    assert shown["near [tokens]"] == (8, "How many recent tokens a query sees, itself included.")
+    assert shown["far [tokens]"] == (20, "From how many tokens back on it sees again.")
+    line = runs.write(grouped, [TOY], 100)
+    assert line == "blind-spot:near=8,far=20"
+    assert runs.read(grouped, line, 100) == [TOY]
+
+
+def test_it_has_a_look_of_its_own():
+    looks = {(palette.colour(key), palette.dash(key)) for key in METHODS}
+    assert len(looks) == len(METHODS)
+
+
+def test_readme_and_doctor_name_it(grouped):
+    assert (
+        "| **Blind spot**, nobody, never | `blind-spot` | d < near or d >= far | d | `near`, `far` |" in methods_table()
+    )
+    assert doctor.method_line(grouped, "blind-spot").split()[:2] == ["Blind", "spot"]
+
+
+def test_it_meets_the_matrix_without_an_edit(tmp_path):
+    """A fresh process in which the registration is all that is new."""
+    (tmp_path / "registration.py").write_text(
+        "from longsight.methods import METHODS\n"
+        "from tests.longsight.toy import BlindSpot\n"
+        "METHODS[BlindSpot.key] = BlindSpot\n"
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "registration", "-p", "no:cacheprovider"),
+            *("tests/longsight/matrix/test_matrix.py", "-k", "blind-spot and definition and (gptj or bloom)"),
+        ],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^3 passed", done.stdout, re.MULTILINE), done.stdout

@@ -1,0 +1,89 @@
+"""Tiny random models, and for every method a spread of parameters. New methods are covered by being in METHODS."""
+
+import contextlib
+import random
+from dataclasses import MISSING, fields
+from functools import cache
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from longsight.errors import LongSightError
+from longsight.methods import METHODS
+from longsight.models.model import adopt
+
+DATA = Path(__file__).parents[1] / "data"
+
+TRAINED = 32
+VOCABULARY = 61
+
+SHAPE = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": VOCABULARY,
+    "max_position_embeddings": TRAINED,
+    "initializer_range": 0.2,  # attention that looks somewhere, so that a wrong distance shows in the logits
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+
+
+def hf(family="llama", key_heads=2, seed=0, **config):
+    """An unpatched random model of `family`."""
+    torch.manual_seed(seed)
+    config = AutoConfig.for_model(family, **{**SHAPE, "num_key_value_heads": key_heads, **config})
+    return AutoModelForCausalLM.from_config(config).eval()
+
+
+def model(family="llama", key_heads=2, **config):
+    return adopt(hf(family, key_heads, **config))
+
+
+def ids(n, seed=0, low=3):
+    """`n` random token ids, none of them special."""
+    return torch.randint(low, VOCABULARY, (n,), generator=torch.Generator().manual_seed(seed))
+
+
+def defaults(key, target=150):
+    return METHODS[key].for_model(TRAINED, target)
+
+
+MANY = 150
+SPREAD = {int: (0, 1, 2, 3, 4, 6, 8, 13, 40, 2**40), float: (0.5, 1.0, 1.5, 2.0, 4.0, 100.0)}
+
+
+@cache
+def spread(key, most=MANY):
+    """Up to `most` methods of kind `key`: its defaults for a few lengths, then accepted choices of small values."""
+    draw = random.Random(key)
+    made = {defaults(key, target): None for target in (TRAINED // 2, TRAINED, 4 * TRAINED)}
+    for _ in range(20 * most):
+        if len(made) >= most:
+            break
+        try:
+            made[METHODS[key](**{spec.name: _drawn(spec, draw) for spec in fields(METHODS[key])})] = None
+        except LongSightError:
+            continue
+    return tuple(made)
+
+
+def usable(model, key, most):
+    """Those of `spread` that can have an effect on this model."""
+    found = []
+    for method in spread(key):
+        with contextlib.suppress(LongSightError):
+            model.seam.check_method(method)
+            found.append(method)
+    return found[:most]
+
+
+def _drawn(spec, draw):
+    """A value for a field; one that has a default keeps it half of the time."""
+    if spec.default is not MISSING and draw.random() < 0.5:
+        return spec.default
+    return draw.choice(SPREAD[spec.type])
