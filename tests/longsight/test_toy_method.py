@@ -10,6 +10,7 @@ import gradio as gr
 import pytest
 import torch
 
+from analysis import runs
 from analysis.diagnostics.distance_map import distance_map
 from analysis.diagnostics.distance_map_figure import distance_figure
 from analysis.drawing import palette
