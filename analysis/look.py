@@ -1,6 +1,7 @@
-"""The panels from the command line: a record for each method, and a page that stands alone.
+"""The panels from the command line: the records of each run, and a page that stands alone.
 
 python -m analysis.look entropy --model assets/models/rope-small --methods vanilla,lm-infinite --text FILE --out DIR
+python -m analysis.look nll ... --methods "vanilla;self-extend:group=4;self-extend:group=16"
 """
 
 import argparse
@@ -8,23 +9,22 @@ import html
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from longsight.errors import LongSightError
-from longsight.methods import METHODS, Method
 from longsight.models.model import Model, load
 
-from . import typed
+from . import runs, typed
 from .diagnostics.clusters import PROJECTIONS
 from .diagnostics.measuring import Text, look_steps
 from .diagnostics.panels import PANELS, Panel, PanelOptions, Records
 from .diagnostics.reading import MOST_QUERIES
 from .export.files import FORMATS, file_of
 from .export.page import Section, stand_alone
+from .runs import Run
 
 DEFAULT_LENGTH = 4096
 
@@ -43,18 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(given: argparse.Namespace) -> None:
     """Measure, save, draw."""
     panel, folder = PANELS[given.panel], Path(given.out)
-    formats, choice = _listed("format", given.formats, FORMATS), _choice(given)
+    formats, choice, parts = _formats(given.formats), _choice(given), runs.method_parts(given.methods)
     _check_read(panel, choice)
     folder.mkdir(parents=True, exist_ok=True)
     model = load(given.model, device=given.device)
     texts = [read_text(model, Path(path), given.length) for path in given.text]
-    methods = make_methods(model, given.methods, given.set, max(len(text.ids) for text in texts))
-    records = [_look(model, texts, method, panel, choice) for method in methods]
-    for each in records:
-        for name, record in zip(panel.names, each, strict=False):
+    longest = max(len(text.ids) for text in texts)
+    chosen = runs.make_runs([runs.read_one(model, part, longest) for part in parts])
+    records = [_look(model, texts, each, panel, choice) for each in chosen]
+    for each, measured in zip(chosen, records, strict=True):
+        for name, record in zip(panel.names(choice), measured, strict=True):
             for kind in formats:
-                (folder / f"{name}-{record.method}.{kind}").write_bytes(file_of(record, kind))
-    page = make_page(panel, records, choice)
+                (folder / f"{name}-{each.id}.{kind}").write_bytes(file_of(record, kind))
+    page = make_page(panel, chosen, records, choice)
     path = folder / f"{panel.key}.html"
     path.write_text(page, encoding="utf-8")
     print(path)
@@ -76,38 +77,23 @@ def read_text(model: Model, path: Path, length: int) -> Text:
     return Text(path.name, np.array(ids[:length]))
 
 
-def make_methods(model: Model, keys: str, changes: Sequence[str], length: int) -> list[Method]:
-    """The methods of a comma-separated list as they suit the model, with `KEY.FIELD=VALUE` changes made to them."""
-    methods = {key: model.method(key, length) for key in _listed("method", keys, METHODS)}
-    for change in changes:
-        name, _, text = change.partition("=")
-        key, _, field = name.partition(".")
-        if key not in methods:
-            raise LongSightError(f"--set {change} changes {key!r}, which is not among the methods {keys}.")
-        kinds = {spec.name: spec.type for spec in fields(methods[key])}
-        if field not in kinds:
-            raise LongSightError(f"{methods[key].title} has no parameter {field!r}; it has {', '.join(kinds)}.")
-        changed: dict[str, Any] = {field: typed.number(change, text, kinds[field] is float)}
-        methods[key] = replace(methods[key], **changed)
-    return list(methods.values())
-
-
-def make_page(panel: Panel, records: Sequence[Records], choice: PanelOptions) -> str:
-    """The panel's figures, with its sentences and what it has to say of each method in words."""
+def make_page(panel: Panel, chosen: Sequence[Run], records: Sequence[Records], choice: PanelOptions) -> str:
+    """The panel's figures, with its sentences and what it has to say of each run in words."""
     words = [(each[0].caption, panel.words(each, choice)) for each in records]
     more = "".join(f"<h3>{html.escape(caption)}</h3>{text}" for caption, text in words if text)
     captions = "; ".join(each[0].caption for each in records)
     source = f"{records[0][0].model} with {captions}. Compare: {panel.paper}."
-    section = Section(panel.title, panel.look, source, panel.draw(records, choice), more)
+    figures = {drawn.name: drawn.figure for drawn in panel.draw(chosen, records, choice)}
+    section = Section(panel.title, panel.look, source, figures, more)
     return stand_alone(f"LongSight: {panel.title}", [section])
 
 
-def _look(model: Model, texts: Sequence[Text], method: Method, panel: Panel, choice: PanelOptions) -> Records:
-    steps = look_steps(model, texts, method, panel, choice)
+def _look(model: Model, texts: Sequence[Text], each: Run, panel: Panel, choice: PanelOptions) -> Records:
+    steps = look_steps(model, texts, each.method, panel, choice)
     try:
         while True:
             step = next(steps)
-            told = f"\r{method.title}: {step.doing}, {step.done:,} of {step.total:,} tokens"
+            told = f"\r{each.label}: {step.doing}, {step.done:,} of {step.total:,} tokens"
             print(told, end="", file=sys.stderr, flush=True)
     except StopIteration as finished:
         return finished.value
@@ -143,12 +129,12 @@ def _choice(given: argparse.Namespace) -> PanelOptions:
     )
 
 
-def _listed(what: str, text: str, known: Sequence[str] | dict) -> list[str]:
+def _formats(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if name not in FORMATS]
     if unknown or not names:
         raise LongSightError(
-            f"There is no {what} {', '.join(map(repr, unknown)) or 'named'}; there are {', '.join(known)}."
+            f"There is no format {', '.join(map(repr, unknown)) or 'named'}; there are {', '.join(FORMATS)}."
         )
     return list(dict.fromkeys(names))
 
@@ -159,10 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("panel", choices=list(PANELS), help="; ".join(f"{p.key}: {p.paper}" for p in PANELS.values()))
     parser.add_argument("--model", required=True, help="a folder, or a name on the Hub")
-    parser.add_argument("--methods", required=True, help="keys with commas between them")
+    parser.add_argument("--methods", required=True, help="as in vanilla,lm-infinite or vanilla;self-extend:group=4")
     parser.add_argument("--text", required=True, nargs="+", help="a file in UTF-8; clusters shows up to four")
     parser.add_argument("--out", required=True, help="a folder for what is made")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY.FIELD=VALUE", help="a method's parameter")
     parser.add_argument("--length", type=int, default=DEFAULT_LENGTH, help="how many tokens of the text are read")
     parser.add_argument("--layers", help="numbers from 0, as in 0,2,5 or 0-3; clusters: depths, 0 is the embedding")
     parser.add_argument("--heads", help="likewise")

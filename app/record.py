@@ -17,6 +17,7 @@ from analysis.diagnostics.panels import PANELS, PanelOptions
 from analysis.evaluation.passkey_grid import fill_steps, new_grid
 from analysis.evaluation.tasks.passkey import Passkey
 from analysis.export.files import to_json
+from analysis.runs import make_runs
 from app.panels.diagnostics import FIRST, FIRST_LOOK, LENGTH
 from app.panels.method_controls import FIRST_METHODS
 from app.session import answer_view, document_loading, measurements, model_catalogue, questions, side_by_side
@@ -100,8 +101,8 @@ def record_first_look(model_name: str) -> None:
     session, panel = Session(), PANELS[FIRST]
     _take(session, entry.document(), model_name)
     texts = measurements.read_texts(session, model, panel, LENGTH, ())
-    methods = tuple(model.method(key, len(texts[0].ids)) for key in FIRST_METHODS)
-    request = measurements.MeasurementRequest(model, panel, texts, methods, PanelOptions())
+    runs = make_runs([model.method(key, len(texts[0].ids)) for key in FIRST_METHODS])
+    request = measurements.MeasurementRequest(model, panel, texts, runs, PanelOptions())
     for _ in measurements.look_steps(session, request):
         pass
     note = (

@@ -20,6 +20,7 @@ from analysis.diagnostics.panels import DEFAULT as CHOICE
 from analysis.diagnostics.panels import PANELS, Records
 from analysis.diagnostics.probing import Probing
 from analysis.evaluation.memory import forget_peak, peak_memory
+from analysis.runs import make_runs
 from benchmarks.measure import CLOCKS
 from benchmarks.subject import DEFAULT, ROOT, random_ids, read_stock
 from longsight.generation.generate import Progress
@@ -71,13 +72,13 @@ def measure(spec: ProbeSpec) -> ProbeResult:
     begun = clock()
     probing, steps = _probing(model, ids, method, spec.most)
     next(steps)
-    _draw(probing.records(), ("logits",))
+    _draw(method, probing.records(), ("logits",))
     first = clock() - begun
     for _ in steps:
         pass
     records = probing.records()
     probed, begun = clock() - begun, clock()
-    largest = _draw(records, tuple(PANELS))
+    largest = _draw(method, records, tuple(PANELS))
     drawn, peak = clock() - begun, peak_memory()
     return ProbeResult(bare, probed, first, drawn, peak, peak - before, largest)
 
@@ -93,18 +94,18 @@ def _start(model: Model, ids: torch.Tensor, method: Method, most: int) -> None:
     probing, steps = _probing(model, ids, method, most)
     for _ in steps:
         pass
-    _draw(probing.records(), tuple(PANELS))
+    _draw(method, probing.records(), tuple(PANELS))
 
 
-def _draw(records: Records, panels: tuple[str, ...]) -> int:
+def _draw(method: Method, records: Records, panels: tuple[str, ...]) -> int:
     """Draw these panels from the records of all; the size of the largest figure [bytes]."""
     sizes, rest = [0], list(records)
     for panel in PANELS.values():
         count = len(panel.probes(CHOICE))
         own, rest = tuple(rest[:count]), rest[count:]
         if panel.key in panels:
-            figures = panel.draw([finish(panel.conclude([own], ["text"], CHOICE))], CHOICE)
-            sizes += [len(figure.to_json()) for figure in figures.values()]
+            figures = panel.draw(make_runs([method]), [finish(panel.conclude([own], ["text"], CHOICE))], CHOICE)
+            sizes += [len(each.figure.to_json()) for each in figures]
     return max(sizes)
 
 

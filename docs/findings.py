@@ -24,6 +24,7 @@ from analysis.diagnostics.observed import EntropyRecord, HiddenRecord, LogitReco
 from analysis.diagnostics.probing import measure
 from analysis.diagnostics.query_probes import EntropyProbe, LogitProbe, MassProbe
 from analysis.diagnostics.stream_probes import HiddenProbe, NLLProbe
+from analysis.runs import Run, make_runs
 from docs import pictures
 from docs.reading import page
 from longsight.models.model import Model, load
@@ -86,7 +87,7 @@ def main() -> None:
     held_out = read_corpus(given.corpus)[1].documents
     books = [book for book in held_out if len(ids_of(model, book, given.length)) == given.length]
     looked = {key: [look(model, book, key, given.length) for book in books] for key in tqdm(METHODS, desc="reading")}
-    draw(looked)
+    draw(looked, make_runs([model.method(key, given.length) for key in METHODS]))
     found = findings(model, books, looked, given.length)
     pictures.save({"clusters": clusters_figure(found.clusters, columns=2)}, PICTURES)
     PAGE.write_text(page(found), encoding="utf-8")
@@ -104,14 +105,19 @@ def look(model: Model, book: CorpusText, key: str, length: int) -> Looked:
     return Looked(*measure(model, ids_of(model, book, length), model.method(key, length), probes))
 
 
-def draw(looked: dict[str, list[Looked]]) -> None:
-    """The figures of the first book."""
+def draw(looked: dict[str, list[Looked]], runs: Sequence[Run]) -> None:
+    """The figures of the first book; `runs` are those of METHODS."""
+
+    def of(keys: Sequence[str]) -> list[Run]:
+        return [runs[METHODS.index(key)] for key in keys]
+
     first = {key: each[0] for key, each in looked.items()}
+    logits, entropy = ("vanilla", "lm-infinite"), ("vanilla", "ceiling", "lm-infinite")
     pictures.save(
         {
-            "logits": logits_figure([first[key].logits for key in ("vanilla", "lm-infinite")]),
-            "entropy": entropy_figure([first[key].entropy for key in ("vanilla", "ceiling", "lm-infinite")]),
-            "nll": nll_figure([first[key].nll for key in METHODS], smoothing=256),
+            "logits": logits_figure(of(logits), [first[key].logits for key in logits]),
+            "entropy": entropy_figure(of(entropy), [first[key].entropy for key in entropy]),
+            "nll": nll_figure(of(METHODS), [first[key].nll for key in METHODS], smoothing=256),
         },
         PICTURES,
     )

@@ -138,8 +138,3 @@ def _colour(figure: go.Figure, stops: Sequence[float], colours: Sequence[str]) -
         "colorbar": bar,
     }  # fmt: skip
     return figure.add_scatter(x=[None], y=[None], mode="markers", marker=marker, showlegend=False, hoverinfo="skip")
-
-
-def pooled_note(records: Sequence[AttentionMap]) -> str:
-    """How the cells of these maps stand for tokens."""
-    return " ".join(dict.fromkeys(record.pooling for record in records))

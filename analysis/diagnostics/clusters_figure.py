@@ -8,7 +8,8 @@ from plotly.subplots import make_subplots
 
 from ..drawing.curves import with_legend_above
 from ..drawing.layout import INK, plain_layout
-from ..drawing.palette import MARKERS, colour
+from ..drawing.palette import MARKERS
+from ..runs import Run
 from .clusters import ClusterRecord
 from .observed import SinkRecord
 
@@ -109,14 +110,14 @@ def _add_ring(figure: go.Figure, record: ClusterRecord, depth: int, mark: int, a
     figure.add_trace(trace, **at)
 
 
-def sinks_figure(record: SinkRecord) -> go.Figure:
+def sinks_figure(run: Run, record: SinkRecord) -> go.Figure:
     """The tokens that collect most attention, by name: mean over layers and heads, and the strongest head's."""
     collected = record.collected.mean((0, 1))
     best = np.argsort(collected)[::-1][:SINK_NAMES]
     names = [f"{str(record.token[place])!r} at {record.position[place]:,}" for place in best]
     figure = go.Figure(layout=plain_layout(f"{record.caption}: tokens that collect most attention"))
     figure.add_bar(
-        y=names, x=collected[best], orientation="h", marker={"color": colour(record.method)},
+        y=names, x=collected[best], orientation="h", marker={"color": run.colour},
         name="mean over layers and heads", hovertemplate="%{y}: %{x:.3~g}<extra></extra>",
     )  # fmt: skip
     figure.add_scatter(

@@ -1,18 +1,18 @@
-"""Several methods side by side through one panel: one after the other, each with its own progress, none in the way of
+"""Several runs side by side through one panel: one after the other, each with its own progress, none in the way of
 another when it fails."""
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
 import torch
 
-from longsight.methods import Method
 from longsight.models.model import Model
 
 from .. import failure_message
+from ..drawing.drawn_figure import DrawnFigure
+from ..runs import Run
 from .measuring import Looking, Remembered, Text, known, look_steps
 from .panels import Panel, PanelOptions, Records
 from .reading import token_texts
@@ -22,13 +22,13 @@ WAITING, WORKING, DONE, STOPPED, FAILED = "waiting", "working", "done", "stopped
 
 @dataclass(eq=False)
 class Side:
-    """One method of a comparison: how far it is, and what there is to draw.
+    """One run of a comparison: how far it is, and what there is to draw.
 
     `records` are final once `state` is done; while it works, `partial` makes what is known so far, where the panel can
     draw that.
     """
 
-    method: Method
+    run: Run
     state: str = WAITING
     doing: str = ""
     done: int = 0
@@ -57,7 +57,7 @@ def compare_steps(
     remembered: Remembered | None = None,
     chunk: int = 512,
 ) -> Generator[Side, None, None]:
-    """Look at the texts under each side's method in turn; yields the side that is being worked on after each step.
+    """Look at the texts under each run's method in turn; yields the side that is being worked on after each step.
 
     Sides that have failed already are left out. A side that fails says why in one sentence and the others go on. When
     the generator is closed, what was being read is freed, and the sides that are not done are marked as stopped.
@@ -66,7 +66,7 @@ def compare_steps(
         for side in sides:
             if side.state == FAILED:
                 continue
-            steps = look_steps(model, texts, side.method, panel, choice, remembered, chunk)
+            steps = look_steps(model, texts, side.run.method, panel, choice, remembered, chunk)
             with contextlib.closing(steps):
                 while _advance(side, steps):
                     yield side
@@ -87,7 +87,7 @@ def _advance(side: Side, steps: Generator[Looking, None, Records]) -> bool:
         side.records, side.partial, side.state = finished.value, None, DONE
         return False
     except Exception as error:  # a fault of ours in one method must not take the others with it
-        side.fail(failure_message.sentence(error, side.method, side.done, "choose a shorter length"))
+        side.fail(failure_message.sentence(error, side.run.method, side.done, "choose a shorter length"))
         return False
     finally:
         side.seconds += time.perf_counter() - begun
@@ -106,23 +106,21 @@ def word_at(model: Model, text: Text, position: int) -> str | None:
 def recall(
     model: Model,
     texts: Sequence[Text],
-    methods: Sequence[Method],
+    runs: Sequence[Run],
     panel: Panel,
     choice: PanelOptions,
     remembered: Remembered,
 ) -> list[Side] | None:
     """The sides of a comparison that was made before; None when anything of it would have to be read."""
-    if not all(known(model, texts, method, panel, choice, remembered) for method in methods):
+    if not all(known(model, texts, run.method, panel, choice, remembered) for run in runs):
         return None
-    sides = [Side(method) for method in methods]
+    sides = [Side(run) for run in runs]
     for _ in compare_steps(model, texts, sides, panel, choice, remembered):
         pass
     return sides
 
 
-def figures(sides: Sequence[Side], panel: Panel, choice: PanelOptions) -> Mapping[str, go.Figure]:
-    """Figures by name of all sides that have something to show; those of one kind stand next to each other."""
-    records = [shown for side in sides if (shown := side.shown()) is not None]
-    drawn = panel.draw(records, choice) if records else {}
-    kinds = list(dict.fromkeys(name.partition("-")[0] for name in drawn))
-    return {name: drawn[name] for kind in kinds for name in drawn if name.partition("-")[0] == kind}
+def figures(sides: Sequence[Side], panel: Panel, choice: PanelOptions) -> Sequence[DrawnFigure]:
+    """The figures of all sides that have something to show."""
+    both = [(side.run, shown) for side in sides if (shown := side.shown()) is not None]
+    return panel.draw([run for run, _ in both], [shown for _, shown in both], choice) if both else ()

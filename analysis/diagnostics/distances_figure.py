@@ -5,18 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from longsight.methods import METHODS
-
-from ..drawing.curves import mark_trained, run_edges, short, small_multiples, thinned
+from ..drawing.curves import line_of, mark_trained, run_edges, short, small_multiples, thinned
 from ..drawing.layout import INK
-from ..drawing.palette import PART_COLOURS, colour, dash
+from ..drawing.palette import PART_COLOURS
+from ..runs import Run
 from .observed import PARTS, DistanceRecord, MassRecord
 
 FIELDS = {"starting": "starting", "window": "recent", "middle": "middle", "fetched": "fetched"}
 """Which field of a `MassRecord` holds each part."""
 
 
-def distances_figure(records: Sequence[DistanceRecord]) -> go.Figure:
+def distances_figure(runs: Sequence[Run], records: Sequence[DistanceRecord]) -> go.Figure:
     """Above: keys shown per query at each effective distance, grey for training. Below: how attention is shared out.
 
     The axes are logarithmic upwards: a ceiling puts thousands of keys at one distance.
@@ -29,12 +28,11 @@ def distances_figure(records: Sequence[DistanceRecord]) -> go.Figure:
         line={"color": INK, "width": 1, "shape": "vh"}, fillcolor="rgba(128, 128, 128, 0.25)",
         hovertemplate="%{y:.3~g} keys in training",
     )  # fmt: skip
-    for record in records:
+    for run, record in zip(runs, records, strict=True):
         for row, values in ((1, record.shown), (2, record.attended.mean(0))):
             figure.add_scatter(
-                x=record.upper, y=_positive(values), row=row, col=1, mode="lines", name=METHODS[record.method].title,
-                legendgroup=record.method, showlegend=row == 1, hovertemplate="%{y:.3~g}",
-                line={"color": colour(record.method), "dash": dash(record.method), "shape": "vh", "width": 2},
+                x=record.upper, y=_positive(values), row=row, col=1, mode="lines", name=run.label, legendgroup=run.id,
+                showlegend=row == 1, hovertemplate="%{y:.3~g}", line=line_of(run) | {"shape": "vh"},
             )  # fmt: skip
     figure.update_yaxes(type="log", exponentformat="power")
     figure.update_layout(yaxis={"matches": None, "title": "keys"}, yaxis2={"matches": None, "title": "share"})
@@ -49,7 +47,7 @@ def _positive(values: np.ndarray) -> np.ndarray:
 
 
 def mass_figure(records: Sequence[MassRecord], mark: int | None = None) -> go.Figure:
-    """Where attention goes along the text, mean over layers and heads, stacked to 1: one panel per method."""
+    """Where attention goes along the text, mean over layers and heads, stacked to 1: one panel per record."""
     figure = small_multiples("where attention goes, mean over heads", [r.caption for r in records], 1)
     for panel, record in enumerate(records):
         places = run_edges(len(record.position))

@@ -18,7 +18,7 @@ from ..drawing.curves import (
     thinned,
 )
 from ..drawing.layout import INK
-from ..drawing.palette import colour
+from ..runs import Run
 from .observed import EntropyRecord
 
 FEW = 256
@@ -26,11 +26,15 @@ FEW = 256
 
 
 def entropy_figure(
-    records: Sequence[EntropyRecord], mark: int | None = None, columns: int = 2, heads: Sequence[int] | None = None
+    runs: Sequence[Run],
+    records: Sequence[EntropyRecord],
+    mark: int | None = None,
+    columns: int = 2,
+    heads: Sequence[int] | None = None,
 ) -> go.Figure:
     """One panel per layer, over the context length on a logarithmic axis; of all heads, or only of `heads`.
 
-    Dotted in the method's colour: the mean over heads of max(0, ln n - 2B), below which the mean entropy cannot lie; B
+    Dotted in the run's colour: the mean over heads of max(0, ln n - 2B), below which the mean entropy cannot lie; B
     is each head's own largest |logit|. Grey: ln n for the longest context, the entropy of attention spread evenly.
     """
     shown = spread_layers(len(records[0].layer))
@@ -40,12 +44,12 @@ def entropy_figure(
     for panel, place in enumerate(shown):
         at = {"row": panel // columns + 1, "col": panel % columns + 1}
         _add_most(figure, records, place, at, legend=panel == 0)
-        for record in records:
+        for run, record in zip(runs, records, strict=True):
             add_band(
-                figure, record, context(record), of_heads(record.entropy[place], heads), at, legend=panel == 0,
+                figure, run, context(record), of_heads(record.entropy[place], heads), at, legend=panel == 0,
                 hover="%{y:.3f} nats", edges=growing_edges(len(record.position)),
             )  # fmt: skip
-            _add_bound(figure, record, of_heads(record.bound[place], heads), at)
+            _add_bound(figure, run, record, of_heads(record.bound[place], heads), at)
     longest = max(int(context(record)[-1]) for record in records)
     figure.update_xaxes(type="log", dtick=np.log10(2 if longest <= FEW else 4), tickformat=",d", tickangle=0)
     figure.update_xaxes(title_text="context length [tokens]", row=-(-len(names) // columns))
@@ -70,11 +74,11 @@ def _add_most(
     )  # fmt: skip
 
 
-def _add_bound(figure: go.Figure, record: EntropyRecord, bounds: np.ndarray, at: dict[str, int]) -> None:
+def _add_bound(figure: go.Figure, run: Run, record: EntropyRecord, bounds: np.ndarray, at: dict[str, int]) -> None:
     edges = growing_edges(len(record.position))
     bound = thinned(np.maximum(bounds, 0).mean(0), edges)
     figure.add_scatter(
-        x=context(record)[edges], y=short(bound), mode="lines", name="at least: ln n - 2B", legendgroup=record.method,
-        line={"color": colour(record.method), "width": 1.5, "dash": "dot"}, showlegend=False,
+        x=context(record)[edges], y=short(bound), mode="lines", name="at least: ln n - 2B", legendgroup=run.id,
+        line={"color": run.colour, "width": 1.5, "dash": "dot"}, showlegend=False,
         hovertemplate="at least %{y:.3f} nats<extra></extra>", **at,
     )  # fmt: skip

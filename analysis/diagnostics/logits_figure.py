@@ -14,17 +14,19 @@ from ..drawing.curves import (
     small_multiples,
     spread_layers,
 )
+from ..runs import Run
 from .observed import LogitRecord
 
 
 def logits_figure(
+    runs: Sequence[Run],
     records: Sequence[LogitRecord],
     mark: int | None = None,
     statistic: str = "largest",
     columns: int = 2,
     heads: Sequence[int] | None = None,
 ) -> go.Figure:
-    """One panel per layer (six at most, evenly spread), one line per method: the mean over heads, on a band over heads.
+    """One panel per layer (six at most, evenly spread), one line per run: the mean over heads, on a band over heads.
 
     `heads`: only these. `statistic` is the record's field: `largest`, `mean` or `spread`. Neighbouring queries share a
     point.
@@ -35,9 +37,9 @@ def logits_figure(
     figure = small_multiples(f"{meaning}, {over_heads(heads)}", names, columns)
     columns = min(columns, len(names))
     for panel, place in enumerate(shown):
-        for record in records:
+        for run, record in zip(runs, records, strict=True):
             add_band(
-                figure, record, record.position, of_heads(getattr(record, statistic)[place], heads),
+                figure, run, record.position, of_heads(getattr(record, statistic)[place], heads),
                 {"row": panel // columns + 1, "col": panel % columns + 1}, legend=panel == 0, hover="%{y:.2f}",
                 edges=run_edges(len(record.position)),
             )  # fmt: skip

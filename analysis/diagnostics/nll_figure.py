@@ -6,10 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from longsight.methods import METHODS
-
-from ..drawing.curves import lines_on_top, mark_trained, run_edges, short, small_multiples
-from ..drawing.palette import SURPRISE, colour, dash
+from ..drawing.curves import line_of, lines_on_top, mark_trained, run_edges, short, small_multiples
+from ..drawing.palette import SURPRISE
+from ..runs import Run
 from .observed import NLLRecord
 
 CURVE_POINTS = 1024
@@ -20,15 +19,16 @@ MOST_NATS = 8.0
 """Where the colours of a text end: about as surprised as a guess among 3,000 tokens."""
 
 
-def nll_figure(records: Sequence[NLLRecord], smoothing: int = 64, mark: int | None = None) -> go.Figure:
-    """One curve per method: the mean over `smoothing` tokens around each position."""
+def nll_figure(
+    runs: Sequence[Run], records: Sequence[NLLRecord], smoothing: int = 64, mark: int | None = None
+) -> go.Figure:
+    """One curve per run: the mean over `smoothing` tokens around each position."""
     figure = small_multiples(f"negative log-likelihood [nats], mean over {smoothing:,} tokens", [""])
-    for record in records:
+    for run, record in zip(runs, records, strict=True):
         places = run_edges(len(record.nll), CURVE_POINTS)
         figure.add_scatter(
-            x=places, y=short(smoothed(record.nll, smoothing)[places]), mode="lines", name=METHODS[record.method].title,
-            legendgroup=record.method, line={"color": colour(record.method), "dash": dash(record.method), "width": 2},
-            hovertemplate="%{y:.2f} nats",
+            x=places, y=short(smoothed(record.nll, smoothing)[places]), mode="lines", name=run.label,
+            legendgroup=run.id, line=line_of(run), hovertemplate="%{y:.2f} nats",
         )  # fmt: skip
     figure.update_xaxes(title_text="position [tokens]")
     figure.update_yaxes(title_text="nats per token", rangemode="tozero")

@@ -1,15 +1,15 @@
 """The panels: what each one measures, what it draws, and what to look for. The page and the command line read this."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import plotly.graph_objects as go
-
 from longsight.errors import LongSightError
 
 from ..drawing.curves import spread_layers
+from ..drawing.drawn_figure import DrawnFigure
+from ..runs import Run
 from .attention_figure import difference_figure, map_figure, overview_cells, overview_figure
 from .clusters import check_projection, project_steps
 from .clusters_figure import clusters_figure, sinks_figure
@@ -19,6 +19,7 @@ from .key_probes import DistanceProbe, SinkProbe
 from .logits_figure import logits_figure
 from .map_probe import MapProbe, Range
 from .nll_figure import coloured_text, nll_figure
+from .observed import AttentionMap
 from .probing import MakeProbe
 from .query_probes import EntropyProbe, LogitProbe, MassProbe
 from .reading import MOST_QUERIES, STARTING, Reading
@@ -85,8 +86,8 @@ class Panel:
     """One way of looking. `look` says what to look for; `paper` which figure it corresponds to.
 
     `probes` are made for a choice; `conclude` turns what they measured of each text into the records to draw and save,
-    and yields what it is doing where that takes long; `names` are theirs. `draw` turns those, for each method in turn,
-    into figures by name.
+    and yields what it is doing where that takes long; `names` are theirs. `draw` turns those of several runs into
+    figures; those of one kind come one after the other.
 
     `measures`, `concludes` and `draws` name the fields of a `PanelOptions` that each of these steps reads.
     """
@@ -96,8 +97,8 @@ class Panel:
     look: str
     paper: str
     probes: Callable[[PanelOptions], Sequence[MakeProbe]]
-    names: tuple[str, ...]
-    draw: Callable[[Sequence[Records], PanelOptions], Mapping[str, go.Figure]]
+    names: Callable[[PanelOptions], Sequence[str]]
+    draw: Callable[[Sequence[Run], Sequence[Records], PanelOptions], Sequence[DrawnFigure]]
     conclude: Callable[[Sequence[Records], Sequence[str], PanelOptions], Generator[str, None, Records]] = _only
     measures: tuple[str, ...] = ()
     concludes: tuple[str, ...] = ()
@@ -135,12 +136,12 @@ def _conclude_clusters(
     return clusters, measured[0][1]
 
 
-def _draw_clusters(records: Sequence[Records], choice: PanelOptions) -> dict[str, go.Figure]:
-    figures = {}
-    for clusters, sinks in records:
-        figures[f"clusters-{sinks.method}"] = clusters_figure(clusters, choice.mark)
-        figures[f"sinks-{sinks.method}"] = sinks_figure(sinks)
-    return figures
+def _draw_clusters(runs: Sequence[Run], records: Sequence[Records], choice: PanelOptions) -> list[DrawnFigure]:
+    both = list(zip(runs, records, strict=True))
+    return [
+        *(DrawnFigure("clusters", clusters_figure(clusters, choice.mark), run.id) for run, (clusters, _) in both),
+        *(DrawnFigure("sinks", sinks_figure(run, sinks), run.id) for run, (_, sinks) in both),
+    ]
 
 
 def _attention_probes(choice: PanelOptions) -> Sequence[MakeProbe]:
@@ -167,18 +168,30 @@ def _overview(reading: Reading, choice: PanelOptions) -> MapProbe:
     return MapProbe(reading, layers=layers, heads=heads, cells=overview_cells(shown))
 
 
-def _draw_attention(records: Sequence[Records], choice: PanelOptions) -> dict[str, go.Figure]:
-    figures = {f"overview-{overview.method}": overview_figure(overview) for overview, *_ in records}
-    figures["mass"] = mass_figure([mass for _, mass, *_ in records], choice.mark)
-    if choice.one_head is not None:
-        maps = [each[2] for each in records]
-        for large in maps:
-            figures[f"map-{large.method}"] = map_figure(large, *choice.one_head, choice.mark)
-        for large in maps[1:]:
-            if (large.queries, large.keys) == (maps[0].queries, maps[0].keys):
-                name = f"difference-{large.method}-{maps[0].method}"
-                figures[name] = difference_figure(large, maps[0], *choice.one_head, choice.mark)
-    return figures
+def _attention_names(choice: PanelOptions) -> tuple[str, ...]:
+    return ("overview", "mass") if choice.one_head is None else ("overview", "mass", "map")
+
+
+def _draw_attention(runs: Sequence[Run], records: Sequence[Records], choice: PanelOptions) -> list[DrawnFigure]:
+    both = list(zip(runs, records, strict=True))
+    drawn = [DrawnFigure("overview", overview_figure(overview), run.id) for run, (overview, *_) in both]
+    drawn.append(DrawnFigure("mass", mass_figure([mass for _, mass, *_ in records], choice.mark)))
+    return drawn if choice.one_head is None else drawn + _draw_maps(runs, [large for _, _, large in records], choice)
+
+
+def _draw_maps(runs: Sequence[Run], maps: Sequence[AttentionMap], choice: PanelOptions) -> list[DrawnFigure]:
+    """One head of every run, and its difference to the first run's where both read the same tokens."""
+    assert choice.one_head is not None
+    layer, head = choice.one_head
+    large = [
+        DrawnFigure("map", map_figure(each, layer, head, choice.mark), run.id)
+        for run, each in zip(runs, maps, strict=True)
+    ]
+    return large + [
+        DrawnFigure("difference", difference_figure(each, maps[0], layer, head, choice.mark), run.id)
+        for run, each in zip(runs[1:], maps[1:], strict=True)
+        if (each.queries, each.keys) == (maps[0].queries, maps[0].keys)
+    ]
 
 
 PANELS = {
@@ -191,8 +204,10 @@ PANELS = {
             "1: a model that tells ever more distances apart must let its logits grow without bound.",
             paper="LM-Infinite, figure 1a",
             probes=lambda choice: [partial(LogitProbe, layers=choice.layers)],
-            names=("logits",),
-            draw=lambda records, choice: {"logits": logits_figure(_first(records), choice.mark, heads=choice.heads)},
+            names=lambda choice: ("logits",),
+            draw=lambda runs, records, choice: [
+                DrawnFigure("logits", logits_figure(runs, _first(records), choice.mark, heads=choice.heads))
+            ],
             measures=("layers",),
             draws=("heads", "mark"),
         ),
@@ -204,8 +219,10 @@ PANELS = {
             "(dotted; 0 where that is negative and says nothing).",
             paper="LM-Infinite, figure 1b",
             probes=lambda choice: [partial(EntropyProbe, layers=choice.layers)],
-            names=("entropy",),
-            draw=lambda records, choice: {"entropy": entropy_figure(_first(records), choice.mark, heads=choice.heads)},
+            names=lambda choice: ("entropy",),
+            draw=lambda runs, records, choice: [
+                DrawnFigure("entropy", entropy_figure(runs, _first(records), choice.mark, heads=choice.heads))
+            ],
             measures=("layers",),
             draws=("heads", "mark"),
         ),
@@ -217,7 +234,7 @@ PANELS = {
             "relies on.",
             paper="LM-Infinite, figure 1c",
             probes=_cluster_probes,
-            names=("clusters", "sinks"),
+            names=lambda choice: ("clusters", "sinks"),
             draw=_draw_clusters,
             conclude=_conclude_clusters,
             measures=("layers",),
@@ -232,8 +249,8 @@ PANELS = {
             "met in training; upwards, more tokens at one distance than it ever saw there.",
             paper="LM-Infinite, figure 2; SelfExtend, figure 2",
             probes=lambda choice: [partial(DistanceProbe, layers=choice.layers)],
-            names=("distances",),
-            draw=lambda records, choice: {"distances": distances_figure(_first(records))},
+            names=lambda choice: ("distances",),
+            draw=lambda runs, records, choice: [DrawnFigure("distances", distances_figure(runs, _first(records)))],
             measures=("layers",),
         ),
         Panel(
@@ -243,7 +260,7 @@ PANELS = {
             "whose bright band along the diagonal dissolves past the trained length.",
             paper="StreamingLLM, figure 2; LM-Infinite, section 3.2",
             probes=_attention_probes,
-            names=("overview", "mass", "map"),
+            names=_attention_names,
             draw=_draw_attention,
             measures=("layers", "heads", "queries", "keys", "starting"),
             draws=("mark",),
@@ -255,8 +272,10 @@ PANELS = {
             "curve means fluent reading, not that the model still remembers the beginning.",
             paper="LM-Infinite, figures 3 and 5",
             probes=lambda choice: [NLLProbe],
-            names=("nll",),
-            draw=lambda records, choice: {"nll": nll_figure(_first(records), choice.smoothing, choice.mark)},
+            names=lambda choice: ("nll",),
+            draw=lambda runs, records, choice: [
+                DrawnFigure("nll", nll_figure(runs, _first(records), choice.smoothing, choice.mark))
+            ],
             draws=("smoothing", "mark"),
             words=lambda records, choice: coloured_text(records[0], choice.mark),
         ),

@@ -1,17 +1,16 @@
 """What figures over the length of a text share: fewer points than queries, bands, marks and small multiples."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from longsight.errors import LongSightError
-from longsight.methods import METHODS
 
-from ..diagnostics.observed import Observed
+from ..runs import Run
 from .layout import INK, plain_layout
-from .palette import colour, dash
 
 POINTS = 160
 """Points of a curve in a small plot."""
@@ -80,22 +79,27 @@ def with_legend_above(figure: go.Figure, height: int, room: int = 100) -> go.Fig
 
 
 def add_band(
-    figure: go.Figure, record: Observed, x: np.ndarray, values: np.ndarray, at: dict[str, int], *, legend: bool,
-    hover: str, edges: np.ndarray,
+    figure: go.Figure, run: Run, x: np.ndarray, values: np.ndarray, at: dict[str, int], *, legend: bool, hover: str,
+    edges: np.ndarray,
 ) -> None:  # fmt: skip
-    """The mean over heads of `values` (head, query) as a line in the method's colour, on a band from the smallest head
-    to the largest; one point for each run of queries that begins at `edges`."""
-    x, ink = x[edges], colour(record.method)
-    edge = {"legendgroup": record.method, "showlegend": False, "hoverinfo": "skip", "mode": "lines"} | at
+    """The mean over heads of `values` (head, query) as the run's line, on a band from the smallest head to the largest;
+    one point for each stretch of queries that begins at `edges`."""
+    x = x[edges]
+    edge = {"legendgroup": run.id, "showlegend": False, "hoverinfo": "skip", "mode": "lines"} | at
     low, mean, high = (short(thinned(each, edges)) for each in (values.min(0), values.mean(0), values.max(0)))
     figure.add_scatter(x=x, y=low, name="smallest head", line={"width": 0}, **edge)
     figure.add_scatter(
-        x=x, y=high, name="largest head", line={"width": 0}, fill="tonexty", fillcolor=translucent(ink), **edge
+        x=x, y=high, name="largest head", line={"width": 0}, fill="tonexty", fillcolor=translucent(run.colour), **edge
     )
     figure.add_scatter(
-        x=x, y=mean, name=METHODS[record.method].title, legendgroup=record.method, showlegend=legend, mode="lines",
-        line={"color": ink, "dash": dash(record.method), "width": 2}, hovertemplate=hover, **at,
+        x=x, y=mean, name=run.label, legendgroup=run.id, showlegend=legend, mode="lines", line=line_of(run),
+        hovertemplate=hover, **at,
     )  # fmt: skip
+
+
+def line_of(run: Run) -> dict[str, Any]:
+    """How a run's line looks, in every figure."""
+    return {"color": run.colour, "dash": run.dash, "width": 2}
 
 
 def of_heads(values: np.ndarray, heads: Sequence[int] | None) -> np.ndarray:

@@ -10,12 +10,11 @@ from importlib.resources import files
 from typing import Any
 
 import gradio as gr
-import plotly.graph_objects as go
 
-from analysis.drawing import palette
+from analysis.drawing.drawn_figure import DrawnFigure
 from analysis.export.page import LINKED
+from analysis.runs import Run
 from app.components.plot import THEMED, drawn, script
-from longsight.methods import Method
 
 DRAW = THEMED + LINKED + (files(__package__) / "board.js").read_text(encoding="utf-8")
 TEMPLATE = (
@@ -29,34 +28,29 @@ def board(value: dict[str, Any] | None = None, **options: Any) -> gr.HTML:
 
 
 def board_value(
-    figures: Mapping[str, go.Figure],
-    methods: Sequence[Method],
+    figures: Sequence[DrawnFigure],
+    runs: Sequence[Run],
     texts: Mapping[str, str] | None = None,
     note: str = "",
 ) -> dict[str, Any]:
-    """Figures by name, and HTML about methods by their key. A figure whose name ends with a method's key shows that one
-    alone, and stands beside those of the others."""
-    endings = tuple(f"-{method.key}" for method in methods)
-    by_key = {method.key: method for method in methods}
+    """Figures, and HTML about runs by their id. A figure of one run stands beside those of the others."""
+    by_id = {run.id: run for run in runs}
     return {
         "note": note,
-        "columns": len(methods),
-        "figures": [
-            {"name": name, "wide": not name.endswith(endings), "json": drawn(figure)}
-            for name, figure in figures.items()
-        ],
+        "columns": len(runs),
+        "figures": [{"name": each.name, "wide": each.run is None, "json": drawn(each.figure)} for each in figures],
         "texts": [
-            {"title": by_key[key].describe(), "colour": palette.colour(key), "html": text}
+            {"title": by_id[key].method.describe(), "colour": by_id[key].colour, "html": text}
             for key, text in (texts or {}).items()
         ],
     }
 
 
-def side_view(method: Method, state: str, said: str, error: str = "", part: float | None = None) -> str:
-    """How far one method is, as HTML: its colour, its name and parameters, a sentence, and a bar while it works."""
+def side_view(run: Run, state: str, said: str, error: str = "", part: float | None = None) -> str:
+    """How far one run is, as HTML: its colour, its name and parameters, a sentence, and a bar while it works."""
     bar = "" if state != "working" else f'<progress class="bar" max="1" value="{part or 0:.3f}"></progress>'
     problem = f'<p class="problem" role="alert">{html.escape(error)}</p>' if error else ""
     return (
-        f'<div class="side" data-state="{state}" style="--method:{palette.colour(method.key)}">'
-        f"<b>{html.escape(method.describe())}</b><span>{html.escape(said)}</span>{bar}{problem}</div>"
+        f'<div class="side" data-state="{state}" style="--method:{run.colour}">'
+        f"<b>{html.escape(run.method.describe())}</b><span>{html.escape(said)}</span>{bar}{problem}</div>"
     )

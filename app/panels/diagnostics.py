@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from analysis.diagnostics.panels import PANELS, Panel
+from analysis.runs import make_runs
 from app.assets import SAMPLES
 from app.components.board import board, board_value
 from app.components.changes import when_changed
@@ -132,7 +133,7 @@ def read_request(
     whole = document_loading.target_length(session, model)
     methods = method_controls.read_values(model, values, whole)
     methods = method_controls.follow(model, methods, whole, max(len(text.ids) for text in texts))
-    return MeasurementRequest(model, panel, texts, tuple(methods), read_choice(panel, choices))
+    return MeasurementRequest(model, panel, texts, make_runs(methods), read_choice(panel, choices))
 
 
 def _panel_key(key: Any) -> str:
@@ -205,13 +206,13 @@ def show(*values: Any) -> list[Any]:
 
 def unmeasured(panel: Panel) -> dict[str, Any]:
     """What stands in a panel before its first run: a finished example where there is one, or how to begin."""
-    return first_look() if panel.key == FIRST else board_value({}, [], note=EMPTY)
+    return first_look() if panel.key == FIRST else board_value([], [], note=EMPTY)
 
 
 def first_look() -> dict[str, Any]:
     """A finished look, recorded with an embedded model."""
     if not FIRST_LOOK.exists():
-        return board_value({}, [], note=EMPTY)
+        return board_value([], [], note=EMPTY)
     return json.loads(FIRST_LOOK.read_text(encoding="utf-8"))
 
 

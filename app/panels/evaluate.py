@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from analysis.drawing.drawn_figure import DrawnFigure
 from analysis.evaluation.report_parts import html_of
 from analysis.evaluation.results import FILE, Row, read_results
 from analysis.evaluation.results_file import MOST_BYTES, read_rows
@@ -78,7 +79,7 @@ def build_evaluate(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
         load = gr.UploadButton(f"Open {FILE}", size="sm", file_types=[".jsonl"], elem_id="results", scale=0)
     note = gr.HTML(elem_id="evaluate-note")
     look = gr.HTML(elem_id="evaluate-look")
-    figures = board(board_value({}, []), elem_id="evaluate-board")
+    figures = board(board_value([], []), elem_id="evaluate-board")
     tables = gr.HTML(elem_id="evaluate-tables")
     about = gr.HTML(elem_id="evaluate-about")
     outputs = [note, look, figures, tables, about]
@@ -112,7 +113,7 @@ def pictured(results: Opened, number: Any, note: str = "") -> list[Any]:
     return [
         f'<p class="note">{html.escape(note)}</p>' if note else "",
         f'<p class="lead">{html.escape(part.look)}</p>',
-        board_value(part.figures, []),
+        board_value([DrawnFigure(name, figure) for name, figure in part.figures.items()], []),
         f'<div class="part">{html_of(part)}</div>',
         f'<div class="part about-run">{about}</div>',
     ]

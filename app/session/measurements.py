@@ -13,6 +13,7 @@ from analysis.diagnostics.comparing import Side
 from analysis.diagnostics.measuring import Remembered, Text, check_texts, finish
 from analysis.diagnostics.panels import Panel, PanelOptions
 from analysis.export.files import file_of
+from analysis.runs import Run
 from app.components import board
 from app.session import document_loading, estimate, formatting, model_catalogue, running
 from app.session.devices import Waiting
@@ -41,7 +42,7 @@ class MeasurementRequest:
     model: Model
     panel: Panel
     texts: tuple[Text, ...]
-    methods: tuple[Method, ...]
+    runs: tuple[Run, ...]
     choice: PanelOptions
 
     @property
@@ -65,7 +66,7 @@ class Look:
 def _measures(request: MeasurementRequest) -> tuple[Any, ...]:
     texts = tuple((text.name, text.ids.tobytes()) for text in request.texts)
     asked = tuple(getattr(request.choice, name) for name in request.panel.measures + request.panel.concludes)
-    return request.model.name, request.panel.key, texts, request.methods, asked
+    return request.model.name, request.panel.key, texts, [run.method for run in request.runs], asked
 
 
 def check_length(length: Any) -> int:
@@ -103,7 +104,7 @@ def _sample_ids(model_name: str, key: str) -> np.ndarray:
 
 def plan(request: MeasurementRequest) -> str:
     """What the look will take, in one sentence."""
-    forecasts = [_forecast(request, method) for method in request.methods]
+    forecasts = [_forecast(request, run.method) for run in request.runs]
     tokens = max(len(text.ids) for text in request.texts)
     what = f"{tokens:,} tokens" if len(request.texts) == 1 else f"{len(request.texts)} texts of up to {tokens:,} tokens"
     several = f" with {len(forecasts)} methods" if len(forecasts) > 1 else ""
@@ -123,12 +124,12 @@ def _forecast(request: MeasurementRequest, method: Method) -> tuple[float | None
 
 def recall(request: MeasurementRequest) -> list[Side] | None:
     """The sides, if nothing has to be read for them."""
-    return comparing.recall(request.model, request.texts, request.methods, request.panel, request.choice, remembered)
+    return comparing.recall(request.model, request.texts, request.runs, request.panel, request.choice, remembered)
 
 
 @dataclass(frozen=True)
 class MeasurementView:
-    """How things stand: a line for the visitor, a cell for each method, and the board, or None where it stays."""
+    """How things stand: a line for the visitor, a cell for each run, and the board, or None where it stays."""
 
     status: str
     sides: str
@@ -137,11 +138,11 @@ class MeasurementView:
 
 def look_steps(session: Session, request: MeasurementRequest) -> Generator[MeasurementView, None, None]:
     """Look for the visitor, in line for the device; yields pictures, the last when all is done or was stopped."""
-    sides = [Side(method) for method in request.methods]
+    sides = [Side(run) for run in request.runs]
     forecasts = {}
     for side in sides:
-        forecasts[side.method] = Forecast(
-            request.model, side.method, max(len(text.ids) for text in request.texts), task=request.task
+        forecasts[side.run.id] = Forecast(
+            request.model, side.run.method, max(len(text.ids) for text in request.texts), task=request.task
         )
         _check_memory(request, side)
     work = comparing.compare_steps(request.model, request.texts, sides, request.panel, request.choice, remembered)
@@ -162,14 +163,14 @@ def look_steps(session: Session, request: MeasurementRequest) -> Generator[Measu
         if side.state == comparing.WAITING:  # stopped in line, before the work began
             side.state = comparing.STOPPED
         if side.state == comparing.DONE and side.done and len(request.texts) == 1:
-            forecasts[side.method].learn(side.seconds)
+            forecasts[side.run.id].learn(side.seconds)
     yield MeasurementView("", sides_view(sides, forecasts), latest)  # once more: the page may have dropped it
 
 
 def _check_memory(request: MeasurementRequest, side: Side) -> None:
     for text in request.texts:
         try:
-            estimate.check_memory(request.model, side.method, len(text.ids))
+            estimate.check_memory(request.model, side.run.method, len(text.ids))
         except LongSightError as error:
             side.fail(str(error))
 
@@ -178,12 +179,10 @@ def shown(request: MeasurementRequest, sides: Sequence[Side]) -> dict[str, Any]:
     """The board with everything that there is to draw."""
     panel, choice = request.panel, request.choice
     texts = {
-        side.method.key: said
-        for side in sides
-        if side.records is not None and (said := panel.words(side.records, choice))
+        side.run.id: said for side in sides if side.records is not None and (said := panel.words(side.records, choice))
     }
     figures = comparing.figures(sides, panel, choice)
-    return board.board_value(figures, request.methods, texts, _marked(request))
+    return board.board_value(figures, request.runs, texts, _marked(request))
 
 
 def _marked(request: MeasurementRequest) -> str:
@@ -192,14 +191,14 @@ def _marked(request: MeasurementRequest) -> str:
     return "" if word is None else f"Marked: position {mark:,}, {word}"
 
 
-def sides_view(sides: Sequence[Side], forecasts: Mapping[Method, Forecast]) -> str:
-    """How far each method is, as HTML; the cells of the chat in small."""
-    return f'<div class="sides">{"".join(_side(side, forecasts.get(side.method)) for side in sides)}</div>'
+def sides_view(sides: Sequence[Side], forecasts: Mapping[str, Forecast]) -> str:
+    """How far each run is, as HTML; `forecasts` by the id of the run."""
+    return f'<div class="sides">{"".join(_side(side, forecasts.get(side.run.id)) for side in sides)}</div>'
 
 
 def _side(side: Side, forecast: Forecast | None) -> str:
     part = side.done / side.total if side.total else None
-    return board.side_view(side.method, side.state, _said(side, forecast), side.error, part)
+    return board.side_view(side.run, side.state, _said(side, forecast), side.error, part)
 
 
 def _said(side: Side, forecast: Forecast | None) -> str:
@@ -225,7 +224,7 @@ def files(kind: str, session: Session) -> tuple[str, dict[str, bytes]]:
     if look is None or not measured:
         raise LongSightError("Nothing has been measured yet; press Run first.")
     return f"longsight-{look.request.panel.key}", {
-        f"{name}-{side.method.key}.{kind}": file_of(record, kind)
+        f"{name}-{side.run.id}.{kind}": file_of(record, kind)
         for side in measured
-        for name, record in zip(look.request.panel.names, side.records or (), strict=False)
+        for name, record in zip(look.request.panel.names(look.request.choice), side.records or (), strict=True)
     }

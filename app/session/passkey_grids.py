@@ -15,6 +15,7 @@ from analysis.evaluation.passkey_grid import MOST, TrialGrid, new_grid
 from analysis.evaluation.tasks.passkey import Passkey
 from analysis.evaluation.tasks.texts import HIDDEN, PAPER, PROSE
 from analysis.export.files import file_of, from_json
+from analysis.runs import make_runs
 from app.assets import SAMPLES
 from app.components import board
 from app.session import document_loading
@@ -141,7 +142,7 @@ def side_view(lab: Lab, number: int, working: int | None = None, part: float = 0
         answer = str(lab.grid.said[place]).strip() or "nothing"
         said += f"; of {lab.grid.expected[place[1:]]} it said “{answer}”"
     state = "working" if number == working else "failed" if number in lab.problems else "done"
-    return board.side_view(lab.grid.methods()[number], state, said, lab.problems.get(number, ""), part)
+    return board.side_view(make_runs(lab.grid.methods())[number], state, said, lab.problems.get(number, ""), part)
 
 
 def settings(grid: TrialGrid) -> list[Any]:

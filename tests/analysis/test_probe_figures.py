@@ -26,7 +26,9 @@ from analysis.diagnostics.observed import (
 )
 from analysis.drawing.curves import growing_edges, run_edges, spread_layers, thinned
 from analysis.drawing.palette import PART_COLOURS, colour
+from analysis.runs import make_runs
 from longsight.errors import LongSightError
+from longsight.methods import METHODS
 
 N, LAYERS, HEADS, TRAINED = 32_768, 6, 5, 512
 LONGEST = "a token of the longest kind"
@@ -113,20 +115,21 @@ def nll(method="vanilla", n=N, values=None):
     return NLLRecord(**header(method, n), token=np.array(["<b> word"] * n), nll=values)
 
 
-THREE = ("vanilla", "lm-infinite", "self-extend")
+ONE = make_runs([METHODS["vanilla"]()])
+THREE = make_runs([METHODS["vanilla"](), *(METHODS["self-extend"](group=group, window=64) for group in (4, 16))])
 LARGE = {
-    "logits": lambda: logits_figure([logits(method) for method in THREE]),
-    "entropy": lambda: entropy_figure([entropy(method) for method in THREE]),
-    "nll": lambda: nll_figure([nll(method) for method in THREE]),
-    "distances": lambda: distances_figure([distances(method) for method in THREE]),
-    "mass": lambda: mass_figure([mass(method) for method in THREE]),
+    "logits": lambda: logits_figure(THREE, [logits() for _ in THREE]),
+    "entropy": lambda: entropy_figure(THREE, [entropy() for _ in THREE]),
+    "nll": lambda: nll_figure(THREE, [nll() for _ in THREE]),
+    "distances": lambda: distances_figure(THREE, [distances() for _ in THREE]),
+    "mass": lambda: mass_figure([mass() for _ in THREE]),
     "one map of 512 cells": lambda: map_figure(attention(), 0, 0),
     "one map of 128 cells, named": lambda: map_figure(attention(cells=128), 0, 0),
     "difference": lambda: difference_figure(attention(cells=128), attention("ceiling", cells=128), 0, 0),
     "overview": lambda: overview_figure(attention(cells=overview_cells(30), layers=LAYERS, heads=HEADS)),
     "overview of many": lambda: overview_figure(attention(cells=overview_cells(192), layers=6, heads=32)),
     "clusters in space": lambda: clusters_figure(project([hidden() for _ in range(4)], axes=3)),
-    "sinks": lambda: sinks_figure(sinks()),
+    "sinks": lambda: sinks_figure(ONE[0], sinks()),
 }
 
 
@@ -154,13 +157,14 @@ def test_curves_are_means_over_neighbours():
 def test_many_layers_are_spread_with_both_ends():
     assert spread_layers(5) == [0, 1, 2, 3, 4]
     assert spread_layers(32) == [0, 6, 12, 19, 25, 31]
-    panels = logits_figure([logits(n=64, layers=32)]).layout.annotations
+    panels = logits_figure(ONE, [logits(n=64, layers=32)]).layout.annotations
     assert [note.text for note in panels if note.text.startswith("layer")] == [f"layer {n}" for n in spread_layers(32)]
 
 
 def test_logits_draw_the_mean_over_heads_on_a_band_over_heads():
     record = logits(n=100)
-    figure = logits_figure([record, logits("lm-infinite", n=100)], mark=70)
+    runs = make_runs([METHODS[key].for_model(TRAINED, 100) for key in ("vanilla", "lm-infinite")])
+    figure = logits_figure(runs, [record, logits("lm-infinite", n=100)], mark=70)
     low, high, line = (trace for trace in figure.data if trace.xaxis == "x" and trace.legendgroup == "vanilla")
     np.testing.assert_allclose(line.y, record.largest[0].mean(0), rtol=1e-6)
     np.testing.assert_allclose(low.y, record.largest[0].min(0), rtol=1e-6)
@@ -172,7 +176,7 @@ def test_logits_draw_the_mean_over_heads_on_a_band_over_heads():
 
 
 def test_panels_share_their_axes():
-    layout = logits_figure([logits(n=64)]).layout
+    layout = logits_figure(ONE, [logits(n=64)]).layout
     for letter in "xy":
         followed = [layout[f"{letter}axis{n or ''}"].matches for n in ("", *range(2, LAYERS + 1))]
         assert followed.count(None) == 1
@@ -180,7 +184,7 @@ def test_panels_share_their_axes():
 
 
 def test_entropy_draws_the_bound_that_holds_and_what_is_most():
-    figure = entropy_figure([entropy(n=256, largest=1.5)])
+    figure = entropy_figure(ONE, [entropy(n=256, largest=1.5)])
     traces = {trace.name: trace for trace in figure.data if trace.xaxis == "x"}
     edges = growing_edges(256)
     most = thinned(np.log(np.arange(1, 257)), edges)
@@ -190,7 +194,7 @@ def test_entropy_draws_the_bound_that_holds_and_what_is_most():
     np.testing.assert_allclose(traces["Vanilla"].y, 0.7 * most, rtol=1e-6)
     assert traces["Vanilla"].x.tolist() == (edges + 1).tolist()
     assert figure.layout.xaxis.type == "log"
-    marked = entropy_figure([entropy(n=256)], mark=0)
+    marked = entropy_figure(ONE, [entropy(n=256)], mark=0)
     assert {shape.x0 for shape in marked.layout.shapes if shape.name == "mark"} == {1}  # no place for 0 on this axis
 
 
@@ -203,9 +207,9 @@ def test_smoothing_is_a_mean_of_what_is_known():
 
 def test_nll_curves_are_smoothed_as_asked():
     record = nll(n=500)
-    (line,) = nll_figure([record], smoothing=9).data
+    (line,) = nll_figure(ONE, [record], smoothing=9).data
     np.testing.assert_allclose(line.y, smoothed(record.nll, 9), rtol=1e-6)
-    assert "mean over 9 tokens" in nll_figure([record], smoothing=9).layout.title.text
+    assert "mean over 9 tokens" in nll_figure(ONE, [record], smoothing=9).layout.title.text
 
 
 def test_a_coloured_text_escapes_names_positions_and_is_bounded():
@@ -227,7 +231,7 @@ def test_a_coloured_text_escapes_names_positions_and_is_bounded():
 
 def test_distances_leave_zeros_out_and_show_training_in_grey():
     record = distances(bins=100)
-    trained, shown, attended = distances_figure([record]).data
+    trained, shown, attended = distances_figure(ONE, [record]).data
     assert trained.name == "trained on"
     assert np.isnan(trained.y[65:]).all()
     np.testing.assert_allclose(shown.y, record.shown)
@@ -297,7 +301,7 @@ def test_starting_tokens_stand_out_among_the_points():
 
 
 def test_sinks_are_named():
-    bars, strongest = sinks_figure(sinks(1000)).data
+    bars, strongest = sinks_figure(ONE[0], sinks(1000)).data
     assert bars.y[:2] == (f"'{LONGEST}' at 0", f"'{LONGEST}' at 7")
     assert bars.x[0] == pytest.approx(0.5 * 1000)
     assert bars.x[1] == pytest.approx(993 * (2 * 0.4 + 4 * 1e-4) / 6)

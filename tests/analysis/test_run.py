@@ -1,5 +1,6 @@
 """The command line writes records and a page that stands alone, and says in one sentence what it cannot do."""
 
+import json
 import re
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_every_panel_is_a_word_of_the_command_line(panel, folder, tmp_path, caps
     assert re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=", text) == []
     assert '"showSendToCloud": false' in text
     names = {path.name for path in page.parent.iterdir()}
-    drawn = [name for name in PANELS[panel].names if name != "map"]
+    drawn = PANELS[panel].names(PanelOptions())
     endings = [f"{method}.{kind}" for method in ("vanilla", "lm-infinite") for kind in ("npz", "csv", "json")]
     assert names == {f"{panel}.html"} | {f"{name}-{ending}" for name in drawn for ending in endings}
 
@@ -76,7 +77,7 @@ def test_one_head_is_drawn_large_and_compared(folder, tmp_path):
     overview = from_npz(AttentionMap, tmp_path / "overview-vanilla.npz")
     assert overview.weight.shape[:2] == (2, 4)
     from_npz(MassRecord, tmp_path / "mass-vanilla.npz")
-    assert 'data-name="difference-lm-infinite-vanilla"' in (tmp_path / "attention.html").read_text()
+    assert 'data-name="difference-lm-infinite"' in (tmp_path / "attention.html").read_text()
 
 
 def test_several_texts_are_clustered_together(folder, tmp_path):
@@ -86,20 +87,32 @@ def test_several_texts_are_clustered_together(folder, tmp_path):
     assert record.coordinates.shape == (3, 180, 3)
 
 
-def test_parameters_of_methods_can_be_set(folder, tmp_path):
-    assert call(folder, "nll", tmp_path, "--set", "lm-infinite.window=16", methods="lm-infinite") == 0
-    assert "window=16" in (tmp_path / "nll.html").read_text()
+def test_a_method_may_be_named_several_times_with_other_parameters(folder, tmp_path):
+    methods = "vanilla;self-extend:group=2,window=16;self-extend:group=8,window=16"
+    options = ("--layers", "1", "--heads", "2", "--formats", "json")
+    assert call(folder, "attention", tmp_path, *options, methods=methods) == 0
+    ids = ("vanilla", "self-extend", "self-extend-2")
+    records = {f"{name}-{run}.json" for name in ("overview", "mass", "map") for run in ids}
+    assert {path.name for path in tmp_path.iterdir()} == records | {"attention.html"}
+    told = [json.loads((tmp_path / f"map-{run}.json").read_text())["caption"] for run in ids]
+    assert told[0] == "Vanilla"
+    assert "group=2" in told[1]
+    assert "group=8" in told[2]
+    page = (tmp_path / "attention.html").read_text()
+    assert re.findall('data-format="png" data-name="([^"]+)"', page) == [
+        *(f"overview-{run}" for run in ids), "mass", *(f"map-{run}" for run in ids),
+        "difference-self-extend", "difference-self-extend-2",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("panel", "options", "said"),
     [
         ("nll", {"methods": "vanila"}, "There is no method 'vanila'; there are vanilla, "),
-        ("nll", {"methods": ","}, "There is no method named; there are vanilla, "),
-        ("nll", {"more": ["--set", "window.window=3"]}, "--set window.window=3 changes 'window', which is not among"),
-        ("nll", {"more": ["--set", "vanilla.window=3"]}, "Vanilla has no parameter 'window'; it has log_n."),
-        ("nll", {"more": ["--set", "lm-infinite.window=x"]}, "must give a whole number, but 'x' was given."),
-        ("nll", {"more": ["--set", "lm-infinite.window=0"]}, "LM-Infinite: window must be between 1 and"),
+        ("nll", {"methods": ","}, "No method was named; there are vanilla, "),
+        ("nll", {"methods": "vanilla:window=3"}, "Vanilla has no parameter 'window'; its parameters are log_n."),
+        ("nll", {"methods": "lm-infinite:window=x"}, "lm-infinite: window must be a number, but 'x' was given."),
+        ("nll", {"methods": "lm-infinite:window=0"}, "LM-Infinite: window must be between 1 and"),
         ("nll", {"more": ["--formats", "xls"]}, "There is no format 'xls'; there are npz, csv, json."),
         ("nll", {"text": ["text.txt", "other.txt"]}, "NLL shows one text at once, but 2 were given."),
         ("nll", {"text": ["empty.txt"]}, "empty.txt has no text in it; give a file with words."),

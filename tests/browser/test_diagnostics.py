@@ -163,7 +163,7 @@ def test_a_head_is_picked_by_a_click_and_a_frame_is_looked_at_in_full(visit_page
     box = panel.bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.8)
     names = ["overview-vanilla", "overview-lm-infinite", "mass", "map-vanilla", "map-lm-infinite"]
-    names += ["difference-lm-infinite-vanilla"]
+    names += ["difference-lm-infinite"]
     drawn = figures(page, names)
     assert (page.input_value("#look-layers textarea, #look-layers input"),) == ("0",)
     assert (page.input_value("#look-heads textarea, #look-heads input"),) == ("1",)
