@@ -92,7 +92,7 @@ def record_first_sight(model_name: str) -> None:
     (SAMPLES / "first_sight.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for turn in session.turns:
         for cell in turn.cells:
-            print(f"{cell.method.title}: {cell.text!r}  ({answer_view.STATUS[cell.state](cell, turn.cells)})")
+            print(f"{cell.run.label}: {cell.text!r}  ({answer_view.STATUS[cell.state](cell, turn.cells)})")
 
 
 def record_first_look(model_name: str) -> None:

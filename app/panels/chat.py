@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.drawing import palette
+from analysis.runs import Run, make_runs
 from app.assets import SAMPLES
 from app.components.changes import when_changed
 from app.components.conversation import conversation
@@ -17,6 +17,7 @@ from app.panels import method_controls
 from app.panels.context import PARTS, UNSET, take
 from app.panels.shell import Shell
 from app.session import answer_view, document_loading, estimate, formatting, model_catalogue, questions
+from app.session.answers import Speaker
 from app.session.documents import read_upload
 from app.session.running import STARTING, STOPPING, build_mark, marked, stop
 from app.session.samples import sample
@@ -160,16 +161,19 @@ def costs_view(session: Session, model: Model, methods: list[Method], note: str 
     tokens = document_loading.token_count(session, model)
     if tokens == 0:
         return ""
-    parts = "".join(_cost(session, model, method, tokens) for method in methods)
+    speakers = session.speakers_for(model.name, methods)
+    parts = "".join(
+        _cost(model, run, speaker, tokens) for run, speaker in zip(make_runs(methods), speakers, strict=True)
+    )
     return f'<div class="costs"><span>Next question</span>{parts}<span>{note}</span></div>'
 
 
-def _cost(session: Session, model: Model, method: Method, tokens: int) -> str:
-    speaker = session.speaker(model.name, method.key)
+def _cost(model: Model, run: Run, speaker: Speaker, tokens: int) -> str:
+    method = run.method
     reused = speaker.cache.length if speaker.cache is not None and speaker.cache.method == method else 0
     reused = reused if reused < tokens + document_loading.ANSWER_ROOM else 0
     forecast = estimate.Forecast(model, method, max(tokens, reused), reused)
-    head = f'<span class="cost" style="--method:{palette.colour(method.key)}"><b>{html.escape(method.title)}</b> '
+    head = f'<span class="cost" style="--method:{run.colour}"><b>{html.escape(run.label)}</b> '
     if not estimate.fits(model, method, tokens, speaker.nbytes):
         return f"{head}<em>cache of {formatting.size(model.cache_bytes(method, tokens))} does not fit here</em></span>"
     again = f"{reused:,} tokens reused, " if reused else ""

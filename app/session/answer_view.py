@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.drawing import palette
 from app.session import formatting
 from app.session.answers import Answer
 from app.session.devices import Waiting
@@ -23,9 +22,9 @@ def turn_view(turn: ConversationTurn) -> dict[str, Any]:
 
 def _cell(cell: Answer, beside: Sequence[Answer]) -> dict[str, Any]:
     return {
-        "title": cell.method.title,
-        "detail": parameters(cell.method),
-        "colour": palette.colour(cell.method.key),
+        "title": cell.run.label,
+        "detail": parameters(cell.run.method),
+        "colour": cell.run.colour,
         "state": cell.state,
         "text": shown(cell.text),
         "error": cell.error,

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from analysis import failure_message
+from analysis.runs import Run
 from app.session import devices, estimate, transcript
 from app.session.cache_pool import pool
 from app.session.transcript import Exchange
@@ -28,7 +29,7 @@ CHUNK = 512  # tokens between two looks at Stop: a fraction of a second on two c
 class Answer:
     """What one method has to show for one question."""
 
-    method: Method
+    run: Run
     state: str = "waiting"
     text: str = ""
     error: str = ""
@@ -54,8 +55,12 @@ class Answer:
 
 @dataclass(eq=False)
 class Speaker:
-    """One method's side of a conversation: what was asked and answered so far, and the cache that remembers it."""
+    """One method's side of a conversation: what was asked and answered so far, and the cache that remembers it.
 
+    `method`: with the parameters that it spoke with last.
+    """
+
+    method: Method
     exchanges: list[Exchange] = field(default_factory=list)
     cache: Cache | None = None
 
@@ -74,13 +79,14 @@ class Speaker:
 
         Closed while reading it frees its cache; closed while writing it keeps what was written.
         """
+        self.method = method = cell.run.method
         ids = transcript.prompt_ids(model.tokenizer, document, self.exchanges, question)
-        cache = self._reusable(ids, cell.method)
+        cache = self._reusable(ids)
         self.free()
         tokens, held = len(ids) + sampling.max_new_tokens, cache.nbytes if cache else 0
-        if not estimate.fits(model, cell.method, tokens, held):
+        if not estimate.fits(model, method, tokens, held):
             pool.clear()
-        estimate.check_memory(model, cell.method, tokens, held)
+        estimate.check_memory(model, method, tokens, held)
         prefilled = yield from self._read(model, ids, cache, cell)
         answer: list[int] = []
         stream = TextStream(model.tokenizer)
@@ -104,9 +110,9 @@ class Speaker:
         self, model: Model, ids: np.ndarray, cache: Cache | None, cell: Answer
     ) -> Generator[None, None, Prefilled]:
         cell.state, cell.reused = Answer.READING, cache.length if cache else 0
-        forecast = estimate.Forecast(model, cell.method, len(ids), cell.reused)
+        forecast = estimate.Forecast(model, self.method, len(ids), cell.reused)
         cell.total, cell.left_seconds = forecast.tokens, forecast.seconds
-        steps = prefill_steps(model, torch.from_numpy(ids[cell.reused :]), cell.method, cache, CHUNK)
+        steps = prefill_steps(model, torch.from_numpy(ids[cell.reused :]), self.method, cache, CHUNK)
         start = time.perf_counter()
         try:
             while True:
@@ -123,10 +129,10 @@ class Speaker:
         finally:
             steps.close()
 
-    def _reusable(self, ids: np.ndarray, method: Method) -> Cache | None:
-        """The cache, if this method filled it with exactly the beginning of `ids` and something new follows."""
+    def _reusable(self, ids: np.ndarray) -> Cache | None:
+        """The cache, if this very method filled it with exactly the beginning of `ids` and something new follows."""
         cache = self.cache
-        if cache is None or cache.method != method or not 0 < cache.length < len(ids):
+        if cache is None or cache.method != self.method or not 0 < cache.length < len(ids):
             return None
         read = np.array(cache.ids, dtype=np.int64)
         return cache if np.array_equal(read, ids[: len(read)]) and cache.length == len(read) else None
@@ -168,6 +174,7 @@ def _advance(cell: Answer, run: Generator[None, None, None]) -> bool:
     except StopIteration:
         return False
     except Exception as error:  # a fault of ours in one method must not take the other answers with it
-        cell.fail(failure_message.sentence(error, cell.method, cell.done, "give a shorter text", "the server's log"))
+        method, way_out = cell.run.method, "give a shorter text"
+        cell.fail(failure_message.sentence(error, method, cell.done, way_out, "the server's log"))
         return False
     return True

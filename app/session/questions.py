@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.runs import Run, make_runs
 from app.panels.context import describe
 from app.session import answer_view, answers, devices, document_loading, running, transcript
 from app.session.answers import Answer
@@ -31,7 +32,7 @@ class ChatQuestion:
     """A question that has passed every check."""
 
     text: str
-    methods: list[Method]
+    runs: tuple[Run, ...]
     sampling: Sampling
 
 
@@ -45,9 +46,6 @@ def check_question(text: Any, methods: Sequence[Method], longest: Any, temperatu
             f"The question has {len(text):,} characters; up to {MOST_CHARACTERS:,} are read. "
             "Paste a long text as a document."
         )
-    keys = [method.key for method in methods]
-    if len(set(keys)) < len(keys):
-        raise LongSightError(f"A method can be chosen once; {', '.join(keys)} were asked for.")
     tokens, warmth, start = (
         _number("longest answer", longest),
         _number("temperature", temperature),
@@ -57,7 +55,8 @@ def check_question(text: Any, methods: Sequence[Method], longest: Any, temperatu
         raise LongSightError(f"The longest answer must have 1 to {MOST_NEW_TOKENS:,} tokens, but {tokens:,} was given.")
     if not 0 <= start < 2**63:
         raise LongSightError(f"The seed must be from 0 to {2**63 - 1:,}, but {start:,} was given.")
-    return ChatQuestion(text, list(methods), Sampling(temperature=warmth, seed=int(start), max_new_tokens=int(tokens)))
+    sampling = Sampling(temperature=warmth, seed=int(start), max_new_tokens=int(tokens))
+    return ChatQuestion(text, make_runs(methods), sampling)
 
 
 def _number(name: str, value: Any) -> int | float:
@@ -72,7 +71,7 @@ def ask_steps(session: Session, model: Model, question: ChatQuestion) -> Generat
     Closing the generator, or `session.stop`, ends the work, frees what was being read, and lets the next visitor in.
     """
     with running.at_work(session, ANSWERING):
-        turn = ConversationTurn(question.text, "", [Answer(method) for method in question.methods])
+        turn = ConversationTurn(question.text, "", [Answer(run) for run in question.runs])
         session.turns.append(turn)
         session.asked += 1
         shown = 0.0
@@ -101,7 +100,8 @@ def _answer(
         return
     turn.about = _about(session, model)
     asked = transcript.spell(model.tokenizer, question.text)
-    sides = [(session.speaker(model.name, cell.method.key), cell) for cell in turn.cells]
+    speakers = session.let_speak(model.name, [run.method for run in question.runs])
+    sides = list(zip(speakers, turn.cells, strict=True))
     document = session.tokens.get(model.name, np.zeros(0, dtype=np.int32))
     work = answers.answer_steps(model, document, asked, sides, question.sampling, session.stop.is_set)
     with contextlib.closing(devices.in_turn(model.device, session.stop.is_set, work)) as turns:

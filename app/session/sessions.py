@@ -2,13 +2,16 @@
 
 import threading
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
 
 from app.session.answers import Answer, Speaker
 from app.session.documents import Document
+from longsight.methods import Method
 
 
 @dataclass
@@ -32,7 +35,7 @@ class Session:
         self.tokens: dict[str, np.ndarray] = {}  # by model: ids (n,) of the document
         self.turns: list[ConversationTurn] = []
         self.asked = 0  # questions that were accepted
-        self.speakers: dict[tuple[str, str], Speaker] = {}  # by model and method
+        self.speakers: dict[str, list[Speaker]] = {}  # by model: who has spoken in the conversation
         self.incoming: object = None  # the text being taken in; a newer one makes an older one give up
         self.panel = ""  # the diagnostics panel that is open
         self.look: Any = None  # what the diagnostics show: see app.session.measurements
@@ -52,8 +55,26 @@ class Session:
         self.free()
         self.document, self.tokens, self.speakers = document, {}, {}
 
-    def speaker(self, model: str, method: str) -> Speaker:
-        return self.speakers.setdefault((model, method), Speaker())
+    def speakers_for(self, model: str, methods: Sequence[Method]) -> list[Speaker]:
+        """Who will speak for each of these methods: one of its own for each, however alike they are.
+
+        Whoever has spoken with the same parameters goes on, or else with others, in order; those left begin afresh.
+        """
+        free, found = list(self.speakers.get(model, ())), dict[int, Speaker]()
+        for goes_on in (_unchanged, _changed):
+            for place, method in enumerate(methods):
+                speaker = next((speaker for speaker in free if goes_on(speaker, method)), None)
+                if place not in found and speaker is not None:
+                    found[place] = speaker
+                    free.remove(speaker)
+        return [found.get(place) or Speaker(method) for place, method in enumerate(methods)]
+
+    def let_speak(self, model: str, methods: Sequence[Method]) -> list[Speaker]:
+        """`speakers_for`, who are remembered from now on."""
+        chosen = self.speakers_for(model, methods)
+        known = self.speakers.setdefault(model, [])
+        known += [speaker for speaker in chosen if speaker not in known]
+        return chosen
 
     def forget_conversation(self) -> None:
         self.free()
@@ -61,7 +82,7 @@ class Session:
 
     def free(self) -> None:
         """Let go of all caches; a later question reads the text again."""
-        for speaker in self.speakers.values():
+        for speaker in chain.from_iterable(self.speakers.values()):
             speaker.free()
 
     def leave(self) -> None:
@@ -70,6 +91,14 @@ class Session:
         self.stop.set()
         self.look = self.lab = self.results = None
         self.free()
+
+
+def _unchanged(speaker: Speaker, method: Method) -> bool:
+    return speaker.method == method
+
+
+def _changed(speaker: Speaker, method: Method) -> bool:
+    return speaker.method.key == method.key
 
 
 _open: "weakref.WeakValueDictionary[str, Session]" = weakref.WeakValueDictionary()

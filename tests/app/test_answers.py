@@ -6,12 +6,14 @@ import weakref
 import numpy as np
 import pytest
 
+from analysis.runs import make_runs
 from app.session import answers, devices, transcript
 from app.session.answers import Answer, Speaker
 from app.session.cache_pool import pool
 from longsight.generation.generate import Sampling, decode, prefill
 from longsight.methods import METHODS
 
+VANILLA = METHODS["vanilla"]()
 SAMPLING = Sampling(max_new_tokens=6, stop=frozenset())
 
 
@@ -21,7 +23,7 @@ def text(model):
 
 
 def ask(model, text, speakers, methods, question="Why?", sampling=SAMPLING, stopped=lambda: False):
-    cells = [Answer(method) for method in methods]
+    cells = [Answer(run) for run in make_runs(methods)]
     asked = transcript.spell(model.tokenizer, question)
     sides = list(zip(speakers, cells, strict=True))
     return cells, answers.answer_steps(model, text, asked, sides, sampling, stopped)
@@ -34,7 +36,7 @@ def plain_answer(model, ids, method):
 
 @pytest.mark.parametrize("key", METHODS)
 def test_every_method_answers_as_the_engine_alone_does_and_again_after_a_follow_up(model, text, key):
-    method, speaker = METHODS[key].for_model(model.train_length, 400), Speaker()
+    method, speaker = METHODS[key].for_model(model.train_length, 400), Speaker(VANILLA)
     [first], steps = ask(model, text, [speaker], [method])
     list(steps)
     assert (first.state, first.error) == (Answer.DONE, "")
@@ -55,8 +57,8 @@ def test_every_method_answers_as_the_engine_alone_does_and_again_after_a_follow_
 
 def test_methods_share_the_device_so_that_a_slow_one_does_not_hold_up_a_fast_one(model, text):
     long = np.tile(text, 20)
-    methods = [METHODS["vanilla"](), METHODS["lm-infinite"].for_model(model.train_length, 400)]
-    cells, steps = ask(model, long, [Speaker(), Speaker()], methods)
+    methods = [VANILLA, METHODS["lm-infinite"].for_model(model.train_length, 400)]
+    cells, steps = ask(model, long, [Speaker(VANILLA), Speaker(VANILLA)], methods)
     seen_together = False
     for _ in steps:
         seen_together |= all(0 < cell.done < cell.total for cell in cells)
@@ -65,7 +67,7 @@ def test_methods_share_the_device_so_that_a_slow_one_does_not_hold_up_a_fast_one
 
 
 def test_other_parameters_read_the_text_again(model, text):
-    speaker, method = Speaker(), METHODS["window"](window=16)
+    speaker, method = Speaker(VANILLA), METHODS["window"](window=16)
     list(ask(model, text, [speaker], [method])[1])
     [cell], steps = ask(model, text, [speaker], [METHODS["window"](window=17)])
     list(steps)
@@ -84,8 +86,8 @@ def test_stop_while_reading_frees_the_cache_and_says_how_far_it_came(model, text
         return cache
 
     monkeypatch.setattr(type(model.seam), "new_cache", watched)
-    speaker, steps_seen = Speaker(), []
-    [cell], steps = ask(model, text, [speaker], [METHODS["vanilla"]()], stopped=lambda: len(steps_seen) >= 3)
+    speaker, steps_seen = Speaker(VANILLA), []
+    [cell], steps = ask(model, text, [speaker], [VANILLA], stopped=lambda: len(steps_seen) >= 3)
     for step in steps:
         steps_seen.append(step)
     assert (cell.state, cell.done, cell.cache_bytes) == (Answer.STOPPED, 24, 0)
@@ -99,8 +101,8 @@ def test_stop_while_reading_frees_the_cache_and_says_how_far_it_came(model, text
 
 def test_closing_the_generator_stops_like_stop_does(model, text, monkeypatch):
     monkeypatch.setattr(answers, "CHUNK", 8)
-    speaker = Speaker()
-    [cell], steps = ask(model, text, [speaker], [METHODS["vanilla"]()])
+    speaker = Speaker(VANILLA)
+    [cell], steps = ask(model, text, [speaker], [VANILLA])
     next(steps)
     steps.close()
     assert cell.state == Answer.STOPPED
@@ -108,7 +110,7 @@ def test_closing_the_generator_stops_like_stop_does(model, text, monkeypatch):
 
 
 def test_stop_while_writing_keeps_what_was_written_and_a_follow_up_builds_on_it(model, text):
-    speaker, method = Speaker(), METHODS["vanilla"]()
+    speaker, method = Speaker(VANILLA), VANILLA
     written = []
     [cell], steps = ask(model, text, [speaker], [method], stopped=lambda: len(written) >= 2)
     for _ in steps:
@@ -128,8 +130,8 @@ def test_a_method_that_fails_marks_its_own_cell_and_the_others_go_on(model, text
 
     monkeypatch.setattr(METHODS["ceiling"], "logit_scale", broken)
     beyond = METHODS["lm-infinite"](window=32, top_k=3, from_layer=7)  # this model has two layers
-    methods = [METHODS["ceiling"](ceiling=32), beyond, METHODS["vanilla"]()]
-    cells, steps = ask(model, text, [Speaker(), Speaker(), Speaker()], methods)
+    methods = [METHODS["ceiling"](ceiling=32), beyond, VANILLA]
+    cells, steps = ask(model, text, [Speaker(VANILLA), Speaker(VANILLA), Speaker(VANILLA)], methods)
     list(steps)
     assert [cell.state for cell in cells] == [Answer.FAILED, Answer.FAILED, Answer.DONE]
     assert "server's log" in cells[0].error
@@ -139,8 +141,8 @@ def test_a_method_that_fails_marks_its_own_cell_and_the_others_go_on(model, text
 
 def test_a_cache_that_does_not_fit_is_refused_with_numbers_and_a_remedy(model, text, monkeypatch):
     monkeypatch.setattr(devices, "free_bytes", lambda device: 40_000)
-    methods = [METHODS["vanilla"](), METHODS["window"](window=8)]
-    cells, steps = ask(model, text, [Speaker(), Speaker()], methods)
+    methods = [VANILLA, METHODS["window"](window=8)]
+    cells, steps = ask(model, text, [Speaker(VANILLA), Speaker(VANILLA)], methods)
     list(steps)
     assert [cell.state for cell in cells] == [Answer.FAILED, Answer.DONE]
     assert "tokens need a cache of" in cells[0].error
@@ -149,12 +151,12 @@ def test_a_cache_that_does_not_fit_is_refused_with_numbers_and_a_remedy(model, t
 
 
 def test_resting_caches_make_room_before_anyone_is_refused(model, text, monkeypatch):
-    other = Speaker()
-    list(ask(model, text, [other], [METHODS["vanilla"]()])[1])
+    other = Speaker(VANILLA)
+    list(ask(model, text, [other], [VANILLA])[1])
     assert other.nbytes > 0
     free = iter([1_000])
     monkeypatch.setattr(devices, "free_bytes", lambda device: next(free, 10_000_000))
-    [cell], steps = ask(model, text, [Speaker()], [METHODS["vanilla"]()])
+    [cell], steps = ask(model, text, [Speaker(VANILLA)], [VANILLA])
     list(steps)
     assert other.cache is None
     assert cell.state == Answer.DONE
@@ -162,9 +164,9 @@ def test_resting_caches_make_room_before_anyone_is_refused(model, text, monkeypa
 
 def test_the_shelf_frees_the_oldest_when_all_together_are_too_much(model, text):
     pool.clear()
-    speakers = [Speaker(), Speaker()]
+    speakers = [Speaker(VANILLA), Speaker(VANILLA)]
     for speaker in speakers:
-        list(ask(model, text, [speaker], [METHODS["vanilla"]()])[1])
+        list(ask(model, text, [speaker], [VANILLA])[1])
     assert pool.nbytes == sum(speaker.nbytes for speaker in speakers)
     pool.put(speakers[0], free=0)
     assert speakers[0].cache is not None

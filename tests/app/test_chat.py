@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from app.panels.chat import FIRST_SIGHT
+from analysis.runs import make_runs
+from app.panels.chat import FIRST_SIGHT, costs_view
 from app.session import answer_view, devices, document_loading, questions
 from app.session.answers import Answer
 from app.session.sessions import Session
@@ -12,6 +13,8 @@ from longsight.errors import LongSightError
 from longsight.methods import METHODS
 
 METHOD = METHODS["window"](window=16)
+SMALL, LARGE, LARGER = (METHODS["self-extend"](group=group, window=16) for group in (4, 8, 16))
+[RUN] = make_runs([METHOD])
 
 
 def question(text="Why?", methods=(METHOD,), longest=4, temperature=0, seed=0):
@@ -29,7 +32,6 @@ def give(session, model, document):
         ({"text": " \n "}, "There is no question yet"),
         ({"text": None}, "There is no question yet"),
         ({"text": "x" * 4001}, r"has 4,001 characters; up to 4,000 are read. Paste a long text as a document"),
-        ({"methods": (METHOD, METHOD)}, "A method can be chosen once; window, window"),
         ({"longest": 0}, "1 to 1,024 tokens, but 0 was given"),
         ({"longest": 10**9}, "1 to 1,024 tokens, but 1,000,000,000 was given"),
         ({"longest": None}, "longest answer must be a number, but None"),
@@ -87,7 +89,7 @@ def test_closing_the_page_in_the_middle_lets_the_next_one_in_and_frees_everythin
     session.leave()
     steps.close()
     assert not devices.turnstile(model.device).busy
-    assert [speaker.cache for speaker in session.speakers.values()] == [None]
+    assert [speaker.cache for speaker in session.speakers["tiny"]] == [None]
     assert session.busy.acquire(blocking=False)
 
 
@@ -99,6 +101,38 @@ def test_one_visit_answers_one_question_at_a_time(model, session, monkeypatch):
         next(questions.ask_steps(session, model, question()))
     steps.close()
     assert list(questions.ask_steps(session, model, question()))
+
+
+def test_one_method_answers_twice_with_different_parameters_and_each_remembers_its_own(model, session, document):
+    give(session, model, document)
+    [turn] = list(questions.ask_steps(session, model, question(methods=(SMALL, LARGE))))[-1]["turns"]
+    assert [cell["title"] for cell in turn["cells"]] == ["SelfExtend G=4", "SelfExtend G=8"]
+    assert len({cell["colour"] for cell in turn["cells"]}) == 2
+    small, large = session.speakers["tiny"]
+    assert small.cache is not large.cache
+    assert [cost in costs_view(session, model, [SMALL, LARGE]) for cost in ("SelfExtend G=4", "SelfExtend G=8")]
+
+    [*_, turn] = list(questions.ask_steps(session, model, question(methods=(LARGE,))))[-1]["turns"]
+    assert "reused" in turn["cells"][0]["status"]  # the first was taken away: the second goes on with its own memory
+    assert [len(speaker.exchanges) for speaker in (small, large)] == [1, 2]
+    assert session.speakers["tiny"] == [small, large]
+
+
+def test_two_equal_methods_are_two_and_have_a_number(model, session):
+    [turn] = list(questions.ask_steps(session, model, question(methods=(METHOD, METHOD))))[-1]["turns"]
+    assert [(cell["title"], cell["state"]) for cell in turn["cells"]] == [("Window 1", "done"), ("Window 2", "done")]
+    assert [len(speaker.exchanges) for speaker in session.speakers["tiny"]] == [1, 1]
+
+
+def test_a_method_with_other_parameters_goes_on_where_it_was_and_a_further_one_begins_afresh(session):
+    [small] = session.let_speak("tiny", [SMALL])
+    assert session.speakers_for("tiny", [LARGE]) == [small]
+    further, again = session.speakers_for("tiny", [LARGE, SMALL])
+    assert (again, further.method) == (small, LARGE)
+    assert session.speakers["tiny"] == [small]  # whoever only asked what it would cost is not remembered
+    small, large = session.let_speak("tiny", [SMALL, LARGE])
+    assert session.speakers_for("tiny", [LARGE, LARGER]) == [large, small]
+    assert session.speakers_for("other", [SMALL]) != [small]
 
 
 def test_without_a_document_the_question_stands_alone(model, session):
@@ -117,13 +151,13 @@ def test_another_document_starts_the_methods_afresh_and_keeps_what_was_said(mode
 
 
 def test_the_words_of_every_state():
-    cell = Answer(METHOD, state=Answer.READING, done=812_000, total=1_240_000, read_seconds=40.6, left_seconds=21.4)
+    cell = Answer(RUN, state=Answer.READING, done=812_000, total=1_240_000, read_seconds=40.6, left_seconds=21.4)
     assert answer_view.STATUS[cell.state](cell, [cell]) == "prefill 812k/1.24M · 20k tok/s · 21 s left"
-    beside = Answer(METHOD, state=Answer.READING, left_seconds=5.0)
+    beside = Answer(RUN, state=Answer.READING, left_seconds=5.0)
     assert answer_view.wall_seconds(cell, [cell, beside]) == pytest.approx(26.4)
-    cell = Answer(METHOD, state=Answer.STOPPED, done=512, total=1024)
+    cell = Answer(RUN, state=Answer.STOPPED, done=512, total=1024)
     assert answer_view.STATUS[cell.state](cell, [cell]) == "stopped at 512 of 1,024 tokens, memory freed"
-    cell = Answer(METHOD, ahead=2)
+    cell = Answer(RUN, ahead=2)
     assert answer_view.STATUS[cell.state](cell, [cell]) == "waiting for 2 other visitors"
 
 
