@@ -1,13 +1,15 @@
 """Every method on an exhaustive small grid: its bands state its law, and its law is that of the papers."""
 
+import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
 
 from longsight.methods import METHODS
-from longsight.methods.bands import NEVER_LEAVES, lasting
-from tests.longsight.tiny import TRAINED, spread
+from longsight.methods.bands import lasting
+from tests.longsight.tiny import spread
 
 N = 45
 QUERY, KEY = torch.arange(N)[:, None], torch.arange(N)[None, :]
@@ -154,19 +156,25 @@ def test_the_law_holds_at_the_far_end_of_the_number_line(key):
         told = method.distance(i, j).expand(20, 52).double()
         for band in method.bands:
             shown = band.visible(i, j).expand(20, 52)
-            assert bool((visible | ~shown).all())
             assert same(band.distance(i, j).expand(20, 52).double()[shown], told[shown]), method.describe()
         assert torch.equal(sum(b.visible(i, j).expand(20, 52).long() for b in method.bands), visible.long())
-        assert base + 20 < NEVER_LEAVES
 
 
 @pytest.mark.parametrize("key", METHODS)
-def test_logit_scale_is_positive_and_one_inside_the_trained_length(key):
+def test_log_n_changes_no_logit_inside_the_trained_length_and_sharpens_those_after_it(key):
+    """By ln(position) / ln(trained length), counted from 1, besides what a method does to logits everywhere."""
     i = torch.arange(500)
     for method in spread(key):
-        scale = method.logit_scale(i)
-        if scale is not None:
-            assert bool((scale > 0).all()), method.describe()
+        scale, own = method.logit_scale(i), replace(method, log_n=0).logit_scale(i)
+        if own is not None:
+            assert bool((own == own[0]).all() & (own > 0).all()), method.describe()
+        if method.log_n == 0:
+            assert scale is None or torch.equal(scale, own), method.describe()
+            continue
+        expected = [max(1.0, math.log(n) / math.log(method.log_n)) for n in range(1, 501)]
+        grown = torch.tensor(expected, dtype=torch.float64) * (1.0 if own is None else own)
+        torch.testing.assert_close(scale, grown, msg=method.describe())
+        assert torch.equal(scale[: method.log_n], grown[: method.log_n]), method.describe()
 
 
 @pytest.mark.parametrize("key", METHODS)
@@ -195,14 +203,10 @@ def test_runs_cut_the_queries_exactly_where_their_frequencies_change(key):
         assert not any(torch.equal(a, b) for a, b in pairwise(rows)), "two runs could be one"
 
 
-@pytest.mark.parametrize("key", METHODS)
-def test_retrieval_fetches_only_hidden_keys_of_the_past(key):
-    for method in spread(key):
-        if method.retrieval is None:
-            continue
+def test_retrieval_fetches_every_hidden_key_of_the_past_and_no_other():
+    fetching = [method for key in METHODS for method in spread(key) if method.retrieval is not None]
+    assert fetching
+    for method in fetching:
         middle = method.retrieval.middle(QUERY, KEY).expand(N, N)
-        assert not bool((middle & method.visible(QUERY, KEY)).any()), method.describe()
-        assert not bool((middle & (KEY > QUERY)).any()), method.describe()
         hidden = ~method.visible(QUERY, KEY).expand(N, N) & (KEY <= QUERY)
-        assert torch.equal(middle, hidden), f"{method.describe()}: every hidden key can be fetched"
-        assert 0 <= method.retrieval.insert_at <= max(TRAINED, method.retrieval.insert_at)
+        assert torch.equal(middle, hidden), method.describe()

@@ -8,17 +8,17 @@ from tests.longsight.methods.rope_types import SCALES, SHAPES, close_to_configur
 from tests.longsight.tiny import TRAINED
 
 
-@pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize(("channels", "base", "length"), SHAPES)
-def test_position_interpolation_is_linear_scaling(channels, base, length, scale):
+def test_position_interpolation_is_linear_scaling(channels, base, length):
     """Distances divided by the scale and frequencies divided by it are the same angles."""
-    method = METHODS["position-interpolation"](scale=scale)
-    made, factor = theirs("linear", channels, base, length, scale)
     i, j = torch.tensor([[3 * length]]), torch.arange(0, 3 * length, max(length // 8, 1))
-    angles = method.distance(i, j)[..., None] * method.inv_freq(stock(channels, base), 0)
-    torch.testing.assert_close(angles, (i - j)[..., None] * made, rtol=2e-6, atol=1e-9)
-    assert factor == 1
-    assert method.logit_scale(i) is None
+    for scale in SCALES:
+        method = METHODS["position-interpolation"](scale=scale)
+        made, factor = theirs("linear", channels, base, length, scale)
+        angles = method.distance(i, j)[..., None] * method.inv_freq(stock(channels, base), 0)
+        torch.testing.assert_close(angles, (i - j)[..., None] * made, rtol=2e-6, atol=1e-9)
+        assert factor == 1
+        assert method.logit_scale(i) is None
 
 
 @pytest.mark.parametrize("scale", [2.0, 4.0])
