@@ -1,4 +1,7 @@
-"""For all tests: the project's root on the path, no analytics, no network for models."""
+"""For all tests: the project's root on the path, no analytics, no network for models, and one thread.
+
+Tiny models are no work for two threads: these would mostly wait for each other, and waiting costs processor time.
+"""
 
 import gc
 import os
@@ -10,6 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+os.environ["OMP_NUM_THREADS"] = "1"  # read by torch when it is imported, here and in every process that a test starts
 
 
 def pytest_configure(config):

@@ -1,21 +1,9 @@
-"""One thread, no network: the library's tests give the same numbers on every machine."""
-
-import os
-
-os.environ["HF_HUB_OFFLINE"] = "1"
+"""Random models that the library's tests share, and no gradients."""
 
 import pytest
 import torch
 
 from tests.longsight import tiny
-
-
-@pytest.fixture(autouse=True, scope="package")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)
