@@ -1,10 +1,4 @@
-"""Evaluations from the command line: every method on every length of a task, resumable, on one machine or on many.
-
-    python -m analysis.evaluate --model assets/models/rope-small --task passkey \\
-        --methods "vanilla,self-extend;lm-infinite:top_k=5,from_layer=1" --lengths 512,2048,8192 --out results/first
-
-The same command goes on where it was stopped, however it was stopped. Tables and figures: `python -m analysis.report`.
-"""
+"""Evaluations from the command line: every method on every length of a task, resumable, on one machine or on many."""
 
 import argparse
 import os
@@ -25,6 +19,14 @@ from .evaluation.results import FILE, EvaluationCell, Results, Row, digest, open
 from .evaluation.tasks import TASKS, Step, read_task
 from .evaluation.worker import cell_steps, run_cell
 
+MODULE = f"python -m {__spec__.name}"
+EXAMPLE = """For example:
+
+  %(prog)s --model assets/models/rope-small --task passkey --out results/first \\
+    --methods "vanilla,self-extend;lm-infinite:top_k=5,from_layer=1" --lengths 512,2048,8192
+
+The same command goes on where it was stopped, however it was stopped. The command `report` makes tables and figures."""
+
 STOPPED = 130
 """What a shell expects of a command that was interrupted."""
 
@@ -34,9 +36,9 @@ LOOPBACK = "127.0.0.1"
 RAY_HELP = "--backend ray needs Ray, which is not installed here: pip install ray, or leave --backend out."
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = MODULE) -> int:
     """Run one command line; 0 when every cell is finished."""
-    given = _parser().parse_args(arguments)
+    given = _parser(prog).parse_args(arguments)
     folder = Path(given.out)
     try:
         cells = plan(given.model, given.methods, given.task, _lengths(given.lengths), given.trials, given.seed)
@@ -137,11 +139,9 @@ def _lengths(text: str) -> list[int]:
     return lengths
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m analysis.evaluate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=prog, description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     tasks = "; ".join(f"{key} ({task.paper})" for key, task in TASKS.items())
     parser.add_argument("--model", required=True, nargs="+", help="folders, or names on the Hub")

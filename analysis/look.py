@@ -1,8 +1,4 @@
-"""The panels from the command line: the records of each run, and a page that stands alone.
-
-python -m analysis.look entropy --model assets/models/rope-small --methods vanilla,lm-infinite --text FILE --out DIR
-python -m analysis.look nll ... --methods "vanilla;self-extend:group=4;self-extend:group=16"
-"""
+"""The panels from the command line: the records of each run, and a page that stands alone."""
 
 import argparse
 import html
@@ -27,11 +23,16 @@ from .export.page import Section, stand_alone
 from .runs import Run
 
 DEFAULT_LENGTH = 4096
+MODULE = f"python -m {__spec__.name}"
+EXAMPLE = """For example:
+
+  %(prog)s entropy --model assets/models/rope-small --methods vanilla,lm-infinite --text FILE --out FOLDER
+  %(prog)s nll ... --methods "vanilla;self-extend:group=4;self-extend:group=16\""""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = MODULE) -> int:
     """Run one panel; returns the exit status. What cannot be done is said in one sentence, on stderr."""
-    given = _parser().parse_args(arguments)
+    given = _parser(prog).parse_args(arguments)
     try:
         run(given)
     except (LongSightError, OSError) as problem:
@@ -139,9 +140,12 @@ def _formats(text: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m analysis.look", description="One panel, saved as a page and as data."
+        prog=prog,
+        description="One panel, saved as a page and as data.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("panel", choices=list(PANELS), help="; ".join(f"{p.key}: {p.paper}" for p in PANELS.values()))
     parser.add_argument("--model", required=True, help="a folder, or a name on the Hub")

@@ -1,8 +1,4 @@
-"""Results as the papers' tables and figures, beside what the papers report.
-
-python -m analysis.report results/first                       # writes results/first/report.html
-python -m analysis.report results/first --markdown docs/results.md
-"""
+"""Results as the papers' tables and figures, beside what the papers report."""
 
 import argparse
 import sys
@@ -16,16 +12,15 @@ from .evaluation.results import Row, read_results
 from .evaluation.sections import make_parts
 from .evaluation.tables import label_of
 
+MODULE = f"python -m {__spec__.name}"
 TITLE = "LongSight: results"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = MODULE) -> int:
     """Run one command line; 0 when the report is written."""
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("results", help="a folder that analysis.evaluate wrote")
-    parser.add_argument("--html", help="the page; in the folder of the results")
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
+    parser.add_argument("results", help="a folder that `evaluate` wrote")
+    parser.add_argument("--html", help="the page; report.html in the folder of the results")
     parser.add_argument("--markdown", help="a file for the tables as Markdown")
     given = parser.parse_args(arguments)
     folder = Path(given.results)

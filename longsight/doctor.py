@@ -1,7 +1,8 @@
-"""`python -m longsight.doctor MODEL_OR_FOLDER`: what would happen to a model, before anyone builds on it."""
+"""What would happen to a model, before anyone builds on it: `longsight doctor MODEL_OR_FOLDER`."""
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 import torch
 
@@ -58,9 +59,9 @@ def known_line(known: Known) -> str:
     )
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m longsight.doctor") -> int:
     """Print the report; 1 and one sentence when the model cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m longsight.doctor", description=__doc__)
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("model", help="a folder or a Hub id")
     source = parser.parse_args(arguments).model
     if source in REGISTRY:

@@ -1,0 +1,132 @@
+"""The wheel, built and installed as anyone would, and used from outside the project: it alone is on the path."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from longsight.cli import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = ROOT / "assets" / "models" / "rope-small"
+PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+WHOLE = """
+import importlib, pkgutil, longsight
+names = [module.name for module in pkgutil.walk_packages(longsight.__path__, "longsight.")]
+for name in names:
+    importlib.import_module(name)
+print(*names, sep="\\n")
+"""
+ABSENT = """
+import importlib.util
+print([name for name in ("analysis", "app", "assets", "tests") if importlib.util.find_spec(name)])
+"""
+
+
+def run(command, **where):
+    done = subprocess.run(command, capture_output=True, text=True, **where)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def tracked():
+    """The files of the project that are in use: those that git knows, or would if they were added."""
+    listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT)
+    return [path for path in listed.split("\0") if path and (ROOT / path).exists()]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Built from a copy of the project, so that building leaves nothing in the project itself."""
+    source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
+    for path in tracked():
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / path, source / path)
+    run([*PIP, "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", built, source])
+    (wheel,) = built.iterdir()
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def site(wheel, tmp_path_factory):
+    """A folder with nothing but what the wheel installs."""
+    folder = tmp_path_factory.mktemp("site")
+    run([*PIP, "install", "--no-index", "--no-deps", "--no-compile", "--target", folder, wheel])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def elsewhere(site, tmp_path_factory):
+    """`elsewhere(*command)`: what a command says in an empty folder, with `site` alone on the path."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    environment = {**os.environ, "PYTHONPATH": str(site), "HF_HUB_OFFLINE": "1"}
+    return lambda *command: run([*map(str, command)], cwd=folder, env=environment)
+
+
+@pytest.fixture(scope="module")
+def longsight(site, elsewhere):
+    """`longsight(*arguments)`: the installed command."""
+    return lambda *arguments: elsewhere(site / "bin" / "longsight", *arguments)
+
+
+def module_name(path):
+    inside = path if path.startswith("longsight/") else f"longsight/{path}"
+    return inside.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def test_one_name_is_installed_and_nothing_else_can_be_imported(site, elsewhere):
+    assert {path.name.split("-")[0] for path in site.iterdir()} == {"longsight", "bin"}
+    assert [path.name for path in (site / "bin").iterdir()] == ["longsight"]
+    assert elsewhere(sys.executable, "-c", ABSENT) == "[]\n"
+
+
+def test_every_module_of_the_library_and_the_analysis_is_there_and_can_be_imported(elsewhere):
+    found = elsewhere(sys.executable, "-W", "error", "-c", WHOLE).splitlines()
+    sources = [path for path in tracked() if path.endswith(".py") and path.startswith(("longsight/", "analysis/"))]
+    expected = {module_name(path) for path in sources} - {"longsight"}
+    assert set(found) - {"longsight.assets"} == expected
+
+
+def test_of_the_assets_only_what_is_read_at_run_time_is_shipped(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    others = {name for name in names if not name.endswith(".py") and ".dist-info/" not in name}
+    assert others == {
+        "longsight/py.typed",
+        "longsight/analysis/export/linked.js",
+        "longsight/assets/samples/dracula.txt",
+    }
+    assert wheel.stat().st_size < 1_000_000
+
+
+def test_the_extras_are_those_that_the_commands_name(site):
+    (installed,) = metadata.distributions(name="longsight", path=[str(site)])
+    assert set(installed.metadata.get_all("Provides-Extra")) == {e for c in COMMANDS.values() for e in c.extras}
+
+
+def test_the_doctor_sees_a_model(longsight):
+    assert "trained length      512 tokens" in longsight("doctor", MODEL)
+
+
+def test_a_diagnostic_becomes_a_page_that_stands_alone(longsight, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("It was a quiet morning in the valley. " * 12)
+    longsight("look", "entropy", "--model", MODEL, "--methods", "vanilla,window", "--text", text, "--out", tmp_path)
+    page = (tmp_path / "entropy.html").read_text(encoding="utf-8")
+    assert (ROOT / "analysis" / "export" / "linked.js").read_text(encoding="utf-8") in page
+    assert 'class="plotly-graph-div"' in page
+    assert 'src="http' not in page
+    assert len(list(tmp_path.glob("entropy-*.npz"))) == 2
+
+
+def test_an_evaluation_with_prose_becomes_a_report(longsight, tmp_path):
+    given = ("--model", MODEL, "--methods", "vanilla,lm-infinite", "--task", "passkey:filler=prose,depths=1")
+    assert longsight("evaluate", *given, "--lengths", "256", "--trials", "1", "--out", tmp_path).splitlines() == [
+        str(tmp_path / "results.jsonl")
+    ]
+    assert longsight("report", tmp_path) == f"{tmp_path / 'report.html'}\n"
+    assert "LM-Infinite" in (tmp_path / "report.html").read_text(encoding="utf-8")
