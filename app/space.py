@@ -1,4 +1,4 @@
-"""The Hugging Face Space: holds the README to the Spacefile, and publishes both.
+"""The Hugging Face Space: writes the README's front matter from the Spacefile, and publishes both.
 
 python -m app.space check               whether the README, the requirements and the files agree with the Spacefile
 python -m app.space card                write the README's front matter from the Spacefile
@@ -9,13 +9,14 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import yaml
 from packaging.requirements import Requirement
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.assets import ROOT
 from longsight.errors import LongSightError
@@ -24,36 +25,59 @@ LARGEST_FILE = 10_000_000
 """A Space takes files up to this size [bytes] by a plain push; larger ones need Git LFS."""
 LONGEST_DESCRIPTION = 60
 """Hugging Face refuses a longer `short_description` [characters]."""
-SETTINGS = {"repo", "hardware", "sleep_time", "visibility", "variables", "secrets"}
-PATTERNS = {"include", "exclude"}
 
 
-@dataclass(frozen=True)
-class Spacefile:
-    """The manifest: `card` is the front matter verbatim, `space` the settings, `files` what is published."""
+class Block(BaseModel):
+    """A part of the Spacefile. What is not named here would not be honoured, so it is refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Settings(Block):
+    """Of the Space itself; the Spacefile says what each is."""
+
+    repo: str
+    hardware: str
+    sleep_time: int | None
+    visibility: str
+    variables: dict[str, str]
+    secrets: list[str]
+
+
+class Patterns(Block):
+    """Shell patterns over paths below the project's root."""
+
+    include: list[str]
+    exclude: list[str]
+
+
+class Spacefile(Block):
+    """The manifest: `card` is the README's front matter, verbatim; `files` is what is published."""
 
     card: dict[str, Any]
-    space: dict[str, Any]
-    files: dict[str, list[str]]
+    space: Settings
+    files: Patterns
 
     @classmethod
     def read(cls, root: Path) -> "Spacefile":
         """Raises `LongSightError` when a block or a setting is missing, or is one that deploying would not honour."""
-        blocks = yaml.safe_load((root / "Spacefile").read_text(encoding="utf-8"))
-        _require("The Spacefile", blocks, {spec.name for spec in fields(cls)})
-        _require("The Spacefile's block 'space'", blocks["space"], SETTINGS)
-        _require("The Spacefile's block 'files'", blocks["files"], PATTERNS)
-        return cls(**blocks)
+        try:
+            return cls.model_validate(yaml.safe_load((root / "Spacefile").read_text(encoding="utf-8")))
+        except ValidationError as problem:
+            found = [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in problem.errors()]
+            raise LongSightError(f"The Spacefile cannot be used. {'; '.join(found)}.") from problem
 
     def published(self, root: Path) -> list[str]:
         """The files that are published, as paths below `root`, chosen as the Hub's client will choose them."""
         from huggingface_hub.utils import filter_repo_objects
 
-        return sorted(
-            filter_repo_objects(
-                _visible_files(root), allow_patterns=self.files["include"], ignore_patterns=self.files["exclude"]
-            )
-        )
+        include, exclude = self.files.include, self.files.exclude
+        return sorted(filter_repo_objects(_visible_files(root), allow_patterns=include, ignore_patterns=exclude))
+
+    def on_top_of(self, page: str) -> str:
+        """A Markdown page with the card as its front matter, in place of the one that it has."""
+        body = page.split("---\n", 2)[2] if page.startswith("---\n") else page
+        return f"---\n{yaml.safe_dump(self.card, sort_keys=False, allow_unicode=True)}---\n{body}"
 
 
 @dataclass(frozen=True)
@@ -73,33 +97,33 @@ class HubCall:
 
 def check(manifest: Spacefile, root: Path) -> list[str]:
     """What stands in the way of publishing, one sentence each; empty when nothing does."""
-    return _card_problems(manifest, root) + _version_problems(manifest, root) + _file_problems(manifest, root)
-
-
-def write_card(manifest: Spacefile, root: Path) -> None:
-    """Write the README's front matter from the manifest and leave the rest of it alone."""
-    from huggingface_hub import metadata_save
-
-    metadata_save(root / "README.md", manifest.card)
-
-
-def plan(manifest: Spacefile) -> list[HubCall]:
-    """The calls that publish the Space, after its creation: settings first, so that the first build has them."""
-    space = manifest.space
-    steps = [HubCall("request_space_hardware", {"hardware": space["hardware"], "sleep_time": space["sleep_time"]})]
-    steps += [HubCall("add_space_variable", {"key": key, "value": value}) for key, value in space["variables"].items()]
-    steps += [HubCall("add_space_secret", {"key": name}, secret=name) for name in space["secrets"]]
-    upload = {"allow_patterns": manifest.files["include"], "ignore_patterns": manifest.files["exclude"]}
-    # What is no longer published goes from the Space in the same commit.
-    return [*steps, HubCall("upload_folder", {"repo_type": "space", "delete_patterns": "*", **upload})]
+    problems = _version_problems(manifest, root) + _file_problems(manifest, root)
+    page = (root / "README.md").read_text(encoding="utf-8")
+    if page != manifest.on_top_of(page):
+        problems.append("README.md does not begin with the Spacefile's card; run `python -m app.space card`.")
+    if (length := len(manifest.card.get("short_description", ""))) > LONGEST_DESCRIPTION:
+        problems.append(
+            f"The card's short_description has {length} characters; Hugging Face takes {LONGEST_DESCRIPTION}."
+        )
+    return problems
 
 
 def creation(manifest: Spacefile) -> HubCall:
     """The call that makes the Space, or finds it where it exists already."""
-    visibility = manifest.space["visibility"]
-    return HubCall(
-        "create_repo", {"repo_type": "space", "space_sdk": "gradio", "visibility": visibility, "exist_ok": True}
-    )
+    made = {"space_sdk": manifest.card["sdk"], "visibility": manifest.space.visibility, "exist_ok": True}
+    return HubCall("create_repo", {"repo_type": "space", **made})
+
+
+def plan(manifest: Spacefile) -> list[HubCall]:
+    """The calls that publish the Space, after its creation: settings first, so that the first build has them."""
+    space, files = manifest.space, manifest.files
+    upload = {"repo_type": "space", "allow_patterns": files.include, "ignore_patterns": files.exclude}
+    return [
+        HubCall("request_space_hardware", {"hardware": space.hardware, "sleep_time": space.sleep_time}),
+        *(HubCall("add_space_variable", {"key": key, "value": value}) for key, value in space.variables.items()),
+        *(HubCall("add_space_secret", {"key": name}, secret=name) for name in space.secrets),
+        HubCall("upload_folder", {**upload, "delete_patterns": "*"}),  # what is no longer published goes as well
+    ]
 
 
 def deploy(
@@ -110,11 +134,11 @@ def deploy(
     Raises `LongSightError` before the first call when `check` finds something or the environment lacks a secret, and
     with the Hub's own words when it refuses a call.
     """
-    missing = [name for name in manifest.space["secrets"] if name not in environment]
+    missing = [name for name in manifest.space.secrets if name not in environment]
     problems = check(manifest, root) + [f"The environment lacks {name}, which the Spacefile lists." for name in missing]
     if problems:
         raise LongSightError("Nothing was published. " + " ".join(problems))
-    space = _call(api, creation(manifest), {"repo_id": manifest.space["repo"]}, say)
+    space = _call(api, creation(manifest), {"repo_id": manifest.space.repo}, say)
     for step in plan(manifest):
         more = {"repo_id": space.repo_id}
         if step.secret:
@@ -137,18 +161,6 @@ def _call(api: Any, step: HubCall, more: dict[str, str], say: Callable[[str], ob
         raise LongSightError(f"{step.call} did not succeed for {more['repo_id']}: {error}") from error
 
 
-def _require(what: str, block: Any, keys: set[str]) -> None:
-    found = set(block) if isinstance(block, dict) else set()
-    if found != keys:
-        listed = {
-            name: ", ".join(sorted(these)) or "nothing"
-            for name, these in (("lacks", keys - found), ("has", found - keys))
-        }
-        raise LongSightError(
-            f"{what} lacks {listed['lacks']} and has {listed['has']} too many; it holds {', '.join(sorted(keys))}."
-        )
-
-
 def _visible_files(root: Path) -> Iterator[str]:
     """Every file below `root` outside hidden folders, relative and with forward slashes."""
     for folder, folders, names in os.walk(root):
@@ -156,51 +168,30 @@ def _visible_files(root: Path) -> Iterator[str]:
         yield from ((Path(folder) / name).relative_to(root).as_posix() for name in names)
 
 
-def _card_problems(manifest: Spacefile, root: Path) -> list[str]:
-    from huggingface_hub import metadata_load
-
-    problems = []
-    written = metadata_load(root / "README.md") or {}
-    for key in sorted(set(written) | set(manifest.card)):
-        if written.get(key) != manifest.card.get(key):
-            problems.append(
-                f"README.md says {key}: {written.get(key)!r}, the Spacefile says {manifest.card.get(key)!r}; "
-                "run `python -m app.space card`."
-            )
-    description = manifest.card.get("short_description", "")
-    if len(description) > LONGEST_DESCRIPTION:
-        problems.append(
-            f"The card's short_description has {len(description)} characters; Hugging Face takes {LONGEST_DESCRIPTION}."
-        )
-    return problems
-
-
 def _version_problems(manifest: Spacefile, root: Path) -> list[str]:
     """The Space installs gradio by the card and torch by pre-requirements.txt: both must be what the project admits."""
-    admitted = _requirements(root / "requirements.txt")
-    chosen = {"gradio": f"=={manifest.card.get('sdk_version')}"}
-    chosen |= {name: str(needed.specifier) for name, needed in _requirements(root / "pre-requirements.txt").items()}
-    problems = []
-    for name, pin in chosen.items():
-        version = pin.removeprefix("==")
-        if name in admitted and not admitted[name].specifier.contains(version):
-            problems.append(
-                f"The Space would install {name} {version}, but requirements.txt asks for {admitted[name]}."
-            )
-    return problems
+    asked = _requirements(root / "requirements.txt")
+    first = [
+        Requirement(f"gradio=={manifest.card.get('sdk_version')}"),
+        *_requirements(root / "pre-requirements.txt").values(),
+    ]
+    return [
+        f"The Space would install {chosen}, but requirements.txt asks for {asked[chosen.name]}."
+        for chosen in first
+        if not all(asked[chosen.name].specifier.contains(pin.version) for pin in chosen.specifier)
+    ]
 
 
 def _requirements(path: Path) -> dict[str, Requirement]:
     lines = [line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    parsed = [Requirement(line) for line in lines if line]
-    return {needed.name: needed for needed in parsed}
+    return {needed.name: needed for needed in map(Requirement, filter(None, lines))}
 
 
 def _file_problems(manifest: Spacefile, root: Path) -> list[str]:
     paths = manifest.published(root)
     problems = [
         f"The Spacefile publishes {pattern!r}, but no file matches it."
-        for pattern in manifest.files["include"]
+        for pattern in manifest.files.include
         if not any(fnmatchcase(path, pattern) for path in paths)
     ]
     sizes = {path: (root / path).stat().st_size for path in paths}
@@ -232,9 +223,10 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
 def _run(chosen: argparse.Namespace, root: Path) -> None:
     manifest = Spacefile.read(root)
     if chosen.repo:
-        manifest.space["repo"] = chosen.repo
+        manifest.space.repo = chosen.repo
     if chosen.command == "card":
-        write_card(manifest, root)
+        page = root / "README.md"
+        page.write_text(manifest.on_top_of(page.read_text(encoding="utf-8")), encoding="utf-8")
     elif chosen.command == "deploy" and not chosen.dry_run:
         from huggingface_hub import HfApi
 
@@ -245,18 +237,12 @@ def _run(chosen: argparse.Namespace, root: Path) -> None:
 
 def report(manifest: Spacefile, root: Path, with_calls: bool) -> None:
     """Print what would be published. Raises `LongSightError` with everything that `check` finds."""
-    problems = check(manifest, root)
-    if problems:
+    if problems := check(manifest, root):
         raise LongSightError("\n".join(problems))
     paths = manifest.published(root)
     if with_calls:
-        print(
-            f"To {manifest.space['repo']}, without calling anyone:",
-            creation(manifest),
-            *plan(manifest),
-            *paths,
-            sep="\n",
-        )
+        calls = [creation(manifest), *plan(manifest)]
+        print(f"To {manifest.space.repo}, without calling anyone:", *calls, *paths, sep="\n")
     size = sum((root / path).stat().st_size for path in paths)
     print(f"{len(paths)} files, {size / 1e6:.1f} MB: ready to be published.")
 

@@ -2,7 +2,6 @@
 
 import inspect
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,7 +52,7 @@ def changed(project, block, **settings):
     """Rewrite the project's Spacefile with other settings in one block, and read it."""
     text = yaml.safe_load((project / "Spacefile").read_text())
     text[block].update(settings)
-    (project / "Spacefile").write_text(yaml.safe_dump(text))
+    (project / "Spacefile").write_text(yaml.safe_dump(text, sort_keys=False))
     return Spacefile.read(project)
 
 
@@ -80,9 +79,9 @@ def test_a_readme_that_disagrees_is_told_how_to_mend_it_and_mended(project, caps
     body = (project / "README.md").read_text().split("---\n", 2)[2]
     changed(project, "card", emoji="🔬", tags=["attention"])
     assert main(["check"], project) == 1
-    said = capsys.readouterr().err
-    assert "README.md says emoji: '🔭', the Spacefile says '🔬'; run `python -m app.space card`." in said
-    assert "README.md says tags" in said
+    assert (
+        "README.md does not begin with the Spacefile's card; run `python -m app.space card`." in capsys.readouterr().err
+    )
     assert main(["card"], project) == 0
     assert main(["check"], project) == 0
     assert (project / "README.md").read_text().endswith(body)
@@ -112,8 +111,8 @@ def test_versions_of_the_space_must_be_admitted_by_the_requirements(project):
     main(["card"], project)
     (project / "pre-requirements.txt").write_text("torch==2.7.1\n")
     gradio, torch = check(manifest, project)
-    assert gradio.startswith("The Space would install gradio 5.0.0, but requirements.txt asks for gradio~=")
-    assert torch.startswith("The Space would install torch 2.7.1, but requirements.txt asks for torch<=")
+    assert gradio.startswith("The Space would install gradio==5.0.0, but requirements.txt asks for gradio~=")
+    assert torch.startswith("The Space would install torch==2.7.1, but requirements.txt asks for torch<=")
 
 
 def test_a_large_file_is_refused_with_its_size(project):
@@ -134,10 +133,10 @@ def test_a_pattern_without_a_file_is_named(project):
 def test_unknown_and_missing_settings_are_refused(project):
     text = (project / "Spacefile").read_text()
     (project / "Spacefile").write_text(text.replace("  hardware:", "  hardwear:"))
-    with pytest.raises(
-        LongSightError, match="block 'space' lacks hardware and has hardwear too many; it holds hardware, repo"
-    ):
+    with pytest.raises(LongSightError) as refused:
         Spacefile.read(project)
+    assert "space.hardware: Field required" in str(refused.value)
+    assert "space.hardwear: Extra inputs are not permitted" in str(refused.value)
 
 
 def test_publishing_makes_exactly_these_calls(project):
@@ -160,10 +159,7 @@ def test_publishing_makes_exactly_these_calls(project):
     assert variable == {"repo_id": "someone/longsight", "key": "A", "value": "1"}
     assert secret == {"repo_id": "someone/longsight", "key": "HF_TOKEN", "value": "hidden"}
     assert upload["folder_path"] == str(project)
-    assert (upload["allow_patterns"], upload["ignore_patterns"]) == (
-        manifest.files["include"],
-        manifest.files["exclude"],
-    )
+    assert (upload["allow_patterns"], upload["ignore_patterns"]) == (manifest.files.include, manifest.files.exclude)
     assert not any("hidden" in line for line in said)
 
 
@@ -203,7 +199,7 @@ def test_publishing_without_an_account_says_how_to_get_one(project):
 
 
 def test_every_argument_of_every_call_is_one_the_hub_client_has():
-    manifest = replace(Spacefile.read(ROOT))
+    manifest = Spacefile.read(ROOT)
     for step in [space.creation(manifest), *plan(manifest)]:
         known = inspect.signature(getattr(HfApi, step.call)).parameters
         assert set(step.arguments) < set(known)
