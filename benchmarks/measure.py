@@ -18,7 +18,8 @@ from transformers import DynamicCache, PreTrainedModel
 
 from analysis.evaluation.memory import forget_peak, peak_memory
 from benchmarks.subject import ROOT, random_ids, read_stock
-from longsight.generation.generate import Sampling, decode, prefill
+from longsight.generation.decode import Sampling, decode
+from longsight.generation.prefill import prefill
 from longsight.methods import METHODS, Method
 from longsight.models.model import Model, adopt
 from longsight.models.module_patching import cache_keyword

@@ -23,9 +23,9 @@ from analysis.evaluation.memory import forget_peak, peak_memory
 from analysis.runs import make_runs
 from benchmarks.measure import CLOCKS
 from benchmarks.subject import DEFAULT, ROOT, random_ids, read_stock
-from longsight.generation.generate import Progress
 from longsight.methods import METHODS, Method
 from longsight.models.model import Model, adopt
+from longsight.progress import Progress
 
 LENGTHS = (4096, 32_768)
 KEYS = ("vanilla", "lm-infinite")

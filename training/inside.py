@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from longsight.generation.generate import Prefilled, Sampling, decode, prefill
+from longsight.generation.decode import Sampling, decode
+from longsight.generation.prefill import Prefilled, prefill
 from longsight.generation.prefix_sharing import prefill_shared
 from longsight.generation.prompt import Message, chat_ids
 from longsight.methods import METHODS, Method

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from longsight.attention.observer import AttentionStep, Observer
-from longsight.generation.generate import Progress, watch
+from longsight.generation.prefill import watch
 from longsight.methods import Method
 from longsight.models.model import Ids, Model
+from longsight.progress import Progress
 
 from ..records import Record
 from .attention_block import AttentionWeights, make_view

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from longsight.attention.observer import AttentionStep, Observer
-from longsight.generation.generate import Prefilled, Sampling, decode
+from longsight.generation.decode import Sampling, decode
+from longsight.generation.prefill import Prefilled
 from longsight.methods import Method
 from longsight.models.model import Model
 

@@ -17,7 +17,8 @@ from app.session import devices, estimate, transcript
 from app.session.cache_pool import pool
 from app.session.transcript import Exchange
 from longsight.attention.kv_cache import Cache
-from longsight.generation.generate import Prefilled, Sampling, decode, prefill_steps
+from longsight.generation.decode import Sampling, decode
+from longsight.generation.prefill import Prefilled, prefill_steps
 from longsight.generation.prompt import TextStream
 from longsight.methods import Method
 from longsight.models.model import Model

@@ -10,7 +10,7 @@ import torch
 
 from app.session import devices, formatting
 from longsight.errors import LongSightError
-from longsight.generation.generate import prefill
+from longsight.generation.prefill import prefill
 from longsight.methods import METHODS, Method
 from longsight.models.model import Model
 

@@ -15,7 +15,7 @@ from app.session.answers import Answer
 from app.session.devices import Waiting
 from app.session.sessions import ConversationTurn, Session
 from longsight.errors import LongSightError
-from longsight.generation.generate import Sampling
+from longsight.generation.decode import Sampling
 from longsight.methods import Method
 from longsight.models.model import Model
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from longsight.attention.banded import merge, planned, retrieve
 from longsight.attention.encoding import Encoding
+from longsight.attention.fast import planned
 from longsight.attention.forward_only import forward_only
+from longsight.attention.kernels import merge
 from longsight.attention.kv_cache import Cache
 from longsight.attention.observer import AttentionStep, Fetched, Observer
+from longsight.attention.retrieval import retrieve
 from longsight.methods import Method
 
 

@@ -66,3 +66,12 @@ def unfused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float
 
 KERNELS = {"cpu": _cpu_kernel, "cuda": _cuda_kernel}
 """Kind of device -> its fused kernel: (q, k, v, mask, scaling) -> output and log-sum-exp."""
+
+
+def merge(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Attention over a union of disjoint key sets from attention over each: weights exp(lse_part - lse_all)."""
+    if len(parts) == 1:
+        return parts[0]
+    lse = torch.stack([part[1] for part in parts]).logsumexp(0)
+    out = sum(part[0] * (part[1] - lse).exp().to(part[0])[..., None] for part in parts)
+    return out, lse

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from longsight.attention.banded import BLOCK, BandKeys, band_keys, key_range
 from longsight.attention.encoding import Encoding, rotate
+from longsight.attention.fast import BLOCK, BandKeys, band_keys, key_range
 from longsight.methods import Method
 from longsight.methods.bands import Band
 

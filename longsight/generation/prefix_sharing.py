@@ -13,7 +13,7 @@ from torch import Tensor
 
 from longsight.attention.kv_cache import Cache, matters
 from longsight.errors import LongSightError
-from longsight.generation.generate import Prefilled
+from longsight.generation.prefill import Prefilled
 from longsight.methods import Method
 from longsight.models.model import Ids, Model
 

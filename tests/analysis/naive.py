@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from longsight.attention.observer import Observer
-from longsight.generation.generate import watch
+from longsight.generation.prefill import watch
 from longsight.models.model import adopt
 from tests.longsight import tiny
 

@@ -10,7 +10,8 @@ from analysis.runs import make_runs
 from app.session import answers, devices, transcript
 from app.session.answers import Answer, Speaker
 from app.session.cache_pool import pool
-from longsight.generation.generate import Sampling, decode, prefill
+from longsight.generation.decode import Sampling, decode
+from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
 
 VANILLA = METHODS["vanilla"]()

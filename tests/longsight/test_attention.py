@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-import longsight.attention.banded as attention
+import longsight.attention.fast as attention
 from longsight.attention.alibi import Alibi, slopes
-from longsight.attention.banded import attend, attend_one, make_glance, make_plan, merge, plain, retrieve
 from longsight.attention.encoding import Encoding
-from longsight.attention.kernels import kernel, unfused
+from longsight.attention.fast import attend, attend_one, make_glance, make_plan
+from longsight.attention.kernels import kernel, merge, unfused
 from longsight.attention.kv_cache import KeptLayer, kept
+from longsight.attention.plain import plain
+from longsight.attention.retrieval import retrieve
 from longsight.attention.rope import Rotary
 from longsight.methods import METHODS
 from tests.longsight.tiny import TRAINED, defaults, spread

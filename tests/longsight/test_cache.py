@@ -7,7 +7,7 @@ import torch
 
 from longsight.attention.kv_cache import Cache, KeptLayer, kept, slots
 from longsight.errors import LongSightError
-from longsight.generation.generate import prefill
+from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
 from longsight.methods.bands import NEVER_LEAVES
 from tests.longsight import tiny

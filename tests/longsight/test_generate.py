@@ -8,8 +8,10 @@ import torch
 
 from longsight.attention.observer import Observer
 from longsight.errors import LongSightError
-from longsight.generation.generate import Prefilled, Progress, Sampling, decode, prefill, prefill_steps, stop_ids, watch
+from longsight.generation.decode import Sampling, decode, stop_ids
+from longsight.generation.prefill import Prefilled, prefill, prefill_steps, watch
 from longsight.methods import METHODS
+from longsight.progress import Progress
 from tests.longsight import tiny
 from tests.longsight.tiny import TRAINED, VOCABULARY, defaults, ids
 

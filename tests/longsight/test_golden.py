@@ -5,8 +5,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from longsight.generation.generate import decode, prefill
+from longsight.generation.decode import decode
 from longsight.generation.patching import patch, unpatch
+from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
 from longsight.models.model import load
 from tests.longsight.tiny import DATA

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from longsight.attention.banded import plain
 from longsight.attention.chunk import Chunk
 from longsight.attention.kv_cache import Cache
+from longsight.attention.plain import plain
 from longsight.errors import LongSightError
-from longsight.generation.generate import prefill
+from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
 from longsight.models.model import Model, adopt
 from tests.longsight import tiny

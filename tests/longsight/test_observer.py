@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from longsight.attention.observer import Observer
-from longsight.generation.generate import watch
+from longsight.generation.prefill import watch
 from longsight.methods import METHODS
 from tests.longsight import tiny
 

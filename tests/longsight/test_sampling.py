@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from longsight.errors import LongSightError
-from longsight.generation.generate import Prefilled, Sampling, decode, prefill
+from longsight.generation.decode import Sampling, decode
+from longsight.generation.prefill import Prefilled, prefill
 from longsight.methods import METHODS
 from tests.longsight.tiny import TRAINED, VOCABULARY, ids
 

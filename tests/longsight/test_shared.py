@@ -8,7 +8,8 @@ import torch
 
 from longsight.attention.kv_cache import Cache, matters
 from longsight.errors import LongSightError
-from longsight.generation.generate import Sampling, decode, prefill
+from longsight.generation.decode import Sampling, decode
+from longsight.generation.prefill import prefill
 from longsight.generation.prefix_sharing import WORTHWHILE, Branch, alike, plan, prefill_shared
 from longsight.methods import METHODS
 from tests.longsight import tiny

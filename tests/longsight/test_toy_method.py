@@ -17,8 +17,9 @@ from analysis.drawing import palette
 from app.panels import method_controls
 from docs.readme import methods_table
 from longsight import doctor
-from longsight.generation.generate import Sampling, decode, prefill
+from longsight.generation.decode import Sampling, decode
 from longsight.generation.patching import patch
+from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
 from tests.longsight import tiny
 from tests.longsight.matrix import cell, variants

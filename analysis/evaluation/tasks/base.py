@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar
 
 from longsight.errors import LongSightError
-from longsight.generation.generate import Sampling, decode
+from longsight.generation.decode import Sampling, decode
 from longsight.generation.prefix_sharing import prefill_shared
 from longsight.methods import Method
 from longsight.models.model import Model

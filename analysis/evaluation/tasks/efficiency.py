@@ -5,7 +5,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from longsight.generation.generate import Sampling, decode, prefill_steps
+from longsight.generation.decode import Sampling, decode
+from longsight.generation.prefill import prefill_steps
 from longsight.methods import Method
 from longsight.models.model import Model
 

@@ -7,7 +7,8 @@ import pytest
 from analysis.evaluation.tasks import TASKS, texts
 from analysis.evaluation.tasks.passkey import PLACES, STATEMENT, Passkey, difference
 from longsight.errors import LongSightError
-from longsight.generation.generate import Sampling, decode, prefill
+from longsight.generation.decode import Sampling, decode
+from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
 from tests.longsight import tiny
 

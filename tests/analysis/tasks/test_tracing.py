@@ -7,7 +7,8 @@ import torch
 from analysis.evaluation.tasks.passkey import Passkey
 from analysis.evaluation.tracing import TrialRecord, trace_steps
 from longsight.attention.observer import Observer
-from longsight.generation.generate import Sampling, decode, prefill
+from longsight.generation.decode import Sampling, decode
+from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
 
 TASK = Passkey(depths=3)

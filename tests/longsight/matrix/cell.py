@@ -1,7 +1,7 @@
 """One cell of the matrix: a variant under a method, read in every way, against the plain definition.
 
 The definition runs inside the very model: one pass over the whole text, in which every layer's attention is
-`longsight.attention.banded.plain` over all keys instead of plans, bands, kernels and what the cache keeps.
+`longsight.attention.plain` over all keys instead of plans, bands, kernels and what the cache keeps.
 """
 
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from longsight.attention.banded import plain
 from longsight.attention.chunk import Chunk
 from longsight.attention.encoding import Encoding
+from longsight.attention.plain import plain
 from longsight.generation.patching import patch, unpatch
 from longsight.methods import Method
 from longsight.models.model import Model

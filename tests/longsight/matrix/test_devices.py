@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from longsight.attention.alibi import Alibi, slopes
-from longsight.attention.banded import attend, attend_one, make_glance, make_plan, plain
+from longsight.attention.fast import attend, attend_one, make_glance, make_plan
 from longsight.attention.kv_cache import Cache
+from longsight.attention.plain import plain
 from longsight.attention.rope import Rotary
 from longsight.generation.patching import patch
 from longsight.methods import METHODS

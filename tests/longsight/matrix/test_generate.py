@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from longsight.errors import LongSightError
-from longsight.generation.generate import Sampling, decode, prefill
+from longsight.generation.decode import Sampling, decode
 from longsight.generation.patching import patch, unpatch
+from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
 from tests.longsight import tiny
 from tests.longsight.matrix import cell, variants

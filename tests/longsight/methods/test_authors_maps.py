@@ -9,7 +9,7 @@ import json
 import pytest
 import torch
 
-from longsight.attention.banded import attend, attend_one, make_glance, make_plan
+from longsight.attention.fast import attend, attend_one, make_glance, make_plan
 from longsight.attention.kv_cache import KeptLayer
 from longsight.attention.rope import Rotary
 from longsight.errors import LongSightError

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 
-from longsight.generation.generate import prefill
+from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
 from longsight.models.model import adopt
 from longsight.models.module_patching import cache_keyword

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from longsight.attention.banded import plain
+from longsight.attention.plain import plain
 from longsight.attention.rope import Rotary
 
 N, CHANNELS, LENGTH, WINDOW = 60, 8, 32, 12

@@ -1,8 +1,7 @@
-"""Exact banded attention, twice: the plain definition, and the fast path that is proven equal to it.
+"""Exact banded attention: the fast path, proven equal to `plain.py`.
 
-`plain` asks the method for every pair of positions and materialises all logits: it is the law. `attend` is what runs:
-it rotates queries and keys once per band, hands blocks of queries with only the keys that a band can show them to the
-fused attention kernels, and merges the bands exactly through their log-sum-exp. Nothing of size n x n is ever built.
+Queries and keys are rotated once per band, blocks of queries go to the fused attention kernels with only the keys that
+a band can show them, and the bands are merged exactly through their log-sum-exp. Nothing of size n x n is ever built.
 
 Shapes: q (batch, head, query, channel); k, v (batch, key_head, key, channel), where `head` is a multiple of `key_head`;
 i (query,) and j (key,) int64 positions.
@@ -17,37 +16,12 @@ import torch
 from torch import Tensor
 
 from longsight.attention.encoding import Encoding, Table, rotate
-from longsight.attention.kernels import kernel
-from longsight.methods import Method, Retrieval
+from longsight.attention.kernels import kernel, merge
+from longsight.methods import Method
 from longsight.methods.bands import Band
 
 BLOCK = 512  # queries handed to a kernel at once; smaller blocks waste calls, larger ones waste masked keys
 WHOLE = 3 * BLOCK  # a band's keys up to this many go to the kernel in one masked piece
-
-
-def plain(
-    q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, method: Method, encoding: Encoding, *, scaling: float,
-    layer: int = 0, retrieves: bool = False,
-) -> Tensor:  # fmt: skip
-    """The definition: every logit from `visible` and `distance`, one softmax -> (batch, head, query, channel)."""
-    k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
-    rows = []
-    for run in method.runs(i):
-        here = encoding.under(method, method.length_at(i[run.start]))
-        query, key, asking = i[run][:, None], j[None, :], q[:, :, run]
-        if (scale := method.logit_scale(query)) is not None:
-            asking = asking * scale.to(asking)
-        logits = here.logits(asking, k, method.distance(query, key), scaling)
-        rows.append(logits.masked_fill(~method.visible(query, key), -torch.inf))
-    logits, asking = torch.cat(rows, dim=2), asking[:, :, -1:]
-    retrieval = method.retrieval
-    if retrieves and retrieval is not None and layer >= retrieval.from_layer:
-        fetched = encoding.logits(asking, k, torch.full((1, len(j)), retrieval.insert_at), scaling)
-        fetched = fetched.masked_fill(~retrieval.middle(i[-1:, None], j[None, :]), -torch.inf)
-        best = fetched.topk(min(retrieval.top_k, fetched.shape[-1])).indices
-        chosen = torch.zeros_like(fetched, dtype=torch.bool).scatter(-1, best, True) & fetched.isfinite()
-        logits[:, :, -1:] = torch.where(chosen, fetched, logits[:, :, -1:])
-    return logits.softmax(-1) @ v
 
 
 class Piece(NamedTuple):
@@ -217,49 +191,3 @@ def planned(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Tens
     if alone:
         return partial(attend_one, glance=make_glance(i, j, method, encoding, like))
     return partial(attend, plan=make_plan(i, j, method, encoding, like))
-
-
-class FetchedKeys(NamedTuple):
-    """Attention of one query to the middle keys that each of its heads fetched."""
-
-    out: Tensor  # (batch, head, 1, channel)
-    lse: Tensor  # (batch, head, 1)
-    j: Tensor  # (batch, head, top_k) positions
-    logits: Tensor  # (batch, head, top_k)
-
-
-def retrieve(
-    q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, retrieval: Retrieval, encoding: Encoding, scaling: float
-) -> FetchedKeys | None:
-    """Attention of one query (batch, head, 1, channel) to its best middle keys, chosen per head; None if none exist.
-
-    `j` ascends: a layer that fetches remembers everything.
-    """
-    batch, heads, _, channels = q.shape
-    middle = key_range(j, retrieval.middle.first(i), retrieval.middle.last(i))
-    if middle.start >= middle.stop:
-        return None
-    groups = heads // k.shape[1]
-    distance = torch.full_like(i, retrieval.insert_at)
-    turned = rotate(q, encoding.table(distance, q), encoding.interleaved)
-    candidates, values = k[:, :, middle], v[:, :, middle]
-    scores = turned.reshape(batch, -1, groups, channels) @ candidates.mT * scaling  # (batch, key_head, group, key)
-    best, where = scores.topk(min(retrieval.top_k, middle.stop - middle.start), dim=-1)
-    fetched = torch.gather(
-        values[:, :, None].expand(-1, -1, groups, -1, -1), 3, where[..., None].expand(*where.shape, values.shape[-1])
-    )  # (batch, key_head, group, top_k, channel)
-    out = (best.softmax(-1)[..., None] * fetched).sum(-2)
-    logits = best.float().reshape(batch, heads, -1)
-    if (bias := encoding.bias(-distance)) is not None:
-        logits = logits + bias.to(logits)
-    lse = logits.logsumexp(-1, keepdim=True)
-    return FetchedKeys(out.reshape(batch, heads, 1, -1), lse, j[middle][where].reshape(batch, heads, -1), logits)
-
-
-def merge(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Attention over a union of disjoint key sets from attention over each: weights exp(lse_part - lse_all)."""
-    if len(parts) == 1:
-        return parts[0]
-    lse = torch.stack([part[1] for part in parts]).logsumexp(0)
-    out = sum(part[0] * (part[1] - lse).exp().to(part[0])[..., None] for part in parts)
-    return out, lse

@@ -1,25 +1,15 @@
-"""Prefill in chunks, decode as an iterator. Knows token ids only; text is longsight.generation.prompt's business."""
+"""Decode: new tokens one at a time, as an iterator. Knows token ids only."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from longsight.attention.kv_cache import Cache
 from longsight.attention.observer import Observer
 from longsight.errors import LongSightError
-from longsight.methods import Method
-from longsight.models.model import Ids, Model
-from longsight.progress import Progress, Report, finish
-
-
-@dataclass(frozen=True)
-class Prefilled:
-    """A text that has been read: the cache, and the logits (vocab,) for the token that comes next."""
-
-    cache: Cache
-    logits: Tensor
+from longsight.generation.prefill import Prefilled
+from longsight.models.model import Model
 
 
 @dataclass(frozen=True)
@@ -44,73 +34,6 @@ class Sampling:
             raise LongSightError(f"seed must be between 0 and 2^63 - 1, but {self.seed} was given.")
         if self.max_new_tokens < 1:
             raise LongSightError(f"max_new_tokens must be at least 1, but {self.max_new_tokens} was given.")
-
-
-def prefill_steps(
-    model: Model, ids: Ids, method: Method, cache: Cache | None = None, chunk: int = 2048
-) -> Generator[Progress, None, Prefilled]:
-    """Read `ids` after what `cache` holds, `chunk` tokens at a time; yields after each chunk and returns the result.
-
-    Closing the generator stops the work; nothing else refers to a cache that it began.
-    """
-    ids = model.check_ids(ids)
-    if chunk < 1:
-        raise LongSightError(f"chunk must be at least 1 token, but {chunk} was given.")
-    if cache is not None and cache.method != method:
-        raise LongSightError(
-            f"This conversation was read with {cache.method.describe()}; to go on with {method.describe()} it must be "
-            "read again from the start."
-        )
-    cache, ids = _place(model, ids, method, cache)
-    total = len(ids)
-    cache.reserve(cache.length + total)
-    for start in range(0, total, chunk):
-        part = ids[start : start + chunk]
-        last = start + len(part) == total
-        logits = model.forward(part, cache, retrieves=last, rows=1)
-        cache.ids.extend(part.tolist())
-        yield Progress(start + len(part), total)
-    return Prefilled(cache, logits[-1].clone())
-
-
-def _place(model: Model, ids: Tensor, method: Method, cache: Cache | None) -> tuple[Cache, Tensor]:
-    """Where to go on reading. A method that cuts the prompt starts afresh once the text outgrows what it keeps."""
-    so_far = 0 if cache is None else cache.length
-    kept = method.keeps(so_far + len(ids))
-    if cache is not None and kept == so_far + len(ids):
-        return cache, ids
-    if cache is not None and so_far:
-        ids = torch.cat((torch.tensor(cache.ids.tolist(), dtype=torch.int64), ids))
-    return model.seam.new_cache(method), ids[max(len(ids) - kept, 0) :]
-
-
-def prefill(
-    model: Model,
-    ids: Ids,
-    method: Method,
-    cache: Cache | None = None,
-    chunk: int = 2048,
-    progress: Report | None = None,
-) -> Prefilled:
-    """`prefill_steps` run to its end; `progress(done, total)` is called after each chunk."""
-    return finish(prefill_steps(model, ids, method, cache, chunk), progress)
-
-
-def watch(
-    model: Model, ids: Ids, method: Method, observer: Observer, chunk: int = 512
-) -> Generator[Progress, None, None]:
-    """Read `ids` with `observer` looking on, `chunk` tokens at a time; yields after each chunk.
-
-    Positions that the observer is told count from the first token that the method reads (see `Method.keeps`).
-    """
-    ids = model.check_ids(ids)
-    ids = ids[len(ids) - method.keeps(len(ids)) :]
-    cache = model.seam.new_cache(method)
-    cache.reserve(len(ids))
-    for start in range(0, len(ids), chunk):
-        part = ids[start : start + chunk]
-        model.forward(part, cache, retrieves=start + len(part) == len(ids), observer=observer)
-        yield Progress(start + len(part), len(ids))
 
 
 def decode(
