@@ -46,9 +46,9 @@ def right(model: Model, asked: Sequence[TrainingQuestion], method: Method, token
     found = [False] * len(asked)
     prompts = [chat_ids(model.tokenizer, list(question.messages)) for question in asked]
     for part in prefill_shared(model, prompts, method):
-        if part.prompt is not None and part.prefilled is not None:
-            question = asked[part.prompt]
-            found[part.prompt] = question.is_answered_by(_said(model, part.prefilled, question, tokens or ANSWER_ROOM))
+        if part.result is not None:
+            question, read = asked[part.result.number], part.result.prefilled
+            found[part.result.number] = question.is_answered_by(_said(model, read, question, tokens or ANSWER_ROOM))
     return found
 
 

@@ -77,11 +77,11 @@ def trace_steps(
     cache.reserve(len(text) + task.room)
     for start in range(0, len(text) - 1, chunk):
         part = text[start : min(start + chunk, len(text) - 1)]
-        model.forward(part, cache, rows=1)
+        model.forward(part, cache, logits_to_keep=1)
         cache.ids.extend(part.tolist())
         yield Step(start + len(part), len(text))
     watched = KeyWatch(torch.tensor(case.facts["tokens"]) - unread)
-    logits = model.forward(text[-1:], cache, retrieves=True, rows=1, observer=watched)
+    logits = model.forward(text[-1:], cache, retrieves=True, logits_to_keep=1, observer=watched)
     cache.ids.append(int(text[-1]))
     said: list[int] = []
     for token in decode(model, Prefilled(cache, logits[-1]), Sampling(max_new_tokens=task.room), watched):

@@ -24,10 +24,10 @@ class Chunk:
     encoding: Encoding
     cache: Cache
     retrieves: bool = False  # whether the last token fetches middle keys
-    real: Tensor | None = None  # (batch, token) bool, with padding: which tokens so far are real
-    deaf_layers: frozenset[int] = frozenset()
+    token_mask: Tensor | None = None  # (batch, token) bool, with padding: which tokens so far are real
+    nope_layers: frozenset[int] = frozenset()
     observer: Observer | None = None
-    rows: int = 0  # of how many last tokens the logits are wanted; 0: of all
+    logits_to_keep: int = 0  # of how many last tokens the logits are wanted; 0: of all
     reached: set[int] = field(default_factory=set)
     _plans: dict[tuple, Callable] = field(default_factory=dict)
 
@@ -36,11 +36,11 @@ class Chunk:
         """Attention of this chunk's queries in one layer -> (batch, head, query, channel)."""
         self.reached.add(layer)
         with torch.no_grad():
-            if self.real is None:
+            if self.token_mask is None:
                 out = self._whole(layer, q, k, v, scaling)
             else:
-                rows = enumerate(self.real.to(q.device))
-                out = torch.cat([self._padded_row(layer, b, real, q, k, v, scaling) for b, real in rows])
+                rows = enumerate(self.token_mask.to(q.device))
+                out = torch.cat([self._padded_row(layer, b, token_mask, q, k, v, scaling) for b, token_mask in rows])
         return forward_only(q, out)
 
     def _whole(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
@@ -51,22 +51,24 @@ class Chunk:
         """
         kept = self.cache.layers[layer]
         i = torch.arange(kept.length - q.shape[2], kept.length, device=q.device)
-        if layer < len(self.cache.layers) - 1 or not 0 < self.rows < len(i):
+        if layer < len(self.cache.layers) - 1 or not 0 < self.logits_to_keep < len(i):
             return self._attend(layer, q, k, v, i, kept.positions, -1, scaling)
         out = torch.zeros_like(q)
-        last = slice(-self.rows, None)
+        last = slice(-self.logits_to_keep, None)
         out[:, :, last] = self._attend(layer, q[:, :, last], k, v, i[last], kept.positions, -1, scaling)
         return out
 
-    def _padded_row(self, layer: int, b: int, real: Tensor, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
+    def _padded_row(
+        self, layer: int, b: int, token_mask: Tensor, q: Tensor, k: Tensor, v: Tensor, scaling: float
+    ) -> Tensor:
         """One row of a padded batch: pads are taken out, so that its tokens stand where they would stand alone."""
         rows = slice(b, b + 1)
-        queries = real[-q.shape[2] :]
-        j = torch.arange(int(real.sum()), device=q.device)
+        queries = token_mask[-q.shape[2] :]
+        j = torch.arange(int(token_mask.sum()), device=q.device)
         out = torch.zeros_like(q[rows])
         count = int(queries.sum())
         if count:
-            q, k, v = q[rows][:, :, queries], k[rows][:, :, real], v[rows][:, :, real]
+            q, k, v = q[rows][:, :, queries], k[rows][:, :, token_mask], v[rows][:, :, token_mask]
             out[:, :, queries] = self._attend(layer, q, k, v, j[-count:], j, b, scaling)
         return out
 
@@ -74,7 +76,7 @@ class Chunk:
         self, layer: int, q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, row: int, scaling: float
     ) -> Tensor:
         """Attention of queries at `i` to keys at `j`, run by run where the method's frequencies change."""
-        encoding = Encoding() if layer in self.deaf_layers else self.encoding
+        encoding = Encoding() if layer in self.nope_layers else self.encoding
         parts = []
         for run in self.method.runs(i):
             key = (row, run.start, len(i), len(j), q.device, encoding.kind)  # equal keys: equal positions in all layers

@@ -12,7 +12,7 @@ Table = tuple[Tensor, Tensor]
 
 
 class Encoding:
-    """A position encoding. As it stands: none at all, for models some of whose layers hear no positions.
+    """A position encoding. As it stands: none at all (NoPE), for models some of whose layers hear no positions.
 
     Attention needs it in three forms: the logit of a pair (the definition), a rotation and a bias for queries and keys
     that each have a position (for bands), and one for a single query's distances.

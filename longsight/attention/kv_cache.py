@@ -1,4 +1,4 @@
-"""Unrotated keys and values, and what a method lets go of.
+"""The KV cache: unrotated keys and values, and what a method lets go of.
 
 Keys are stored as the model projected them, before any rotation, so that one cache serves every band (and every later
 query) at whatever position the method gives it.
@@ -15,7 +15,7 @@ from transformers.cache_utils import CacheLayerMixin
 
 from longsight.errors import LongSightError
 from longsight.methods import Method
-from longsight.methods.bands import NEVER_LEAVES, lasting
+from longsight.methods.bands import NEVER_LEAVES, cache_footprint
 
 
 class KeptLayer(CacheLayerMixin):
@@ -155,7 +155,7 @@ def _grown(buffer: Tensor, size: int) -> Tensor:
 
 
 class Cache(TransformersCache):
-    """What a model remembers of a text under one method. It is an explicit argument and can be continued.
+    """The KV cache of a text under one method. It is an explicit argument and can be continued.
 
     `length` [tokens] read so far, `nbytes` [bytes] held, `ids` the tokens read (kept by `prefill` and `decode`). With
     `padded` every layer keeps everything: the rows of a padded batch let go of tokens at different times.
@@ -196,12 +196,15 @@ def kept(method: Method, layer: int) -> tuple[int, int | None]:
     retrieval = method.retrieval
     if retrieval is not None and layer >= retrieval.from_layer:
         return 0, None
-    return lasting(method.bands)
+    return cache_footprint(method.bands)
 
 
-def matters(method: Method, layers: int) -> tuple[int, int] | None:
-    """`(starting, latest)`: the first and the last tokens of a text that can have a part in what comes after it; None:
-    all of them can. Each layer looks back by its window, at what the layer below made of a window before."""
+def receptive_field(method: Method, layers: int) -> tuple[int, int] | None:
+    """The receptive field `(starting, latest)`: the first and the last tokens of a text that can have a part in what
+    comes after it; None: all of them can.
+
+    Each layer looks back by its window, at what the layer below made of a window before.
+    """
     found = [kept(method, layer) for layer in range(layers)]
     if any(window is None for _, window in found):
         return None

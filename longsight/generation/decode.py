@@ -53,7 +53,8 @@ def decode(
             return
         yield token
         if count < sampling.max_new_tokens:
-            logits = model.forward(torch.tensor([token]), cache, retrieves=True, rows=1, observer=observer)[-1]
+            next_id = torch.tensor([token])
+            logits = model.forward(next_id, cache, retrieves=True, logits_to_keep=1, observer=observer)[-1]
             cache.ids.append(token)
 
 

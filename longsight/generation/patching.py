@@ -1,4 +1,4 @@
-"""`patch(hf_model, method)`: for anyone who only wants `hf_model.generate(...)` to work past its length."""
+"""The monkey patch: `patch`, for anyone who only wants `hf_model.generate(...)` to work past its length."""
 
 from dataclasses import dataclass, field
 from functools import wraps
@@ -43,24 +43,24 @@ class Calls:
         if tokens is None:
             raise LongSightError("Neither input_ids nor inputs_embeds was given, so there is nothing to read.")
         _check_kind(given)
-        real = _real_tokens(attention_mask)
-        cache = self._cache(given, real)
+        token_mask = _token_mask(attention_mask)
+        cache = self._cache(given, token_mask)
         _check_length(attention_mask, cache.length, tokens.shape[1])
-        _check_positions(position_ids, real, cache.length, tokens.shape[1])
-        return cache, real
+        _check_positions(position_ids, token_mask, cache.length, tokens.shape[1])
+        return cache, token_mask
 
-    def _cache(self, given: TransformersCache | None, real: Tensor | None) -> Cache:
+    def _cache(self, given: TransformersCache | None, token_mask: Tensor | None) -> Cache:
         """A padded batch keeps everything: its rows let go of tokens at different times."""
         cache = given if isinstance(given, Cache) or given is None else self.lent.get(given)
         if cache is not None:
-            _check_cache(cache, self.method, real)
+            _check_cache(cache, self.method, token_mask)
             return cache
         if given is not None and given.get_seq_length():
             raise LongSightError(
                 f"The cache given is a {type(given).__name__} that was filled before this model was patched; "
                 "read the text again with the patched one."
             )
-        cache = Cache(self.method, self.seam.layers, padded=real is not None)
+        cache = Cache(self.method, self.seam.layers, padded=token_mask is not None)
         if given is not None:  # so that whoever goes on with it finds in it what has been read
             given.layers, self.lent[given] = cache.layers, cache
         return cache
@@ -98,10 +98,11 @@ def patch(hf: PreTrainedModel, method: Method) -> PreTrainedModel:
     ) -> ModelOutput:  # fmt: skip
         tokens, given = input_ids if input_ids is not None else inputs_embeds, _one_cache(cache, past_key_values)
         _check_weights(hf, kwargs.get("output_attentions"))
-        ours, real = calls.begin(tokens, attention_mask, position_ids, given)
+        ours, token_mask = calls.begin(tokens, attention_mask, position_ids, given)
         out = seam.call(
-            original, ours, retrieves=True, real=real, input_ids=input_ids, inputs_embeds=inputs_embeds, **kwargs
-        )
+            original, ours, retrieves=True, token_mask=token_mask,
+            input_ids=input_ids, inputs_embeds=inputs_embeds, **kwargs,
+        )  # fmt: skip
         asked = kwargs.get("use_cache")
         uses_cache = hf.config.use_cache if asked is None else asked
         return out if uses_cache or given is not None else _without_cache(out, ours)
@@ -119,15 +120,15 @@ def unpatch(hf: PreTrainedModel) -> PreTrainedModel:
     return hf
 
 
-def _real_tokens(attention_mask: Tensor | None) -> Tensor | None:
+def _token_mask(attention_mask: Tensor | None) -> Tensor | None:
     """Which tokens so far are real (batch, token) bool; None when all of them are."""
     if attention_mask is None:
         return None
     if not isinstance(attention_mask, Tensor) or attention_mask.ndim != 2:
         found = tuple(attention_mask.shape) if isinstance(attention_mask, Tensor) else type(attention_mask).__name__
         raise LongSightError(f"attention_mask is {found}; only a padding mask (batch, token) can be honoured.")
-    real = attention_mask.bool()
-    return None if bool(real.all()) else real
+    token_mask = attention_mask.bool()
+    return None if bool(token_mask.all()) else token_mask
 
 
 def _one_cache(cache: TransformersCache | None, past: TransformersCache | None) -> TransformersCache | None:
@@ -137,12 +138,12 @@ def _one_cache(cache: TransformersCache | None, past: TransformersCache | None) 
     return past if cache is None else cache
 
 
-def _check_cache(cache: Cache, method: Method, real: Tensor | None) -> None:
+def _check_cache(cache: Cache, method: Method, token_mask: Tensor | None) -> None:
     if cache.method != method:
         raise LongSightError(f"The cache given was made by {cache.method.describe()}, not {method.describe()}.")
-    if cache.padded and real is None:
+    if cache.padded and token_mask is None:
         raise LongSightError("The cache given holds a padded batch; pass its attention_mask with every call.")
-    if real is not None and not cache.padded:
+    if token_mask is not None and not cache.padded:
         raise LongSightError("The cache given was made without padding, but attention_mask now has zeros.")
 
 
@@ -181,14 +182,14 @@ def _check_length(attention_mask: Tensor | None, start: int, n: int) -> None:
         )
 
 
-def _check_positions(position_ids: Tensor | None, real: Tensor | None, start: int, n: int) -> None:
+def _check_positions(position_ids: Tensor | None, token_mask: Tensor | None, start: int, n: int) -> None:
     """Positions follow from the order of the real tokens; LongSightError for any others."""
     if position_ids is None:
         return
-    if real is None:
+    if token_mask is None:
         same = bool((position_ids == torch.arange(start, start + n, device=position_ids.device)).all())
     else:
-        expected, counted = real.cumsum(-1)[:, -n:] - 1, real[:, -n:]
+        expected, counted = token_mask.cumsum(-1)[:, -n:] - 1, token_mask[:, -n:]
         same = bool((position_ids.expand_as(expected)[counted] == expected[counted]).all())
     if not same:
         raise LongSightError(

@@ -43,7 +43,7 @@ def prefill_steps(
     for start in range(0, total, chunk):
         part = ids[start : start + chunk]
         last = start + len(part) == total
-        logits = model.forward(part, cache, retrieves=last, rows=1)
+        logits = model.forward(part, cache, retrieves=last, logits_to_keep=1)
         cache.ids.extend(part.tolist())
         yield Progress(start + len(part), total)
     return Prefilled(cache, logits[-1].clone())

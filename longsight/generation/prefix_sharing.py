@@ -11,24 +11,23 @@ from itertools import groupby
 
 from torch import Tensor
 
-from longsight.attention.kv_cache import Cache, matters
+from longsight.attention.kv_cache import Cache, receptive_field
 from longsight.errors import LongSightError
 from longsight.generation.prefill import Prefilled
 from longsight.methods import Method
 from longsight.models.model import Ids, Model
+from longsight.progress import Progress
 
 WORTHWHILE = 64
 """Fewer tokens in common than this are not worth copying a cache for [tokens]."""
 
 
 @dataclass(frozen=True)
-class SharedProgress:
-    """Tokens done of all that have to be read, and, where a prompt has just been read to its end, which one."""
+class ReadPrompt:
+    """A prompt that has been read to its end: its number among those given, and what one goes on from."""
 
-    done: int
-    total: int
-    prompt: int | None = None
-    prefilled: Prefilled | None = None
+    number: int
+    prefilled: Prefilled
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Branch:
 
 def prefill_shared(
     model: Model, prompts: Sequence[Ids], method: Method, chunk: int = 2048
-) -> Generator[SharedProgress, None, None]:
+) -> Generator[Progress[ReadPrompt], None, None]:
     """Read every prompt to its end; yields after each chunk, and hands out each prompt as soon as it has been read.
 
     The result of each is that of `prefill`, up to rounding. Prompts come in an order of the tree's own, and at most
@@ -61,20 +60,21 @@ def prefill_shared(
         raise LongSightError(f"chunk must be at least 1 token, but {chunk} was given.")
     checked = [model.check_ids(ids) for ids in prompts]
     read = [ids[len(ids) - method.keeps(len(ids)) :] for ids in checked]
-    twins = list(alike(read, matters(method, model.seam.layers)))
+    twins = list(alike(read, receptive_field(method, model.seam.layers)))
     firsts = [read[same[0]] for same in twins]
     tree = plan([ids.tolist() for ids in firsts])
     done = 0
     for part in _grow(model, firsts, tree, model.seam.new_cache(method), chunk):
         done += part.done
-        if part.prompt is None or part.prefilled is None:
-            yield SharedProgress(done, tree.tokens)
+        if part.result is None:
+            yield Progress(done, tree.tokens)
             continue
-        *others, last = twins[part.prompt]
+        prefilled = part.result.prefilled
+        *others, last = twins[part.result.number]
         for n in others:
-            yield SharedProgress(done, tree.tokens, n, _lent(part.prefilled, read[n]))
-        part.prefilled.cache.ids = array("q", read[last].tolist())
-        yield SharedProgress(done, tree.tokens, last, part.prefilled)
+            yield Progress(done, tree.tokens, result=ReadPrompt(n, _lent(prefilled, read[n])))
+        prefilled.cache.ids = array("q", read[last].tolist())
+        yield Progress(done, tree.tokens, result=ReadPrompt(last, prefilled))
 
 
 def alike(prompts: Sequence[Tensor], seen: tuple[int, int] | None) -> Iterable[list[int]]:
@@ -119,21 +119,22 @@ def _branch(prompts: Sequence[Sequence[int]], chosen: tuple[int, ...], start: in
 
 def _grow(
     model: Model, prompts: Sequence[Tensor], branch: Branch, cache: Cache, chunk: int
-) -> Iterator[SharedProgress]:
-    """Read a branch into `cache`, which is used up; `done` of each part counts its own tokens only."""
+) -> Iterator[Progress[ReadPrompt]]:
+    """Read a branch into `cache`, which is used up; `done` of each part, and its `total`, count its own tokens only."""
     ids = prompts[branch.prompts[0]][branch.start : branch.end]
     cache.reserve(max(len(prompts[n]) for n in branch.prompts))
     logits = None
     for start in range(0, len(ids), chunk):
         part = ids[start : start + chunk]
         ends = not branch.children and start + len(part) == len(ids)
-        logits = model.forward(part, cache, retrieves=ends, rows=1)
+        logits = model.forward(part, cache, retrieves=ends, logits_to_keep=1)
         cache.ids.extend(part.tolist())
         if not ends:
-            yield SharedProgress(len(part), 0)
+            yield Progress(len(part), len(part))
     if not branch.children:
         assert logits is not None
-        yield SharedProgress(len(part), 0, branch.prompts[0], Prefilled(cache, logits[-1].clone()))
+        finished = ReadPrompt(branch.prompts[0], Prefilled(cache, logits[-1].clone()))
+        yield Progress(len(part), len(part), result=finished)
         return
     *others, last = branch.children
     for child in others:

@@ -52,7 +52,7 @@ def beyond(window: int) -> Span:
 
 
 def starting(count: int) -> Span:
-    """`j < count`: the first `count` tokens of the text."""
+    """`j < count`: the first `count` tokens of the text, on which many models park attention (attention sinks)."""
     return Span(torch.zeros_like, lambda i: (i + 1).clamp(max=count))
 
 
@@ -88,7 +88,7 @@ class Band:
         return self.q_position(i) - self.k_position(j)
 
 
-def lasting(bands: tuple[Band, ...]) -> tuple[int, int | None]:
+def cache_footprint(bands: tuple[Band, ...]) -> tuple[int, int | None]:
     """What a method must remember for ever: `(starting, window)`.
 
     The first `starting` keys of the text stay visible to every later query, and of the others only the `window` most

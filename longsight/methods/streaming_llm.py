@@ -12,7 +12,8 @@ from longsight.methods.base import Method, parameter, true_distance
 
 @dataclass(frozen=True)
 class StreamingLLM(Method):
-    """`sinks` first tokens and the `recent + 1` most recent ones (`d <= recent`), at their positions inside the cache.
+    """The first `sinks` tokens (attention sinks) and the `recent + 1` most recent ones (`d <= recent`), at their
+    positions inside the cache.
 
     Window keys keep their distance; a sink `t` outside the window stands at `min(i, sinks + recent) - t`.
     In the published code eviction happens between forward passes, so that a long prompt read in one pass is dense; here

@@ -13,7 +13,7 @@ from longsight.methods.base import Method, parameter, true_distance
 class Window(Method):
     """The `window` most recent tokens and nothing else; `d < window`, so the query itself counts as one of them.
 
-    It loses the starting tokens, which many models use to park attention, and fails there (LM-Infinite, section 3.2).
+    It loses the starting tokens, the attention sinks of many models, and fails there (LM-Infinite, section 3.2).
     """
 
     window: int = parameter("How many recent tokens a query sees, itself included.", unit="tokens", low=1)

@@ -77,8 +77,8 @@ class Family:
     encoding: Callable[[PreTrainedModel], Encoding] = rotary
     shim: Shim | None = None
     train_length: str = "max_position_embeddings"
-    deaf_layers: Callable[[PretrainedConfig], frozenset[int]] = lambda config: frozenset()
-    """Layers that hear no positions at all."""
+    nope_layers: Callable[[PretrainedConfig], frozenset[int]] = lambda config: frozenset()
+    """NoPE layers: those without any position encoding (Kazemnejad et al. 2023, arXiv 2305.19466)."""
 
 
 def _split(x: Tensor, heads: int) -> Tensor:
@@ -133,7 +133,7 @@ def _mpt_alibi(hf: PreTrainedModel) -> Encoding:
     return Alibi(slopes(hf.config.n_heads, hf.config.attn_config.alibi_bias_max))
 
 
-def _smollm3_deaf(config: PretrainedConfig) -> frozenset[int]:
+def _smollm3_nope(config: PretrainedConfig) -> frozenset[int]:
     return frozenset(layer for layer, hears in enumerate(config.no_rope_layers) if not hears)
 
 
@@ -150,7 +150,7 @@ FAMILIES: dict[str, Family] = {
     "olmo": Family(),
     "olmo2": Family(),
     "granite": Family(),
-    "smollm3": Family(deaf_layers=_smollm3_deaf),
+    "smollm3": Family(nope_layers=_smollm3_nope),
     "cohere": Family(interleaved_rotary),
     "glm": Family(interleaved_rotary),
     "gptj": Family(gptj_rotary, GPTJ),

@@ -70,10 +70,11 @@ class Model:
 
     @torch.inference_mode()
     def forward(
-        self, ids: Tensor, cache: Cache, *, retrieves: bool = False, rows: int = 0, observer: Observer | None = None
-    ) -> Tensor:
-        """Read `ids` (n,) after what `cache` holds; logits (n, vocab) of all, or of the last `rows` tokens."""
-        return self.seam.forward(ids, cache, retrieves=retrieves, rows=rows, observer=observer)
+        self, ids: Tensor, cache: Cache, *,
+        retrieves: bool = False, logits_to_keep: int = 0, observer: Observer | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Read `ids` (n,) after what `cache` holds; logits (n, vocab), or the last `logits_to_keep` of them."""
+        return self.seam.forward(ids, cache, retrieves=retrieves, logits_to_keep=logits_to_keep, observer=observer)
 
     def check_ids(self, ids: Ids) -> Tensor:
         """`ids` as an int64 tensor (n,), or LongSightError when they are not token ids of this model."""

@@ -1,4 +1,4 @@
-"""Shadowing the forward of a module, and taking the shadow away again.
+"""The monkey patch itself: shadowing the forward of a module, and taking the shadow away again.
 
 Where accelerate has put hooks in front of a forward (they move tensors between devices), ours goes behind them.
 """

@@ -1,4 +1,4 @@
-"""The seams through which a transformers model is patched.
+"""The seams through which a transformers model is patched: what the monkey patch takes hold of.
 
 Attention goes through one function of ours, and every token is given position 0, at which every rotation is the
 identity: so queries, keys and the cache stay unrotated without touching the rotary embedding. Which method runs is
@@ -139,14 +139,14 @@ class Seam:
         cache: Cache,
         *,
         retrieves: bool,
-        real: Tensor | None = None,
+        token_mask: Tensor | None = None,
         observer: Observer | None = None,
-        rows: int = 0,
+        only_last: int = 0,
         **kwargs: Any,
     ) -> ModelOutput:
         """Run `forward` (the model's own) on new tokens after what `cache` holds, under the cache's method.
 
-        Of what comes out, only the last `rows` tokens are right; 0: all are.
+        Of what comes out, only the `only_last` last tokens are right; 0: all are.
         """
         if self.hf.training and self.hf.is_activation_checkpointing:
             raise LongSightError(
@@ -155,8 +155,8 @@ class Seam:
             )
         if cache.spoilt:
             raise LongSightError("A call that failed left this cache half-read; read the text again from the start.")
-        start, deaf = cache.length, self.family.deaf_layers(self.hf.config)
-        chunk = Chunk(cache.method, self.encoding, cache, retrieves, real, deaf, observer, rows)
+        start, nope = cache.length, self.family.nope_layers(self.hf.config)
+        chunk = Chunk(cache.method, self.encoding, cache, retrieves, token_mask, nope, observer, only_last)
         if self.shim is None:
             tokens = next(kwargs[name] for name in ("input_ids", "inputs_embeds") if kwargs.get(name) is not None)
             kwargs |= {"chunk": chunk, "position_ids": torch.zeros(1, 1, dtype=torch.int64, device=tokens.device)}
@@ -176,20 +176,21 @@ class Seam:
         return out
 
     def forward(
-        self, ids: Tensor, cache: Cache, *, retrieves: bool = False, rows: int = 0, observer: Observer | None = None
-    ) -> Tensor:
-        """Read `ids` (n,) after what `cache` holds; logits (n, vocab) of all, or of the last `rows` tokens."""
+        self, ids: Tensor, cache: Cache, *,
+        retrieves: bool = False, logits_to_keep: int = 0, observer: Observer | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Read `ids` (n,) after what `cache` holds; logits (n, vocab), or the last `logits_to_keep` of them."""
         start, wants_hidden = cache.length, observer is not None and observer.wants_hidden
         out = self.call(
             self.hf, cache, retrieves=retrieves, observer=observer, input_ids=ids[None].to(input_device(self.hf)),
-            rows=rows if observer is None else 0, use_cache=True, logits_to_keep=rows,
+            only_last=logits_to_keep if observer is None else 0, use_cache=True, logits_to_keep=logits_to_keep,
             output_hidden_states=wants_hidden,
         )  # fmt: skip
         if observer is not None:
             if wants_hidden:
                 observer.hidden(start, tuple(state[0] for state in out.hidden_states))
             observer.logits(start + len(ids) - out.logits.shape[1], out.logits[0])
-        return out.logits[0][-rows:]
+        return out.logits[0][-logits_to_keep:]
 
     def close(self) -> None:
         self.hf.config._attn_implementation_internal = self.attention

@@ -131,7 +131,7 @@ def test_the_last_logits_alone_are_those_of_all(grouped, key, rows):
         caches = [grouped.seam.new_cache(method) for _ in range(2)]
         text = grouped.check_ids(ids(90))
         whole = grouped.forward(text, caches[0], retrieves=True)
-        last = grouped.forward(text, caches[1], retrieves=True, rows=rows)
+        last = grouped.forward(text, caches[1], retrieves=True, logits_to_keep=rows)
         assert last.shape == (rows, whole.shape[1])
         torch.testing.assert_close(last, whole[-rows:], atol=2e-4, rtol=0)
         for a, b in zip(*(cache.layers for cache in caches), strict=True):

@@ -6,7 +6,7 @@ import weakref
 import pytest
 import torch
 
-from longsight.attention.kv_cache import Cache, matters
+from longsight.attention.kv_cache import Cache, receptive_field
 from longsight.errors import LongSightError
 from longsight.generation.decode import Sampling, decode
 from longsight.generation.prefill import prefill
@@ -34,7 +34,7 @@ def prompts(n=N, count=5):
 
 
 def finished(parts):
-    return {part.prompt: part.prefilled for part in parts if part.prompt is not None}
+    return {part.result.number: part.result.prefilled for part in parts if part.result is not None}
 
 
 @pytest.mark.parametrize("key", METHODS)
@@ -95,7 +95,7 @@ def test_prompts_that_differ_in_nothing_that_can_be_seen_are_read_once(model, ke
     assert len(finished(parts)) == 6
 
 
-def test_prompts_are_alike_only_in_all_that_matters(model):
+def test_prompts_are_alike_only_in_all_that_receptive_field(model):
     text = torch.arange(40)
     changed = [text.clone() for _ in range(4)]
     for prompt, place in zip(changed, (0, 2, 29, 30), strict=True):
@@ -104,9 +104,9 @@ def test_prompts_are_alike_only_in_all_that_matters(model):
     assert list(alike(prompts, (2, 10))) == [[0, 2, 3, 6], [1], [4], [5]]
     assert list(alike(prompts, (20, 20))) == list(alike(prompts, None)) == [[0, 6], [1], [2], [3], [4], [5]]
     fetching = METHODS["lm-infinite"](window=6, starting=3, ceiling=6, insert_at=3, top_k=2, from_layer=2)
-    assert matters(fetching, 3) is None
-    assert matters(METHODS["vanilla"](), 3) is None
-    assert matters(WINDOWED["lambda"], 3) == (3, 18)
+    assert receptive_field(fetching, 3) is None
+    assert receptive_field(METHODS["vanilla"](), 3) is None
+    assert receptive_field(WINDOWED["lambda"], 3) == (3, 18)
 
 
 def test_the_tree_splits_where_prompts_differ_and_not_for_a_few_tokens():

@@ -124,16 +124,17 @@ class Asking(Task):
         began = time.process_time()
         for part in prefill_shared(model, [case.ids for case in cases], method):
             yield Step(part.done, part.total)
-            if part.prompt is None or part.prefilled is None:
+            if part.result is None:
                 continue
+            number, prefilled = part.result.number, part.result.prefilled
             said = []
-            for token in decode(model, part.prefilled, sampling):
+            for token in decode(model, prefilled, sampling):
                 said.append(token)
                 yield Step(part.done, part.total)
             ended = time.process_time()
-            scores = self.score(cases[part.prompt], text_of(model, said))
-            cost = {"seconds": ended - began, "cache_bytes": part.prefilled.cache.nbytes}
-            yield Step(part.done, part.total, Outcome(part.prompt, scores, text_of(model, said), cost))
+            scores = self.score(cases[number], text_of(model, said))
+            cost = {"seconds": ended - began, "cache_bytes": prefilled.cache.nbytes}
+            yield Step(part.done, part.total, Outcome(number, scores, text_of(model, said), cost))
             began = time.process_time()
 
 

@@ -74,7 +74,7 @@ def test_attention_on_the_key_is_what_whole_rows_say(model, case, method):
     unread = len(case.ids) - len(ids)
     watching = Everything()
     cache = model.seam.new_cache(method)
-    model.forward(torch.tensor(ids), cache, retrieves=True, rows=1, observer=watching)
+    model.forward(torch.tensor(ids), cache, retrieves=True, logits_to_keep=1, observer=watching)
     keys = [at - unread for at in case.facts["tokens"] if at >= unread]
     expected = np.stack([row[:, keys].sum(-1).numpy() for row in watching.rows])
     np.testing.assert_allclose(record.attention[0], expected, atol=1e-5)

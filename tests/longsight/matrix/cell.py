@@ -31,7 +31,7 @@ def by_definition() -> Iterator[None]:
         self.reached.add(layer)
         assert q.shape[2] == k.shape[2], "the definition reads in one pass"
         positions = torch.arange(q.shape[2])
-        encoding = Encoding() if layer in self.deaf_layers else self.encoding
+        encoding = Encoding() if layer in self.nope_layers else self.encoding
         return plain(
             q, k, v, positions, positions, self.method, encoding, scaling=scaling, layer=layer, retrieves=self.retrieves
         )

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from longsight.methods import METHODS
-from longsight.methods.bands import lasting
+from longsight.methods.bands import cache_footprint
 from tests.longsight.tiny import spread
 
 N = 45
@@ -133,7 +133,7 @@ def test_what_lasts_is_exactly_what_some_later_query_still_sees(key):
     """The ring that the cache keeps: everything in it may be seen again, nothing outside it ever is."""
     far = torch.arange(3 * N)
     for method in spread(key):
-        starting, window = lasting(method.bands)
+        starting, window = cache_footprint(method.bands)
         visible = method.visible(far[:, None], far[None, :])
         for length in (1, 10, N):
             later = visible[length - 1 :, :length].any(0)  # by the last query read or any after it
