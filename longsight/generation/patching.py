@@ -1,5 +1,7 @@
 """The monkey patch: `patch`, for anyone who only wants `hf_model.generate(...)` to work past its length."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, NoReturn
@@ -18,6 +20,9 @@ from longsight.methods import Method
 from longsight.models.module_patching import forward_of, replace_forward
 from longsight.models.seam import Seam, open_seam
 
+Lent = WeakKeyDictionary[TransformersCache, Cache]
+"""Caches of transformers that were passed in empty, and ours, whose layers they show since."""
+
 
 @dataclass(frozen=True)
 class Calls:
@@ -25,8 +30,7 @@ class Calls:
 
     seam: Seam
     method: Method
-    lent: WeakKeyDictionary[TransformersCache, Cache] = field(default_factory=WeakKeyDictionary)
-    """Caches of transformers that were passed in empty, and ours, whose layers they show since."""
+    lent: Lent = field(default_factory=WeakKeyDictionary)
 
     def __deepcopy__(self, memo: dict) -> NoReturn:
         raise LongSightError(
@@ -80,6 +84,27 @@ def patch(hf: PreTrainedModel, method: Method) -> PreTrainedModel:
             f"{method.title} changes the prompt and not the attention: "
             f"pass input_ids[:, -{method.keeps(2**40)}:] instead."
         )
+    return _install(hf, method, WeakKeyDictionary())
+
+
+@contextmanager
+def patched(hf: PreTrainedModel, method: Method) -> Iterator[PreTrainedModel]:
+    """`patch` for the length of a `with` block; raises what `patch` raises.
+
+    Afterwards, also when an exception passes, `hf` is what it was before: stock, or patched with another method, whose
+    caches can be gone on with.
+    """
+    before: Calls | None = vars(hf).get("longsight")
+    try:
+        yield patch(hf, method)
+    finally:
+        if before is None:
+            unpatch(hf)
+        else:
+            _install(hf, before.method, before.lent)
+
+
+def _install(hf: PreTrainedModel, method: Method, lent: Lent) -> PreTrainedModel:
     unpatch(hf)
     seam = open_seam(hf)
     try:
@@ -87,7 +112,7 @@ def patch(hf: PreTrainedModel, method: Method) -> PreTrainedModel:
     except LongSightError:
         seam.close()
         raise
-    original, calls = forward_of(hf), Calls(seam, method)
+    original, calls = forward_of(hf), Calls(seam, method, lent)
 
     @torch.compiler.disable(recursive=False)  # the model is compiled, and not what is decided before it
     @wraps(original)

@@ -1,41 +1,30 @@
-"""The methods. A new one is a file here, a line in METHODS, and a test."""
+"""The methods. A new one is a file here, a line in the table, and a line of parameters for the tests."""
 
-from longsight.methods.base import Method, Retrieval
-from longsight.methods.ceiling import Ceiling
-from longsight.methods.dual_chunk import DualChunk
-from longsight.methods.dynamic_ntk import DynamicNTK
-from longsight.methods.lambda_only import Lambda
-from longsight.methods.leaky_rerope import LeakyReRoPE
-from longsight.methods.lm_infinite import LMInfinite
-from longsight.methods.ntk import NTK
-from longsight.methods.position_interpolation import PositionInterpolation
-from longsight.methods.rerope import ReRoPE
-from longsight.methods.self_extend import SelfExtend
-from longsight.methods.streaming_llm import StreamingLLM
-from longsight.methods.truncation import Truncation
-from longsight.methods.vanilla import Vanilla
-from longsight.methods.window import Window
-from longsight.methods.yarn import YaRN
+from longsight.methods.base import Method as Method
+from longsight.methods.base import Retrieval as Retrieval
+
+# The table: one line a method, in the order in which they are shown everywhere.
+# isort: off
+from longsight.methods.vanilla import Vanilla as Vanilla
+from longsight.methods.window import Window as Window
+from longsight.methods.truncation import Truncation as Truncation
+from longsight.methods.lambda_only import Lambda as Lambda
+from longsight.methods.ceiling import Ceiling as Ceiling
+from longsight.methods.lm_infinite import LMInfinite as LMInfinite
+from longsight.methods.self_extend import SelfExtend as SelfExtend
+from longsight.methods.streaming_llm import StreamingLLM as StreamingLLM
+from longsight.methods.rerope import ReRoPE as ReRoPE
+from longsight.methods.leaky_rerope import LeakyReRoPE as LeakyReRoPE
+from longsight.methods.position_interpolation import PositionInterpolation as PositionInterpolation
+from longsight.methods.ntk import NTK as NTK
+from longsight.methods.dynamic_ntk import DynamicNTK as DynamicNTK
+from longsight.methods.yarn import YaRN as YaRN
+from longsight.methods.dual_chunk import DualChunk as DualChunk
+# isort: on
 
 METHODS: dict[str, type[Method]] = {
-    method.key: method
-    for method in (
-        Vanilla,
-        Window,
-        Truncation,
-        Lambda,
-        Ceiling,
-        LMInfinite,
-        SelfExtend,
-        StreamingLLM,
-        ReRoPE,
-        LeakyReRoPE,
-        PositionInterpolation,
-        NTK,
-        DynamicNTK,
-        YaRN,
-        DualChunk,
-    )
+    kind.key: kind
+    for kind in tuple(globals().values())
+    if isinstance(kind, type) and issubclass(kind, Method) and kind is not Method
 }
-
-__all__ = ["METHODS", "Method", "Retrieval"]
+"""Every method by its key, in the order of the table."""
