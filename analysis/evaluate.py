@@ -13,10 +13,13 @@ from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
 from longsight.errors import LongSightError
+from longsight.progress import Progress, finish
 
 from . import runs
-from .evaluation.results import FILE, EvaluationCell, Results, Row, digest, opened
-from .evaluation.tasks import TASKS, Step, read_task
+from .evaluation.cell import EvaluationCell, digest
+from .evaluation.results import FILE, Results, opened
+from .evaluation.row import Row
+from .evaluation.tasks import TASKS, Outcome, read_task
 from .evaluation.worker import cell_steps, run_cell
 
 MODULE = f"python -m {__spec__.name}"
@@ -54,9 +57,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = MODULE) -> int:
         print("\nStopped. The same command goes on with the cells that are missing.", file=sys.stderr)
         return STOPPED
     asked = {cell.key for cell in cells}
-    refused = [row for key, row in results.rows.items() if key in asked and row["refused"] is not None]
-    for row in refused:
-        print(f"{row['method']['text']} on {row['model']['name']}, {row['length']:,} tokens: {row['refused']}")
+    for key, row in results.rows.items():
+        if key in asked and row.refused is not None:
+            print(f"{row.method.text} on {row.model.name}, {row.length:,} tokens: {row.refused}")
     print(folder / FILE)
     return 0
 
@@ -68,10 +71,10 @@ def plan(
     if trials < 1:
         raise LongSightError(f"--trials must be at least 1, but {trials} was given.")
     parts = runs.method_parts(methods)
-    named = [read_task(task).describe() for task in tasks]
+    chosen = [read_task(task) for task in tasks]
     return [
         EvaluationCell(model, digest(model), task, method, length, trials, seed)
-        for model, task, length, method in product(models, named, lengths, parts)
+        for model, task, length, method in product(models, chosen, lengths, parts)
     ]
 
 
@@ -87,7 +90,7 @@ def run(cells: Sequence[EvaluationCell], results: Results, given: argparse.Names
 def _rows(cells: Sequence[EvaluationCell], given: argparse.Namespace, bar: tqdm) -> Iterator[Row]:
     if given.backend is None and (given.jobs or 1) == 1:
         for cell in cells:
-            yield from _shown(cell_steps(cell, given.device, given.threads), cell, bar)
+            yield _shown(cell_steps(cell, given.device, given.threads), cell, bar)
         return
     with _backend(given) as workers, Parallel(n_jobs=workers, return_as=_return_as(given.backend)) as parallel:
         # A backend that hands back lists only is given as many cells at a time as it has workers.
@@ -97,15 +100,10 @@ def _rows(cells: Sequence[EvaluationCell], given: argparse.Namespace, bar: tqdm)
             yield from parallel(work)
 
 
-def _shown(steps: Generator[Step, None, Row], cell: EvaluationCell, bar: tqdm) -> Iterator[Row]:
+def _shown(steps: Generator[Progress[Outcome], None, Row], cell: EvaluationCell, bar: tqdm) -> Row:
     """The row of a cell that runs in this process, its progress in tokens beside the bar."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as finished:
-            yield finished.value
-            return
-        bar.set_postfix_str(f"{cell.task} {cell.method} {cell.length:,}: {step.done:,}/{step.total:,} tokens")
+    what = f"{cell.task.describe()} {cell.method} {cell.length:,}"
+    return finish(steps, lambda done, total: bar.set_postfix_str(f"{what}: {done:,}/{total:,} tokens"))
 
 
 def _return_as(backend: str | None) -> str:

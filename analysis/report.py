@@ -8,7 +8,8 @@ from pathlib import Path
 from longsight.errors import LongSightError
 
 from .evaluation.report_parts import to_html, to_markdown
-from .evaluation.results import Row, read_results
+from .evaluation.results import read_results
+from .evaluation.row import Row
 from .evaluation.sections import make_parts
 from .evaluation.tables import label_of
 
@@ -42,21 +43,21 @@ def main(arguments: Sequence[str] | None = None, prog: str = MODULE) -> int:
 
 def lead(rows: Sequence[Row]) -> list[str]:
     """What was run, and on what."""
-    models = {row["model"]["name"]: row["model"] for row in rows}
+    models = {row.model.name: row.model for row in rows}
     said = [
-        f"{name}: {model['parameters'] / 1e6:.1f} million parameters, {model['positions']}, trained on "
-        f"{model['train_length']:,} tokens."
+        f"{name}: {model.parameters / 1e6:.1f} million parameters, {model.positions}, trained on "
+        f"{model.train_length:,} tokens."
         for name, model in models.items()
     ]
-    run = rows[-1]["run"]
-    versions = ", ".join(f"{name} {number}" for name, number in run["versions"].items())
-    refused = sorted({f"{label_of(row['method']['text'])}: {row['refused']}" for row in rows if row["refused"]})
+    run = rows[-1].run
+    versions = ", ".join(f"{name} {number}" for name, number in run.versions.items())
+    refused = sorted({f"{label_of(row.method.text)}: {row.refused}" for row in rows if row.refused})
     return [
         "Written by `python -m analysis.report` from the results of `python -m analysis.evaluate`; each cell of the "
         "results says what it takes to run it again. Lengths count tokens of the prompt and of its answer.",
         " ".join(said),
-        f"Seeds {_listed(row['seed'] for row in rows)}; {run['machine']['device']} with "
-        f"{run['machine']['threads']} thread(s); {versions}.",
+        f"Seeds {_listed(row.seed for row in rows)}; {run.machine.device} with "
+        f"{run.machine.threads} thread(s); {versions}.",
         *(["What could not be run: " + " ".join(refused)] if refused else []),
     ]
 

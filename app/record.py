@@ -132,7 +132,7 @@ def record_passkey(model_name: str) -> None:
             break
         if step.problem:
             raise LongSightError(step.problem)
-        if step.place is not None:
+        if step.result is not None:
             print(f"{step.record().done} of {grid.found.size} trials", end="\r", flush=True)
     EXAMPLE.write_text(to_json(grid) + "\n", encoding="utf-8")
     for method, found in zip(grid.caption.tolist(), grid.found, strict=True):

@@ -14,13 +14,13 @@ import numpy as np
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
 from longsight.models.model import Model
+from longsight.progress import Progress
 
 from ..records import Record, array, value
 from .limits import sight
 from .tables import GridRecord
-from .tasks import Case
-from .tasks import Step as TaskStep
-from .tasks.passkey import Passkey
+from .tasks import Steps
+from .tasks.passkey import KeyCase, Passkey
 
 MOST = {"method": 8, "length": 16, "depth": 21, "trial": 50}
 """What one grid may have of each; a file with more is none of ours."""
@@ -178,26 +178,27 @@ def _limit(tokens: int | None) -> float:
     return np.nan if tokens is None else float(tokens)
 
 
-@dataclass(frozen=True)
-class GridStep:
-    """Where a run stands: at `method` (its place in the grid) and `length`, `part` (0 to 1) of it read.
+Place = tuple[int, int, int, int]
+"""A trial: its method, length, depth and number."""
 
-    `place` (method, length, depth, trial) is the trial that has just come to its end; `problem` says why a method
-    cannot go on. `record` makes the grid as it is now.
+
+@dataclass(frozen=True, kw_only=True)
+class GridProgress(Progress[Place]):
+    """How far the trials of one `method` (its place in the grid) and one `length` are [tokens].
+
+    `result` is the trial that has just come to its end; `problem` says why a method cannot go on; `record` makes the
+    grid as it is now.
     """
 
     method: int
     length: int
-    part: float
     record: Callable[[], TrialGrid]
-    place: tuple[int, int, int, int] | None = None
     problem: str = ""
-    doing: str = "reading"
 
 
 def fill_steps(
     model: Model, grid: TrialGrid, text: str | None = None, skip: Sequence[int] = ()
-) -> Generator[GridStep, None, TrialGrid]:
+) -> Generator[GridProgress, None, TrialGrid]:
     """Do the trials that are missing, the short texts first; yields often, returns the full grid.
 
     Methods whose places are in `skip` are left out; one that fails says so and is left out from there on. Closing the
@@ -208,17 +209,17 @@ def fill_steps(
     task, methods = grid.passkey(), grid.methods()
     work = _Work(grid)
     skipped = set(skip)
-    yield GridStep(0, 0, 0.0, work.record, doing="checking the text")
+    yield work.at(0, 0, "checking the text")
     task.case(model, int(grid.length[-1]), 0.5, 0, grid.seed, text)  # says so at once if it does not suffice
     for length in range(len(grid.length)):
-        cases: dict[tuple[int, int], Case] = {}
+        cases: dict[tuple[int, int], KeyCase] = {}
         for number in range(len(methods)):
             missing = work.missing(number, length)
             if number in skipped or not missing:
                 continue
             for place in missing:
                 if place not in cases:
-                    yield GridStep(number, length, 0.0, work.record, doing="making prompts")
+                    yield work.at(number, length, "making prompts")
                     cases[place] = make_case(model, grid, (length, *place), text)
             for step in _cell_steps(model, methods[number], task, work, (number, length), cases):
                 yield step
@@ -227,7 +228,7 @@ def fill_steps(
     return work.record()
 
 
-def make_case(model: Model, grid: TrialGrid, place: tuple[int, int, int], text: str | None) -> Case:
+def make_case(model: Model, grid: TrialGrid, place: tuple[int, int, int], text: str | None) -> KeyCase:
     """The case at (length, depth, trial) of a grid."""
     length, depth, trial = place
     return grid.passkey().case(model, int(grid.length[length]), float(grid.depth[depth]), trial, grid.seed, text)
@@ -245,6 +246,10 @@ class _Work:
         """(depth, trial) of the trials that are still to be done."""
         return [(int(depth), int(trial)) for depth, trial in np.argwhere(np.isnan(self.found[method, length]))]
 
+    def at(self, method: int, length: int, doing: str = "reading") -> GridProgress:
+        """Before the first token is read for a method and a length."""
+        return GridProgress(0, 1, doing, method=method, length=length, record=self.record)
+
     def record(self) -> TrialGrid:
         return replace(
             self.grid, found=self.found.copy(), said=self.said.astype(np.str_), expected=self.expected.astype(np.str_)
@@ -257,22 +262,22 @@ def _cell_steps(
     task: Passkey,
     work: _Work,
     where: tuple[int, int],
-    cases: dict[tuple[int, int], Case],
-) -> Generator[GridStep, None, None]:
+    cases: dict[tuple[int, int], KeyCase],
+) -> Generator[GridProgress, None, None]:
     """All missing trials of one method and one length: prompts that begin alike are read together."""
     places = work.missing(*where)
-    steps: Generator[TaskStep, None, None] = task.steps(model, method, [cases[place] for place in places])
+    steps: Steps = task.steps(model, method, [cases[place] for place in places])
     try:
         for step in steps:
             place = None
-            if step.outcome is not None:
-                depth, trial = places[step.outcome.case]
+            if step.result is not None:
+                depth, trial = places[step.result.case]
                 place = (*where, depth, trial)
-                work.found[place] = step.outcome.scores["found"]
-                work.said[place] = step.outcome.said
+                work.found[place] = step.result.scores["found"]
+                work.said[place] = step.result.said
                 work.expected[place[1:]] = cases[depth, trial].answers[0]
-            yield GridStep(*where, step.done / step.total, work.record, place)
+            yield replace(work.at(*where), done=step.done, total=step.total, result=place)
     except LongSightError as problem:
-        yield GridStep(*where, 1.0, work.record, problem=str(problem))
+        yield replace(work.at(*where), done=1, problem=str(problem))
     finally:
         steps.close()

@@ -25,7 +25,7 @@ from .comments import (
 )
 from .figures import bands_figure, grid_figure, lines_figure, trade_off_figure
 from .report_parts import ReportPart, ReportTable
-from .results import Row
+from .row import Row
 from .tables import (
     CellNumber,
     GridRecord,
@@ -60,8 +60,8 @@ def perplexity_parts(rows: Sequence[Row]) -> list[ReportPart]:
     chosen = [row for row in rows if not swept(row)]
     parts = []
     for (task, model, *_), group in of_task(chosen, "perplexity").items():
-        table = score_table(group, "perplexity", lambda row: _exponential(row["scores"].get("nll_last")))
-        last = group[0]["task"]["options"]["last"]
+        table = score_table(group, "perplexity", lambda row: _exponential(row.scores.get("nll_last")))
+        last = group[0].task.options["last"]
         parts.append(ReportPart(
             f"Perplexity at milestone lengths: {model}",
             f"{TASKS['perplexity'].look} Over the {last} tokens before it.",
@@ -79,21 +79,22 @@ def ablation_parts(rows: Sequence[Row]) -> list[ReportPart]:
     keys = {Vanilla.key, Window.key, *halves, LMInfinite.key}
     parts = []
     for (task, model, *_), group in of_task([row for row in rows if not swept(row)], "perplexity").items():
-        plain = [row for row in group if row["method"]["text"] in keys and not row["refused"]]
-        counts = Counter(row["length"] for row in plain)
+        plain = [row for row in group if row.method.text in keys and not row.refused]
+        counts = Counter(row.length for row in plain)
         longest = max(counts, key=lambda length: (counts[length], length), default=0)  # where most can be compared
-        picked = [row for row in plain if row["length"] == longest]
+        picked = [row for row in plain if row.length == longest]
         if len(picked) < 3:
             continue
-        picked.sort(key=lambda row: list(METHODS).index(row["method"]["key"]))
-        band, trained = group[0]["task"]["options"]["band"], group[0]["model"]["train_length"]
-        curves = [(r["method"]["key"], label_of(r["method"]["text"]), mean_bands(r)) for r in picked]
+        picked.sort(key=lambda row: list(METHODS).index(row.method.key))
+        band, trained = int(group[0].task.options["band"]), group[0].model.train_length
+        curves = [(r.method.key, label_of(r.method.text), mean_bands(r)) for r in picked]
+        caption = f"{task}, {longest:,} tokens: NLL [nats per token] up to each position"
         head = ("method", *(f"{(n + 1) * band:,}" for n in range(len(curves[0][2]))))
         body = tuple((label, *(_three(value) for value in values)) for _, label, values in curves)
         parts.append(ReportPart(
             f"The halves of LM-Infinite: {model}",
             "NLL by position. The mask alone leaves distances never seen before, the ceiling alone a crowd of tokens.",
-            [ReportTable(f"{task}, {longest:,} tokens: NLL [nats] up to each position", *_thinned(head, body))],
+            [ReportTable(caption, *_thinned(head, body))],
             {f"ablation-{model}": bands_figure("NLL by position [nats per token]", curves, band, trained)},
             [papers.ABLATION],
             [ablation_comment([(label, values) for _, label, values in curves], band, trained)],
@@ -105,11 +106,11 @@ def group_parts(rows: Sequence[Row]) -> list[ReportPart]:
     """SelfExtend's perplexity by group size."""
     parts = []
     for (task, model, *_), group in of_task(rows, "perplexity").items():
-        picked = [row for row in group if swept(row) and row["method"]["key"] == SelfExtend.key]
+        picked = [row for row in group if swept(row) and row.method.key == SelfExtend.key]
         if not picked:
             continue
-        table = score_table(picked, "perplexity", lambda row: _exponential(row["scores"].get("nll_last")))
-        reach = {label_of(row["method"]["text"]): row["method"]["reach"] for row in picked}
+        table = score_table(picked, "perplexity", lambda row: _exponential(row.scores.get("nll_last")))
+        reach = {label_of(row.method.text): row.method.reach for row in picked if row.method.reach is not None}
         shown = _shown(table, f"{task}: perplexity; a * stands beyond the reach", _three)
         body = tuple(
             (f"{row[0]}, reach {reach[row[0]]:,}",
@@ -183,20 +184,21 @@ def trade_off_parts(rows: Sequence[Row]) -> list[ReportPart]:
     """Figure 6 of LM-Infinite: quality against cost, for windows of truncation and for LM-Infinite."""
     parts = []
     for (task, model, *_), group in of_task(rows, "generation").items():
-        cut = [row for row in group if row["method"]["key"] == Truncation.key and not row["refused"]]
-        longest = max((row["length"] for row in cut if swept(row)), default=None)
+        cut = [row for row in group if row.method.key == Truncation.key and not row.refused]
+        longest = max((row.length for row in cut if swept(row)), default=None)
         if longest is None:
             continue
-        picked = [r for r in group if r["length"] == longest and r["method"]["key"] in (Truncation.key, LMInfinite.key)]
+        picked = [r for r in group if r.length == longest and r.method.key in (Truncation.key, LMInfinite.key)]
         points = [
-            (row["method"]["key"], label_of(row["method"]["text"]), _cost(row, "seconds"), row["scores"]["rougeL"])
-            for row in picked if not row["refused"]
+            (row.method.key, label_of(row.method.text), _cost(row, "seconds"), row.scores["rougeL"])
+            for row in picked if not row.refused
         ]  # fmt: skip
+        head = ("method", "processor seconds per case", "ROUGE-L")
         body = tuple((label, f"{cost:.3f}", _three(quality)) for _, label, cost, quality in points)
         parts.append(ReportPart(
             f"Quality against cost: {model}",
             "What a longer window of truncation buys, and what LM-Infinite gives for the same processor time.",
-            [ReportTable(f"{task} after {longest:,} tokens", ("method", "processor s per case", "ROUGE-L"), body)],
+            [ReportTable(f"{task} after {longest:,} tokens", head, body)],
             {f"trade-off-{model}": trade_off_figure("quality against cost", points, "ROUGE-L", "processor seconds")},
             [papers.TRADE_OFF],
             [trade_off_comment(points)],
@@ -209,7 +211,7 @@ def efficiency_parts(rows: Sequence[Row]) -> list[ReportPart]:
     measures = (
         ("encoding", "s of the processor", lambda row: _cost(row, "encode_processor")),
         ("decoding", "ms of the processor per token", lambda row: 1000 * _cost(row, "decode_processor")),
-        ("cache", "MB", lambda row: row["scores"]["cache_bytes"] / 1e6),
+        ("cache", "MB", lambda row: row.scores["cache_bytes"] / 1e6),
         ("peak memory while encoding", "MB", lambda row: _cost(row, "peak_bytes") / 1e6),
     )
     parts = []
@@ -240,7 +242,7 @@ def short_parts(rows: Sequence[Row]) -> list[ReportPart]:
 
 def swept(row: Row) -> bool:
     """Whether the cell belongs to a part in which a parameter is varied."""
-    key, _, values = row["method"]["text"].partition(":")
+    key, _, values = row.method.text.partition(":")
     return SWEPT.get(key) in [pair.partition("=")[0] for pair in values.split(",")]
 
 
@@ -278,7 +280,7 @@ def _thinned(head: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> tuple[
 
 
 def _cases(rows: Sequence[Row]) -> str:
-    counts = sorted({len(row["cases"]) for row in rows if not row["refused"]})
+    counts = sorted({len(row.cases) for row in rows if not row.refused})
     if not counts:
         return "no cases"
     few = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
@@ -286,12 +288,12 @@ def _cases(rows: Sequence[Row]) -> str:
 
 
 def _score(name: str) -> CellNumber:
-    return lambda row: row["scores"].get(name)
+    return lambda row: row.scores.get(name)
 
 
 def _cost(row: Row, name: str) -> float:
     """The least of the cases: what else the machine does only ever adds to it."""
-    return min(float(cost[name]) for cost in row["run"]["cost"])
+    return min(float(cost[name]) for cost in row.run.cost)
 
 
 def _exponential(nll: float | None) -> float | None:

@@ -9,7 +9,8 @@ import numpy as np
 from longsight.methods import METHODS
 
 from ..records import Record, array, value
-from .results import Row
+from .row import Row
+from .tasks.passkey import KeyFacts
 
 CellNumber = Callable[[Row], float | None]
 """The one number of a cell that a table shows."""
@@ -73,27 +74,27 @@ def of_task(rows: Iterable[Row], key: str) -> dict[tuple[str, str, int, int], li
     """The rows of a task by task with its options, model, trials and seed: what one table is made of."""
     groups: dict[tuple[str, str, int, int], list[Row]] = {}
     for row in rows:
-        if row["task"]["key"] == key:
-            like = row["task"]["text"], row["model"]["name"], row["trials"], row["seed"]
+        if row.task.key == key:
+            like = row.task.text, row.model.name, row.trials, row.seed
             groups.setdefault(like, []).append(row)
     return groups
 
 
 def score_table(rows: Sequence[Row], score: str, number: CellNumber) -> ScoreTable:
     """A table of rows of one model and one task. Methods come in the order of METHODS."""
-    texts = sorted({row["method"]["text"] for row in rows}, key=_order)
-    lengths = sorted({row["length"] for row in rows})
+    texts = sorted({row.method.text for row in rows}, key=_order)
+    lengths = sorted({row.length for row in rows})
     values, cases = np.full((len(texts), len(lengths)), np.nan), np.zeros((len(texts), len(lengths)), dtype=np.int64)
     for row in rows:
-        at = texts.index(row["method"]["text"]), lengths.index(row["length"])
-        found = None if row["refused"] else number(row)
+        at = texts.index(row.method.text), lengths.index(row.length)
+        found = None if row.refused else number(row)
         values[at] = np.nan if found is None else found
-        cases[at] = len(row["cases"])
+        cases[at] = len(row.cases)
     return ScoreTable(
-        model=rows[0]["model"]["name"],
-        task=rows[0]["task"]["text"],
+        model=rows[0].model.name,
+        task=rows[0].task.text,
         score=score,
-        train_length=rows[0]["model"]["train_length"],
+        train_length=rows[0].model.train_length,
         method=np.array([text.partition(":")[0] for text in texts]),
         label=np.array([label_of(text) for text in texts]),
         length=np.array(lengths),
@@ -104,7 +105,8 @@ def score_table(rows: Sequence[Row], score: str, number: CellNumber) -> ScoreTab
 
 def mean_bands(row: Row) -> np.ndarray:
     """(band) NLL [nats], mean over the cases of a perplexity cell; NaN where nothing was read."""
-    bands = np.array([[math.nan if mean is None else mean for mean in case["more"]["bands"]] for case in row["cases"]])
+    read = [(case.more or {})["bands"] for case in row.cases]
+    bands = np.array([[math.nan if mean is None else mean for mean in means] for means in read])
     known = np.isfinite(bands)
     return np.where(known, bands, 0).sum(0) / np.where(known.any(0), known.sum(0), math.nan)
 
@@ -113,20 +115,20 @@ def grid_records(rows: Sequence[Row]) -> list[GridRecord]:
     """A grid for each method of passkey rows of one model and one task."""
     methods: dict[str, list[Row]] = {}
     for row in rows:
-        if row["refused"] is None:
-            methods.setdefault(row["method"]["text"], []).append(row)
+        if row.refused is None:
+            methods.setdefault(row.method.text, []).append(row)
     return [_grid(text, methods[text]) for text in sorted(methods, key=_order)]
 
 
 def _grid(text: str, rows: Sequence[Row]) -> GridRecord:
     trials = [
-        Trial(row["length"], case["facts"]["depth"], bool(case["scores"]["found"]), row["method"]["reach"],
-              row["method"]["sight"])
+        Trial(row.length, KeyFacts.model_validate(case.facts).depth, bool(case.scores["found"]), row.method.reach,
+              row.method.sight)
         for row in rows
-        for case in row["cases"]
+        for case in row.cases
     ]  # fmt: skip
-    model = rows[0]["model"]
-    return grid_record(model["name"], rows[0]["task"]["text"], text, model["train_length"], trials)
+    model = rows[0].model
+    return grid_record(model.name, rows[0].task.text, text, model.train_length, trials)
 
 
 def grid_record(model: str, task: str, method: str, train_length: int, trials: Sequence[Trial]) -> GridRecord:

@@ -12,13 +12,14 @@ from longsight.generation.decode import Sampling, decode
 from longsight.generation.prefill import Prefilled
 from longsight.methods import Method
 from longsight.models.model import Model
+from longsight.progress import Progress
 
 from ..diagnostics.attention_block import make_view
 from ..diagnostics.observed import Observed
 from ..diagnostics.reading import new_reading, token_texts
 from ..records import array, value
-from .tasks.base import Case, Step, tokenizer_of
-from .tasks.passkey import Passkey
+from .tasks.base import tokenizer_of
+from .tasks.passkey import KeyCase, Passkey
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +66,8 @@ class TrialRecord(Observed):
 
 
 def trace_steps(
-    model: Model, method: Method, task: Passkey, case: Case, chunk: int = 512
-) -> Generator[Step, None, TrialRecord]:
+    model: Model, method: Method, task: Passkey, case: KeyCase, chunk: int = 512
+) -> Generator[Progress[None], None, TrialRecord]:
     """Do one trial again, looking on while it is answered; yields after each chunk and each token, returns the record.
 
     Raises `LongSightError` when the method does not suit the model.
@@ -79,14 +80,14 @@ def trace_steps(
         part = text[start : min(start + chunk, len(text) - 1)]
         model.forward(part, cache, logits_to_keep=1)
         cache.ids.extend(part.tolist())
-        yield Step(start + len(part), len(text))
-    watched = KeyWatch(torch.tensor(case.facts["tokens"]) - unread)
+        yield Progress(start + len(part), len(text))
+    watched = KeyWatch(torch.tensor(case.facts.tokens) - unread)
     logits = model.forward(text[-1:], cache, retrieves=True, logits_to_keep=1, observer=watched)
     cache.ids.append(int(text[-1]))
     said: list[int] = []
     for token in decode(model, Prefilled(cache, logits[-1]), Sampling(max_new_tokens=task.room), watched):
         said.append(token)
-        yield Step(len(text), len(text))
+        yield Progress(len(text), len(text))
     return _record(model, method, task, case, said, watched)
 
 
@@ -114,25 +115,27 @@ class KeyWatch(Observer):
         self.steps[-1].append(((ordinary.sum(-1) + fetched).float().cpu().numpy(), fetched.float().cpu().numpy()))
 
 
-def _record(model: Model, method: Method, task: Passkey, case: Case, said: list[int], watched: KeyWatch) -> TrialRecord:
+def _record(
+    model: Model, method: Method, task: Passkey, case: KeyCase, said: list[int], watched: KeyWatch
+) -> TrialRecord:
     reading = new_reading(model, case.ids, method)
     answer = tokenizer_of(model).decode(said, skip_special_tokens=True)
     texts = token_texts(model.tokenizer, torch.tensor(said, dtype=torch.int64))
     answering = next((n for n, text in enumerate(texts) if any(letter.isdigit() for letter in text)), 0)
     kept = watched.steps[: max(len(said), 1)]
     seen = np.array([[[layer[part] for layer in step] for step in kept] for part in (0, 1)])
-    start, stop = case.facts["statement"]
+    start, stop = case.facts.statement
     return TrialRecord(
         **reading.header(),
         **_sight(method, reading.n, reading.unread, answering),
         expected=case.answers[0],
         answer=answer,
         found=bool(task.score(case, answer)["found"]),
-        depth=case.facts["depth"],
+        depth=case.facts.depth,
         answering=answering,
         token=reading.tokens,
         statement=_marked(reading.n, range(start, stop)),
-        key=_marked(reading.n, case.facts["tokens"]),
+        key=_marked(reading.n, case.facts.tokens),
         said=texts if said else np.array([""]),
         layer=np.arange(reading.layers),
         attention=seen[0],

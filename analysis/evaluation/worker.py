@@ -6,18 +6,19 @@ from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import torch
 
 from longsight.errors import LongSightError
 from longsight.methods import Method
 from longsight.models.model import Model, load
+from longsight.progress import Progress, finish
 
 from .. import runs
+from .cell import EvaluationCell
 from .limits import sight
-from .results import EvaluationCell, Row, mean_scores
-from .tasks import Case, Outcome, Step, read_task
+from .row import Row, RowCase, RowMachine, RowMethod, RowModel, RowRun, RowTask
+from .tasks import Case, Outcome, Task
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "sacrebleu", "rouge-score")
 """Whose versions are written down with every result."""
@@ -30,24 +31,19 @@ def loaded(source: str, device: str | None) -> Model:
 
 
 @lru_cache(maxsize=4)
-def cases_of(source: str, device: str | None, task: str, length: int, trials: int, seed: int) -> tuple[Case, ...]:
+def cases_of(source: str, device: str | None, task: Task, length: int, trials: int, seed: int) -> tuple[Case, ...]:
     """The cases of a cell, which all methods share."""
-    return tuple(read_task(task).cases(loaded(source, device), length, trials, seed))
+    return tuple(task.cases(loaded(source, device), length, trials, seed))
 
 
 def run_cell(cell: EvaluationCell, device: str | None = None, threads: int | None = None) -> Row:
     """`cell_steps` run to its end, with torch on `threads` threads: what one job of joblib is."""
-    steps = cell_steps(cell, device, threads)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            return finished.value
+    return finish(cell_steps(cell, device, threads))
 
 
 def cell_steps(
     cell: EvaluationCell, device: str | None = None, threads: int | None = None
-) -> Generator[Step, None, Row]:
+) -> Generator[Progress[Outcome], None, Row]:
     """Run a cell on a model of this process; yields often and returns its row."""
     if threads is not None:
         torch.set_num_threads(threads)
@@ -58,7 +54,7 @@ def cell_steps(
 
 def steps_on(
     model: Model, cell: EvaluationCell, make_cases: Callable[[], Sequence[Case]]
-) -> Generator[Step, None, Row]:
+) -> Generator[Progress[Outcome], None, Row]:
     """Run a cell on `model`. What cannot be done is a row that says so in a sentence. Closing it stops the work."""
     began, started = time.perf_counter(), datetime.now(UTC)
     method: Method | None = None
@@ -67,59 +63,80 @@ def steps_on(
     refused = None
     try:
         method, cases = runs.read_one(model, cell.method, cell.length), make_cases()
-        for step in read_task(cell.task).steps(model, method, cases):
+        for step in cell.task.steps(model, method, cases):
             yield step
-            if step.outcome is not None:
-                outcomes.append(step.outcome)
+            if step.result is not None:
+                outcomes.append(step.result)
     except LongSightError as problem:
         outcomes, refused = [], str(problem)
     outcomes.sort(key=lambda outcome: outcome.case)
-    row = describe(cell, model, method, refused)
-    row["cases"] = [_case(cases[outcome.case], outcome) for outcome in outcomes]
-    row["scores"] = mean_scores(row["cases"])
-    row["run"] = {
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": time.perf_counter() - began,
-        "cost": [outcome.cost for outcome in outcomes],
-        "machine": machine(model),
-        "versions": versions(),
-    }
-    return row
+    answered = tuple(_case(cases[outcome.case], outcome) for outcome in outcomes)
+    return Row(
+        cell=cell.key,
+        model=_model(model, cell),
+        method=_method(model, cell, method),
+        task=RowTask(key=cell.task.key, text=cell.task.describe(), options=vars(cell.task)),
+        length=cell.length,
+        trials=cell.trials,
+        seed=cell.seed,
+        refused=refused,
+        cases=answered,
+        scores=mean_scores(answered),
+        run=RowRun(
+            started=started.isoformat(timespec="seconds"),
+            seconds=time.perf_counter() - began,
+            cost=tuple(dict(outcome.cost) for outcome in outcomes),
+            machine=machine(model),
+            versions=versions(),
+        ),
+    )
 
 
-def describe(cell: EvaluationCell, model: Model, method: Method | None, refused: str | None) -> Row:
-    """What the cell is, and what it takes to run it again."""
-    task = read_task(cell.task)
-    return {
-        "cell": cell.key,
-        "model": {
-            "name": model.name, "source": cell.model, "digest": cell.digest, "train_length": model.train_length,
-            "positions": model.position_encoding, "parameters": model.hf.num_parameters(), "dtype": str(model.dtype),
-        },
-        "method": {
-            "key": cell.method.partition(":")[0], "text": cell.method,
-            "caption": None if method is None else method.describe(),
-            "parameters": None if method is None else vars(method),
-            "reach": None if method is None else method.reach(model.train_length),
-            "sight": None if method is None else sight(method, cell.length),
-        },
-        "task": {"key": task.key, "text": cell.task, "options": vars(task)},
-        "length": cell.length,
-        "trials": cell.trials,
-        "seed": cell.seed,
-        "refused": refused,
-    }  # fmt: skip
+def _model(model: Model, cell: EvaluationCell) -> RowModel:
+    return RowModel(
+        name=model.name,
+        source=cell.model,
+        digest=cell.digest,
+        train_length=model.train_length,
+        positions=model.position_encoding,
+        parameters=model.hf.num_parameters(),
+        dtype=str(model.dtype),
+    )
 
 
-def _case(case: Case, outcome: Outcome) -> Row:
-    return {"tokens": len(case.ids), "answers": list(case.answers), "said": outcome.said, "scores": outcome.scores,
-            "facts": case.facts} | ({"more": outcome.more} if outcome.more else {})  # fmt: skip
+def _method(model: Model, cell: EvaluationCell, method: Method | None) -> RowMethod:
+    return RowMethod(
+        key=cell.method.partition(":")[0],
+        text=cell.method,
+        caption=None if method is None else method.describe(),
+        parameters=None if method is None else vars(method),
+        reach=None if method is None else method.reach(model.train_length),
+        sight=None if method is None else sight(method, cell.length),
+    )
 
 
-def machine(model: Model) -> dict[str, Any]:
+def _case(case: Case, outcome: Outcome) -> RowCase:
+    return RowCase(
+        tokens=len(case.ids),
+        answers=case.answers,
+        said=outcome.said,
+        scores=dict(outcome.scores),
+        facts=case.facts.model_dump(mode="json", exclude_none=True),
+        more={name: tuple(values) for name, values in outcome.more.items()} or None,
+    )
+
+
+def mean_scores(cases: Sequence[RowCase]) -> dict[str, float]:
+    """The mean of each score over the cases that have it."""
+    names = dict.fromkeys(name for case in cases for name in case.scores)
+    known = {name: [score for case in cases if (score := case.scores.get(name)) is not None] for name in names}
+    return {name: sum(values) / len(values) for name, values in known.items() if values}
+
+
+def machine(model: Model) -> RowMachine:
     """Where it ran."""
     where = torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else platform.machine()
-    return {"device": model.device.type, "name": where, "threads": torch.get_num_threads(), "system": platform.system()}
+    return RowMachine(device=model.device.type, name=where, threads=torch.get_num_threads(), system=platform.system())
 
 
 def versions() -> dict[str, str]:

@@ -9,8 +9,8 @@ import gradio as gr
 
 from analysis.drawing.drawn_figure import DrawnFigure
 from analysis.evaluation.report_parts import html_of
-from analysis.evaluation.results import FILE, Row, read_results
-from analysis.evaluation.results_file import MOST_BYTES, read_rows
+from analysis.evaluation.results import FILE, MOST_BYTES, read_results, read_rows
+from analysis.evaluation.row import Row
 from analysis.evaluation.sections import make_parts
 from analysis.report import lead
 from app.assets import RESULTS

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from analysis.evaluation.passkey_grid import GridStep, TrialGrid, fill_steps
+from analysis.evaluation.passkey_grid import GridProgress, TrialGrid, fill_steps
 from app.session import estimate, formatting, running
 from app.session.devices import Waiting
 from app.session.passkey_grids import GridRequest, Lab, continued
@@ -85,12 +85,12 @@ def run_steps(session: Session, request: GridRequest) -> Generator[GridView, Non
         session.lab, last = lab, step
         if step.problem:
             lab.problems[step.method] = step.problem
-        if step.place is not None:
-            lab.latest[step.method] = step.place
+        if step.result is not None:
+            lab.latest[step.method] = step.result
         clock.tick(step)
         if time.monotonic() - drawn > PAUSE:
             lab.grid, drawn = step.record(), time.monotonic()
-            yield GridView(clock.said(step, lab.grid), lab, step.method, step.part)
+            yield GridView(clock.said(step, lab.grid), lab, step.method, step.done / step.total)
     if last is None:  # stopped while others were at the device: what stood here before stays
         yield GridView(f"<span>{plan(request, lab.grid)}</span>")
         return
@@ -123,7 +123,7 @@ class _Clock:
         self.at: tuple[int, int] | None = None
         self.began = self.entered = time.perf_counter()
 
-    def tick(self, step: GridStep) -> None:
+    def tick(self, step: GridProgress) -> None:
         """Follow a run; what one method took for one length is learnt from when it goes on to the next."""
         where = (step.method, step.length)
         if where != self.at:
@@ -136,10 +136,10 @@ class _Clock:
             tokens, pairs = self.costs[self.at]
             estimate.speed(self.model, TASK).add(int(tokens), pairs, time.perf_counter() - self.entered)
 
-    def said(self, step: GridStep, grid: TrialGrid) -> str:
+    def said(self, step: GridProgress, grid: TrialGrid) -> str:
         """A sentence with a bar."""
         weights = {where: self._weight(cost) for where, cost in self.costs.items()}
-        done = sum(weights[where] for where in self.before) + step.part * weights[step.method, step.length]
+        done = sum(weights[where] for where in self.before) + step.done / step.total * weights[step.method, step.length]
         part = done / max(sum(weights.values()), 1e-9)
         left = (time.perf_counter() - self.began) * (1 / part - 1) if part > 0.01 else None
         parts = [f"{grid.done:,} of {grid.found.size:,} trials", f"{step.doing} {grid.length[step.length]:,} tokens"]

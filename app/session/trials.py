@@ -8,7 +8,6 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.evaluation.passkey_grid import TrialGrid, make_case, text_digest
-from analysis.evaluation.tasks import Step
 from analysis.evaluation.tracing import TrialRecord, trace_steps
 from analysis.evaluation.trial_figure import marked_prompt, trial_figure
 from app.session import estimate, model_catalogue, passkey_grids, running
@@ -16,6 +15,7 @@ from app.session.devices import Waiting
 from app.session.running import Pace
 from app.session.sessions import Session
 from longsight.errors import LongSightError
+from longsight.progress import Progress
 
 Place = tuple[int, int, int, int]
 """A trial of a grid: method, length, depth, trial."""
@@ -68,7 +68,7 @@ def open_steps(session: Session, cell: object) -> Generator[TrialPicture, None, 
     method = grid.methods()[place[0]]
     estimate.check_memory(model, method, int(grid.length[place[1]]))
 
-    def work() -> Generator[Step | None, None, TrialRecord]:
+    def work() -> Generator[Progress[None] | None, None, TrialRecord]:
         yield None
         case = make_case(model, grid, place[1:], text)
         return (yield from trace_steps(model, method, grid.passkey(), case))

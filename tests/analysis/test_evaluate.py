@@ -13,7 +13,7 @@ import pytest
 
 from analysis import evaluate
 from analysis.evaluation import worker
-from analysis.evaluation.results import FILE, opened, read_results, steady
+from analysis.evaluation.results import FILE, opened, read_results
 from longsight.errors import LongSightError
 from tests.app.conftest import save_model
 
@@ -42,7 +42,8 @@ def run(folder, out, *more, **changes):
 
 
 def results(out):
-    return [steady(row) for row in read_results(out)]
+    """All that must be the same however often the cells are run: no times, memory, machine, versions."""
+    return [row.model_dump(exclude={"run"}) for row in read_results(out)]
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +81,8 @@ def test_a_run_that_is_killed_comes_to_the_same_results(folder, undisturbed, tmp
         file.write((undisturbed / FILE).read_bytes()[:700])
     assert run(folder, tmp_path, models=("tiny", "other")) == 0
     assert results(tmp_path) == results(undisturbed)
-    kept = {row["cell"]: row["run"] for row in read_results(tmp_path)}
-    assert all(kept[row["cell"]] == row["run"] for row in before), "what was finished was not run again"
+    kept = {row.cell: row.run for row in read_results(tmp_path)}
+    assert all(kept[row.cell] == row.run for row in before), "what was finished was not run again"
 
 
 def test_a_finished_run_runs_nothing(folder, undisturbed, monkeypatch):
@@ -94,14 +95,14 @@ def test_a_finished_run_runs_nothing(folder, undisturbed, monkeypatch):
 def test_a_row_says_what_it_takes_to_run_it_again(folder, undisturbed):
     rows = read_results(undisturbed)
     assert len(rows) == 2 * 4 * 2
-    row = next(row for row in rows if row["method"]["key"] == "self-extend" and row["length"] == 400)
-    assert row["method"]["parameters"] == {"log_n": 0, "group": 4, "window": 16}
-    assert row["method"]["reach"] == (32 - 16) * 4 + 16
-    assert row["task"]["options"]["depths"] == 2
-    assert {"torch", "transformers", "python"} <= set(row["run"]["versions"])
-    assert (row["seed"], row["trials"], row["model"]["train_length"]) == (0, 1, 32)
-    assert [case["facts"]["depth"] for case in row["cases"]] == [0.0, 1.0]
-    assert row["scores"]["found"] == sum(case["scores"]["found"] for case in row["cases"]) / 2
+    row = next(row for row in rows if row.method.key == "self-extend" and row.length == 400)
+    assert row.method.parameters == {"log_n": 0, "group": 4, "window": 16}
+    assert row.method.reach == (32 - 16) * 4 + 16
+    assert row.task.options["depths"] == 2
+    assert {"torch", "transformers", "python"} <= set(row.run.versions)
+    assert (row.seed, row.trials, row.model.train_length) == (0, 1, 32)
+    assert [case.facts["depth"] for case in row.cases] == [0.0, 1.0]
+    assert row.scores["found"] == sum(case.scores["found"] for case in row.cases) / 2
 
 
 def test_results_can_be_added_to_and_order_does_not_depend_on_the_way(folder, tmp_path):
@@ -120,7 +121,7 @@ def test_other_weights_are_other_cells(folder, tmp_path):
     assert run(tmp_path, tmp_path / "out", "--forget", lengths="300", methods="vanilla") == 0
     (kept,) = read_results(tmp_path / "out")
     assert kept in before
-    assert kept["model"]["source"] == str(tmp_path / "tiny")
+    assert kept.model.source == str(tmp_path / "tiny")
 
 
 def test_worker_processes_come_to_the_same_results(folder, undisturbed, tmp_path):
@@ -178,9 +179,9 @@ def test_what_a_method_refuses_is_a_row_that_says_so_and_is_tried_again(folder, 
     for _ in range(2):
         assert run(folder, tmp_path, methods="vanilla;ntk:scale=0.5", lengths="300") == 0
         assert "ntk:scale=0.5 on tiny, 300 tokens: NTK-aware: scale must be between 1" in capsys.readouterr().out
-    refused, fine = sorted(read_results(tmp_path), key=lambda row: row["refused"] is None)
-    assert refused["cases"] == []
-    assert fine["refused"] is None
+    refused, fine = sorted(read_results(tmp_path), key=lambda row: row.refused is None)
+    assert refused.cases == ()
+    assert fine.refused is None
 
 
 def test_an_interrupted_run_says_how_to_go_on(folder, tmp_path, monkeypatch, capsys):

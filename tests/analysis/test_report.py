@@ -23,6 +23,7 @@ from analysis.evaluation.results import FILE, read_results
 from analysis.evaluation.tables import GridRecord, ScoreTable, Trial, grid_record, grid_records, label_of, score_table
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
+from tests.analysis.evaluation.made_rows import made_row
 from tests.app.conftest import save_model
 from tests.longsight import tiny
 
@@ -73,8 +74,8 @@ def test_numbers_in_the_markdown_are_those_of_the_results(results, pages):
     _, text = pages
     (part,) = (p for p in text.split("\n## ") if p.startswith("Perplexity at milestone"))
     for row in read_results(results):
-        if row["task"]["key"] == "perplexity" and row["method"]["text"] == "vanilla":
-            assert f"{math.exp(row['scores']['nll_last']):.3g}" in part
+        if row.task.key == "perplexity" and row.method.text == "vanilla":
+            assert f"{math.exp(row.scores['nll_last']):.3g}" in part
     assert "SelfExtend (group" not in part, "groups have a table of their own"
 
 
@@ -92,7 +93,7 @@ def test_nothing_to_report_is_said_in_a_sentence(tmp_path, capsys):
 
 
 def test_grids_count_what_was_found(results):
-    rows = [row for row in read_results(results) if row["task"]["key"] == "passkey"]
+    rows = [row for row in read_results(results) if row.task.key == "passkey"]
     grids = {grid.label: grid for grid in grid_records(rows)}
     assert "NTK-aware (scale=0.5)" not in grids
     grid = grids["SelfExtend (group=4, window=16)"]
@@ -101,10 +102,10 @@ def test_grids_count_what_was_found(results):
     assert np.isinf(grid.sight).all()
     assert grids["Truncation (length=64)"].sight.tolist() == [64, 64]
     for row in rows:
-        label = label_of(row["method"]["text"])
+        label = label_of(row.method.text)
         if label in grids:
-            column = grids[label].length.tolist().index(row["length"])
-            assert grids[label].found[:, column].sum() == sum(case["scores"]["found"] for case in row["cases"])
+            column = grids[label].length.tolist().index(row.length)
+            assert grids[label].found[:, column].sum() == sum(case.scores["found"] for case in row.cases)
 
 
 def test_a_grid_may_have_holes():
@@ -237,11 +238,10 @@ def test_tables_have_gaps_where_nothing_was_run():
     with pytest.raises(LongSightError, match="must agree"):
         table([[1, 2, 3, 4]], (1, 2))
     rows = [
-        {"model": {"name": "m", "train_length": 9}, "task": {"text": "t"}, "method": {"text": text}, "length": length,
-         "refused": refused, "cases": [{}], "scores": {"a": 2.0}}
+        made_row(text, length=length, refused=refused, scores={"a": 2.0})
         for text, length, refused in (("window:window=9", 8, None), ("window:window=10", 16, None), ("vanilla", 8, "x"))
-    ]  # fmt: skip
-    found = score_table(rows, "a", lambda row: row["scores"]["a"])
+    ]
+    found = score_table(rows, "a", lambda row: row.scores["a"])
     assert found.label.tolist() == ["Vanilla", "Window (window=9)", "Window (window=10)"]
     np.testing.assert_array_equal(found.value, [[np.nan, np.nan], [2, np.nan], [np.nan, 2]])
 

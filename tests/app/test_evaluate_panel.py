@@ -51,7 +51,7 @@ def test_a_file_of_ones_own_takes_the_place_and_survives_a_bad_one(session, tmp_
 def test_rows_that_no_table_can_be_made_of_get_one_sentence(session, tmp_path, rows):
     row = next(row for row in rows if row["task"]["key"] == "passkey" and row["refused"] is None)
     row["cases"][0]["facts"] = {}
-    with pytest.raises(gr.Error, match="no file of results that tables can be made of: KeyError"):
+    with pytest.raises(gr.Error, match="these are no facts of a case of passkey; depth: Field required"):
         load_results(saved(tmp_path, [row]), session)
     with pytest.raises(gr.Error, match="There are no finished cells"):
         load_results(saved(tmp_path, [row | {"refused": "No.", "cases": [], "scores": {}}]), session)

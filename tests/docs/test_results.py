@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis.evaluation.cell import digest
 from analysis.evaluation.report_parts import to_markdown
-from analysis.evaluation.results import FILE, digest, read_results
+from analysis.evaluation.results import FILE, read_results
 from analysis.evaluation.sections import make_parts
 from analysis.report import TITLE, lead
 from longsight.methods import METHODS
@@ -26,16 +27,16 @@ def test_the_page_is_what_the_report_makes_of_the_results(rows):
 
 
 def test_results_are_of_the_weights_that_ship(rows):
-    measured = {row["model"]["name"]: row["model"]["digest"] for row in rows}
+    measured = {row.model.name: row.model.digest for row in rows}
     assert measured == {path.name: digest(str(path)) for path in MODELS}, "run `make results`"
 
 
 @pytest.mark.parametrize("task", ["perplexity", "passkey", "qa", "generation", "efficiency", "short-context"])
 def test_every_method_was_run_on_every_model_or_refused_in_a_sentence(rows, task):
-    cells = {(row["model"]["name"], row["method"]["text"]) for row in rows if row["task"]["key"] == task}
+    cells = {(row.model.name, row.method.text) for row in rows if row.task.key == task}
     assert {(path.name, key) for path in MODELS for key in METHODS} <= cells
     for row in rows:
-        assert row["cases"] or row["refused"].endswith(".")
+        assert row.cases or row.refused.endswith(".")
 
 
 def test_results_name_no_place_of_the_machine_that_made_them():

@@ -5,7 +5,7 @@ from dataclasses import fields
 from longsight.errors import LongSightError
 
 from ... import typed
-from .base import Case, Outcome, Step, Task
+from .base import Case, Facts, Outcome, Steps, Task
 from .efficiency import Efficiency
 from .generation import Generation
 from .passkey import Passkey
@@ -33,4 +33,4 @@ def read_task(text: str) -> Task:
     return TASKS[key](**options)
 
 
-__all__ = ["TASKS", "Case", "Outcome", "Step", "Task", "read_task"]
+__all__ = ["TASKS", "Case", "Facts", "Outcome", "Steps", "Task", "read_task"]

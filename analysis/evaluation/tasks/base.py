@@ -2,8 +2,8 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from longsight.errors import LongSightError
@@ -11,6 +11,9 @@ from longsight.generation.decode import Sampling, decode
 from longsight.generation.prefix_sharing import prefill_shared
 from longsight.methods import Method
 from longsight.models.model import Model
+from longsight.progress import Progress
+
+from ..row import Strict
 
 
 def option(
@@ -20,41 +23,40 @@ def option(
     return field(default=default, metadata={"help": help, "low": low, "high": high, "choices": tuple(choices)})
 
 
+class Facts(Strict):
+    """How a case was made, for the results. A task that has something to say of that derives a class with fields."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One thing that is asked: plain data, equal whenever it is made again from the same seed.
 
-    `ids` (n,) is the prompt, `answers` what counts as right (any one of them), `facts` how it was made: numbers and
-    strings by name, which go into the results.
+    `ids` (n,) is the prompt, `answers` what counts as right (any one of them), `facts` how it was made, which goes into
+    the results.
     """
 
     ids: tuple[int, ...]
     answers: tuple[str, ...] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a case: the number of the case, its scores by name, and what the model said.
+    """What came of a case: the number of the case, its scores by name (None: not known), and what the model said.
 
     `cost` holds what it took (seconds, bytes): all that may differ when it is done again. `more` holds results that are
-    no single numbers.
+    no single numbers, in the order of the text.
     """
 
     case: int
-    scores: dict[str, float]
+    scores: Mapping[str, float | None]
     said: str = ""
-    cost: dict[str, float] = field(default_factory=dict)
-    more: dict[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
+    more: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Step:
-    """Work done of all there is, in tokens; and an outcome, where a case has just come to its end."""
-
-    done: int
-    total: int
-    outcome: Outcome | None = None
+Steps = Generator[Progress[Outcome], None, None]
+"""Tokens done of all there are; and an outcome, where a case has just come to its end."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Task(ABC):
     """What to look for in its results."""
     scores: ClassVar[dict[str, str]]
     """Every score by name, and what it means."""
+    case_facts: ClassVar[type[Facts]] = Facts
+    """What its cases say of how they were made."""
 
     def __post_init__(self) -> None:
         for spec in fields(self):
@@ -86,18 +90,18 @@ class Task(ABC):
             raise LongSightError(f"{self.title}: {name} must be one of {offered}, but {value!r} was given.")
 
     @abstractmethod
-    def cases(self, model: Model, length: int, trials: int, seed: int) -> list[Case]:
+    def cases(self, model: Model, length: int, trials: int, seed: int) -> Sequence[Case]:
         """Cases that fill `length` tokens with what is to come of them: a pure function of its arguments.
 
         Raises `LongSightError` when they cannot be made: no tokenizer, too little text, too small a length.
         """
 
     @abstractmethod
-    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Generator[Step, None, None]:
+    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Steps:
         """Put the cases to the model; yields often, and each outcome once. Closing it stops the work."""
 
     @abstractmethod
-    def score(self, case: Case, answer: Any) -> dict[str, float]:
+    def score(self, case: Case, answer: Any) -> dict[str, float | None]:
         """The scores of what the model gave for a case."""
 
     def describe(self) -> str:
@@ -119,22 +123,22 @@ class Asking(Task):
     stops: ClassVar[bool] = True
     """Whether the answer ends where the model ends it."""
 
-    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Generator[Step, None, None]:
+    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Steps:
         sampling = Sampling(max_new_tokens=self.room, stop=None if self.stops else frozenset())
         began = time.process_time()
         for part in prefill_shared(model, [case.ids for case in cases], method):
-            yield Step(part.done, part.total)
+            yield Progress(part.done, part.total)
             if part.result is None:
                 continue
             number, prefilled = part.result.number, part.result.prefilled
             said = []
             for token in decode(model, prefilled, sampling):
                 said.append(token)
-                yield Step(part.done, part.total)
+                yield Progress(part.done, part.total)
             ended = time.process_time()
             scores = self.score(cases[number], text_of(model, said))
             cost = {"seconds": ended - began, "cache_bytes": prefilled.cache.nbytes}
-            yield Step(part.done, part.total, Outcome(number, scores, text_of(model, said), cost))
+            yield Progress(part.done, part.total, result=Outcome(number, scores, text_of(model, said), cost))
             began = time.process_time()
 
 
@@ -148,8 +152,3 @@ def tokenizer_of(model: Model) -> Any:
     if model.tokenizer is None:
         raise LongSightError(f"{model.name} has no tokenizer, so it cannot be asked anything; choose another model.")
     return model.tokenizer
-
-
-def required(spec: Any) -> bool:
-    """Whether a field has no default."""
-    return spec.default is MISSING

@@ -3,17 +3,18 @@
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from longsight.generation.decode import Sampling, decode
-from longsight.generation.prefill import prefill_steps
+from longsight.generation.prefill import Prefilled, prefill_steps
 from longsight.methods import Method
 from longsight.models.model import Model
+from longsight.progress import Progress
 
 from ..memory import forget_peak, peak_memory
 from . import texts
-from .base import Case, Outcome, Step, Task, option
-from .perplexity import passages
+from .base import Case, Outcome, Steps, Task, option
+from .perplexity import PassageFacts, passages
 
 
 @dataclass(frozen=True)
@@ -32,27 +33,20 @@ class Efficiency(Task):
         "window, a token costs the same at any length."
     )
     scores: ClassVar[dict[str, str]] = {"cache_bytes": "what the cache holds of the text [bytes]"}
+    case_facts: ClassVar[type[PassageFacts]] = PassageFacts
 
     def cases(self, model: Model, length: int, trials: int, seed: int) -> list[Case]:
         return passages(model, self.text, length, trials, seed)
 
-    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Generator[Step, None, None]:
+    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Steps:
         total = sum(method.keeps(len(case.ids)) for case in cases)
         sampling = Sampling(max_new_tokens=self.decode, stop=frozenset())
         done = 0
         for number, case in enumerate(cases):
             held = forget_peak(model.device)
-            clock, began = Clock(), done
-            reading = prefill_steps(model, case.ids, method)
-            while True:
-                try:
-                    done = began + next(reading).done
-                except StopIteration as finished:
-                    read = finished.value
-                    break
-                clock.stop()  # what is done with the step is on somebody else's account
-                yield Step(done, total)
-                clock.go()
+            clock = Clock()
+            read = yield from self._read(model, case, method, clock, done, total)
+            done += method.keeps(len(case.ids))
             encoding, peak, cache = clock.stop(), peak_memory(model.device) - held, read.cache.nbytes
             writing = Clock()
             said = list(decode(model, read, sampling))
@@ -61,9 +55,24 @@ class Efficiency(Task):
                 "encode_seconds": encoding[0], "encode_processor": encoding[1], "decode_seconds": spent[0] / len(said),
                 "decode_processor": spent[1] / len(said), "peak_bytes": peak,
             }  # fmt: skip
-            yield Step(done, total, Outcome(number, self.score(case, cache), cost=cost))
+            yield Progress(done, total, result=Outcome(number, self.score(case, cache), cost=cost))
 
-    def score(self, case: Case, answer: int) -> dict[str, float]:
+    def _read(
+        self, model: Model, case: Case, method: Method, clock: "Clock", before: int, total: int
+    ) -> Generator[Progress[Outcome], None, Prefilled]:
+        """Read a case; what is done with a step, the clock standing still, is on somebody else's account."""
+        read: list[Prefilled] = []
+
+        def reading() -> Generator[Progress[Any], None, None]:
+            read.append((yield from prefill_steps(model, case.ids, method)))
+
+        for step in reading():
+            clock.stop()
+            yield Progress(before + step.done, total)
+            clock.go()
+        return read[0]
+
+    def score(self, case: Case, answer: int) -> dict[str, float | None]:
         """`answer` is what the cache holds [bytes]."""
         return {"cache_bytes": answer}
 

@@ -8,7 +8,7 @@ from longsight.models.model import Model
 
 from . import texts
 from .base import Asking, Case, option, text_of
-from .perplexity import passages
+from .perplexity import PassageFacts, passages
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Generation(Asking):
         "rouge1": "ROUGE-1 F-measure, 0 to 1",
         "rougeL": "ROUGE-L F-measure, 0 to 1",
     }
+    case_facts: ClassVar[type[PassageFacts]] = PassageFacts
     room: ClassVar[int] = 100
     stops: ClassVar[bool] = False
 
@@ -45,8 +46,8 @@ class Generation(Asking):
         cut = length - self.room
         return [Case(case.ids[:cut], (text_of(model, case.ids[cut:]),), case.facts) for case in whole]
 
-    def score(self, case: Case, answer: str) -> dict[str, float]:
-        return bleu(answer, case.answers[0]) | rouge(answer, case.answers[0])
+    def score(self, case: Case, answer: str) -> dict[str, float | None]:
+        return {**bleu(answer, case.answers[0]), **rouge(answer, case.answers[0])}
 
 
 def bleu(answer: str, reference: str) -> dict[str, float]:

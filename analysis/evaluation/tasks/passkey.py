@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from longsight.generation.prompt import chat_ids
 from longsight.models.model import Model
 
 from . import texts
-from .base import Asking, Case, option, tokenizer_of
+from .base import Asking, Case, Facts, option, tokenizer_of
 
 PREAMBLE = (
     "There is an important info hidden inside a lot of irrelevant text. Find it and memorize it. "
@@ -30,6 +30,24 @@ THINGS = tuple("window door gate chest drawer cupboard safe locker cabinet engin
 SINGLE, SEVERAL, PAIRS = "single", "several", "pairs"
 STAND_IN = "#"
 """What stands where the key stood, to see which tokens are the key's."""
+
+
+class KeyFacts(Facts):
+    """Where the key stands: `depth` from 0 at the beginning to 1 at the end; `statement`, the first token of what
+    states it and the one after its last; `tokens`, the positions of its digits, wherever they are said."""
+
+    depth: float
+    value: str
+    question: str
+    statement: list[int]
+    tokens: list[int]
+
+
+@dataclass(frozen=True)
+class KeyCase(Case):
+    """A case that knows where its key stands."""
+
+    facts: KeyFacts = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -57,14 +75,15 @@ class Passkey(Asking):
         "it can see, and only as far as it reaches."
     )
     scores: ClassVar[dict[str, str]] = {"found": "share of keys that were answered rightly"}
+    case_facts: ClassVar[type[KeyFacts]] = KeyFacts
     room: ClassVar[int] = 24
 
-    def cases(self, model: Model, length: int, trials: int, seed: int, text: str | None = None) -> list[Case]:
+    def cases(self, model: Model, length: int, trials: int, seed: int, text: str | None = None) -> list[KeyCase]:
         """`trials` cases for each depth, in `text` or the task's own filler."""
         depths = np.linspace(0, 1, self.depths).tolist() if self.depths > 1 else [0.5]
         return [self.case(model, length, depth, trial, seed, text) for trial in range(trials) for depth in depths]
 
-    def case(self, model: Model, length: int, depth: float, trial: int, seed: int, text: str | None = None) -> Case:
+    def case(self, model: Model, length: int, depth: float, trial: int, seed: int, text: str | None = None) -> KeyCase:
         """One trial, the same whichever others are made beside it."""
         own = np.random.default_rng([seed, length, trial, round(depth * 10_000)])
         shared = np.random.default_rng([seed, length, trial % self.passages])
@@ -83,9 +102,9 @@ class Passkey(Asking):
         size = texts.fit(lambda n: prompt(max(n, max(cuts)), cuts, hidden), tokens, len(filler), guess=size)
         ids = prompt(size, cuts, hidden)
         start, stop = difference(ids, prompt(size, cuts, [STAND_IN, *others]))
-        facts = {"depth": depth, "value": value, "question": question, "statement": [start, stop]}
-        facts["tokens"] = tokens_saying(model, ids, start, stop, value)
-        return Case(tuple(ids), (value,), facts)
+        said = tokens_saying(model, ids, start, stop, value)
+        facts = KeyFacts(depth=depth, value=value, question=question, statement=[start, stop], tokens=said)
+        return KeyCase(tuple(ids), (value,), facts=facts)
 
     def _filler(self, rng: np.random.Generator, characters: int, text: str | None) -> str:
         if text is not None:
@@ -104,7 +123,7 @@ class Passkey(Asking):
         more = [NAMED.format(name=other, value=digits(rng)) for other in others]
         return value, NAMED.format(name=name, value=value), NAMED_QUESTION.format(name=name), more
 
-    def score(self, case: Case, answer: str) -> dict[str, float]:
+    def score(self, case: Case, answer: str) -> dict[str, float | None]:
         """Right is an answer whose first number is the key."""
         return {"found": float(re.findall(r"\d+", answer)[:1] == list(case.answers))}
 

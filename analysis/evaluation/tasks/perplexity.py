@@ -3,27 +3,36 @@ length."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
 from longsight.models.model import Model
+from longsight.progress import Progress
 
 from ...diagnostics.probing import Probing
 from ...diagnostics.stream_probes import NLLProbe
 from . import texts
-from .base import Case, Outcome, Step, Task, option, tokenizer_of
+from .base import Case, Facts, Outcome, Steps, Task, option, tokenizer_of
 
 CHUNK = 1024
 
 
-def read_on(model: Model, method: Method, ids: Sequence[int], before: int, total: int) -> Generator[Step, None, Any]:
+class PassageFacts(Facts):
+    """`ends`: the last words that were read."""
+
+    ends: str
+
+
+def read_on(
+    model: Model, method: Method, ids: Sequence[int], before: int, total: int
+) -> Generator[Progress[Outcome], None, np.ndarray]:
     """Read `ids`; yields after each chunk and returns the NLL [nats] (n,) of each token, NaN where it is not known."""
     probing = Probing(model, ids, method, [NLLProbe])
     for part in probing.steps(CHUNK):
-        yield Step(before + part.done, total)
+        yield Progress(before + part.done, total)
     return probing.records()[0].nll  # type: ignore[attr-defined]
 
 
@@ -41,7 +50,7 @@ def passages(model: Model, source: str, length: int, trials: int, seed: int) -> 
                 f"{length:,} tokens of {source} were asked for, but it has {len(ids):,} before the place drawn for it; "
                 "give a longer text or choose a smaller length."
             )
-        cases.append(Case((*first, *ids[len(first) + len(ids) - length :]), (), {"ends": text[-60:]}))
+        cases.append(Case((*first, *ids[len(first) + len(ids) - length :]), (), PassageFacts(ends=text[-60:])))
     return cases
 
 
@@ -69,19 +78,20 @@ class Perplexity(Task):
         "nll": "mean NLL of all tokens [nats]",
         "nll_last": "mean NLL of the last tokens [nats]; its exponential is the perplexity",
     }
+    case_facts: ClassVar[type[PassageFacts]] = PassageFacts
 
     def cases(self, model: Model, length: int, trials: int, seed: int) -> list[Case]:
         return passages(model, self.text, length, trials, seed)
 
-    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Generator[Step, None, None]:
+    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Steps:
         done, total = 0, sum(method.keeps(len(case.ids)) for case in cases)
         for number, case in enumerate(cases):
             nll = yield from read_on(model, method, case.ids, done, total)
             done += method.keeps(len(case.ids))
             bands = [known_mean(nll[start : start + self.band]) for start in range(0, len(nll), self.band)]
-            yield Step(done, total, Outcome(number, self.score(case, nll), more={"bands": bands}))
+            yield Progress(done, total, result=Outcome(number, self.score(case, nll), more={"bands": bands}))
 
-    def score(self, case: Case, answer: np.ndarray) -> dict[str, Any]:
+    def score(self, case: Case, answer: np.ndarray) -> dict[str, float | None]:
         """`answer` (n,) is the NLL [nats] of each token."""
         return {"nll": known_mean(answer), "nll_last": known_mean(answer[-self.last :])}
 
@@ -101,20 +111,21 @@ class ShortContext(Task):
         "cost": "what the method adds to vanilla's [nats]",
         "largest": "largest difference at any token [nats]",
     }
+    case_facts: ClassVar[type[PassageFacts]] = PassageFacts
 
     def cases(self, model: Model, length: int, trials: int, seed: int) -> list[Case]:
         return passages(model, self.text, length, trials, seed)
 
-    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Generator[Step, None, None]:
+    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Steps:
         done, total = 0, sum(method.keeps(len(case.ids)) + len(case.ids) for case in cases)
         for number, case in enumerate(cases):
             plain = yield from read_on(model, METHODS["vanilla"](), case.ids, done, total)
             done += len(case.ids)
             nll = yield from read_on(model, method, case.ids, done, total)
             done += method.keeps(len(case.ids))
-            yield Step(done, total, Outcome(number, self.score(case, np.stack([nll, plain]))))
+            yield Progress(done, total, result=Outcome(number, self.score(case, np.stack([nll, plain]))))
 
-    def score(self, case: Case, answer: np.ndarray) -> dict[str, Any]:
+    def score(self, case: Case, answer: np.ndarray) -> dict[str, float | None]:
         """`answer` (2, n) is the NLL [nats] of each token with the method, and under vanilla."""
         nll, plain = answer[:, np.isfinite(answer).all(0)]
         if not len(nll):

@@ -10,7 +10,7 @@ from longsight.generation.prompt import chat_ids
 from longsight.models.model import Model
 
 from . import texts
-from .base import Asking, Case, option, tokenizer_of
+from .base import Asking, Case, Facts, option, tokenizer_of
 from .passkey import PLACES, digits, insert
 from .qasper import QasperQuestion, normalised, read_qasper, token_f1
 
@@ -22,6 +22,14 @@ QUESTION = "What is the {attribute} of the {name}?"
 WORDS = "apple river silver orange summer thunder velvet copper pepper willow falcon tiger comet anchor ribbon".split()
 VALUES = {"code": digits, "number": digits, "password": None, "secret": None, "colour": None}
 """What can be asked for, and how its value is drawn; None: a word."""
+
+
+class ReadingFacts(Facts):
+    """`depth`: where the fact stands, of a made question; `id`: Qasper's own name of the question."""
+
+    question: str
+    depth: float | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class QA(Asking):
         "f1": "token F1 with the best reference, 0 to 1",
         "exact": "share of answers that are a reference, after normalisation",
     }
+    case_facts: ClassVar[type[ReadingFacts]] = ReadingFacts
     room: ClassVar[int] = 32
 
     def cases(self, model: Model, length: int, trials: int, seed: int) -> list[Case]:
@@ -72,7 +81,7 @@ class QA(Asking):
         size = texts.fit(prompt, length - self.room, len(filler), guess=size)
         sentence = STATEMENT.format(attribute=attribute, name=name, value=value)
         depth = cuts[said.index(sentence)] / max(size, 1)
-        return Case(tuple(prompt(size)), (sentence, value), {"question": question, "depth": round(depth, 3)})
+        return Case(tuple(prompt(size)), (sentence, value), ReadingFacts(question=question, depth=round(depth, 3)))
 
     def _facts(self, rng: np.random.Generator) -> list[tuple[str, str, str]]:
         """Attributes of different things, and their values."""
@@ -84,14 +93,14 @@ class QA(Asking):
 
     def _asked(self, model: Model, length: int, asked: QasperQuestion) -> Case:
         room = length - self.room
-        facts = {"question": asked.question, "id": asked.name}
+        facts = ReadingFacts(question=asked.question, id=asked.name)
         whole = ask(model, asked.text, asked.question)
         if len(whole) <= room:
             return Case(tuple(whole), asked.answers, facts)
         size = texts.fit(lambda n: ask(model, asked.text[:n], asked.question), room, len(asked.text))
         return Case(tuple(ask(model, asked.text[:size], asked.question)), asked.answers, facts)
 
-    def score(self, case: Case, answer: str) -> dict[str, float]:
+    def score(self, case: Case, answer: str) -> dict[str, float | None]:
         exact = normalised(answer) in [normalised(reference) for reference in case.answers]
         return {"f1": token_f1(answer, case.answers), "exact": float(exact)}
 

@@ -10,19 +10,16 @@ from longsight.attention.observer import Observer
 from longsight.generation.decode import Sampling, decode
 from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
+from longsight.progress import finish
 
 TASK = Passkey(depths=3)
 LONG = 400
 
 
 def trace(model, method, case, task=TASK):
-    steps = trace_steps(model, method, task, case, chunk=90)
     seen = []
-    while True:
-        try:
-            seen.append(next(steps))
-        except StopIteration as finished:
-            return finished.value, seen
+    record = finish(trace_steps(model, method, task, case, chunk=90), lambda done, total: seen.append((done, total)))
+    return record, seen
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +44,9 @@ def test_the_trace_is_of_the_very_trial(model, case, method):
     assert record.answer == model.tokenizer.decode(alone, skip_special_tokens=True)
     assert "".join(record.token) == model.tokenizer.decode(case.ids)
     assert "".join(record.token[record.key]).replace(" ", "") == case.answers[0] * 2
-    assert record.statement.sum() > record.key.sum() == len(case.facts["tokens"])
+    assert record.statement.sum() > record.key.sum() == len(case.facts.tokens)
     assert record.attention.shape == (max(len(alone), 1), 2, 4)
-    assert steps[-1].done == steps[-1].total == method.keeps(len(case.ids))
+    assert steps[-1] == (method.keeps(len(case.ids)),) * 2
 
 
 class Everything(Observer):
@@ -75,7 +72,7 @@ def test_attention_on_the_key_is_what_whole_rows_say(model, case, method):
     watching = Everything()
     cache = model.seam.new_cache(method)
     model.forward(torch.tensor(ids), cache, retrieves=True, logits_to_keep=1, observer=watching)
-    keys = [at - unread for at in case.facts["tokens"] if at >= unread]
+    keys = [at - unread for at in case.facts.tokens if at >= unread]
     expected = np.stack([row[:, keys].sum(-1).numpy() for row in watching.rows])
     np.testing.assert_allclose(record.attention[0], expected, atol=1e-5)
     assert (record.fetched <= record.attention + 1e-6).all()

@@ -160,13 +160,13 @@ def test_what_is_not_qasper_is_refused(tmp_path, text):
 def test_papers_are_cut_to_the_length_and_short_ones_stay_whole(model, original, tmp_path):
     whole = QA(source=original).cases(model, 900, 2, 0)
     assert all("A paragraph of no section." in model.tokenizer.decode(case.ids) for case in whole)
-    assert {case.facts["id"] for case in whole} == {"q1", "q2"}
+    assert {case.facts.id for case in whole} == {"q1", "q2"}
     longer = json.loads(json.dumps(PAPER))
     longer["1912.1"]["full_text"][0]["paragraphs"] = ["We read papers and books of all kinds. "] * 90
     (tmp_path / "long.json").write_text(json.dumps(longer))
     for case in QA(source=str(tmp_path / "long.json")).cases(model, 900, 2, 0):
         assert len(case.ids) == 900 - QA.room
-        assert model.tokenizer.decode(case.ids).endswith(f"\n\n{case.facts['question']}<|assistant|>")
+        assert model.tokenizer.decode(case.ids).endswith(f"\n\n{case.facts.question}<|assistant|>")
 
 
 # Made questions
@@ -181,7 +181,7 @@ def test_made_questions_have_the_length_and_their_answer_in_the_text(model):
             sentence, value = case.answers
             assert text.count(sentence) == 1
             assert sentence.endswith(f" is {value}.")
-            asked = case.facts["question"].removeprefix("What is the ").removesuffix("?")
+            asked = case.facts.question.removeprefix("What is the ").removesuffix("?")
             assert sentence.startswith(f"The {asked} is")
             assert task.score(case, sentence) == task.score(case, value) == {"f1": 1, "exact": 1}
             assert task.score(case, "I don't know.") == {"f1": 0, "exact": 0}

@@ -34,28 +34,28 @@ def test_a_prompt_with_room_for_its_answer_has_exactly_the_length(model, options
 @pytest.mark.parametrize("options", KINDS)
 def test_the_key_is_where_it_is_said_to_be_and_nowhere_else(model, options):
     for case in Passkey(**options).cases(model, LONG, 2, 1):
-        start, stop = case.facts["statement"]
+        start, stop = case.facts.statement
         (value,) = case.answers
         said, text = model.tokenizer.decode(case.ids[start:stop]), model.tokenizer.decode(case.ids)
         assert said.count(value) == text.count(value) >= 1
         assert re.fullmatch(r"\d{5}", value)
-        tokens = [model.tokenizer.decode([case.ids[n]]) for n in case.facts["tokens"]]
+        tokens = [model.tokenizer.decode([case.ids[n]]) for n in case.facts.tokens]
         assert "".join(tokens).strip() == value * said.count(value)
-        assert text.endswith(f"\n\n{case.facts['question']}<|assistant|>")
+        assert text.endswith(f"\n\n{case.facts.question}<|assistant|>")
 
 
 @pytest.mark.parametrize("filler", ["paper", "prose"])
 def test_depths_run_from_the_first_sentence_to_the_last(model, filler):
     cases = Passkey(filler=filler, depths=5).cases(model, 2000, 1, 0)
     question = len(model.tokenizer("\n\nWhat is the pass key?<|assistant|>")["input_ids"])
-    preamble = cases[0].facts["statement"][0]
+    preamble = cases[0].facts.statement[0]
     for case in cases:
         room = len(case.ids) - preamble - question
-        place = (case.facts["statement"][0] - preamble) / room
-        assert place == pytest.approx(case.facts["depth"], abs=0.15)
-        before = model.tokenizer.decode(case.ids[: case.facts["statement"][0]]).rstrip(" ")
-        assert case.facts["depth"] == 0 or re.search(r"[.!?][\"'”’)]*\s*$", before), "between sentences"
-    starts = [case.facts["statement"][0] for case in cases]
+        place = (case.facts.statement[0] - preamble) / room
+        assert place == pytest.approx(case.facts.depth, abs=0.15)
+        before = model.tokenizer.decode(case.ids[: case.facts.statement[0]]).rstrip(" ")
+        assert case.facts.depth == 0 or re.search(r"[.!?][\"'”’)]*\s*$", before), "between sentences"
+    starts = [case.facts.statement[0] for case in cases]
     assert starts == sorted(set(starts))
 
 
@@ -98,7 +98,7 @@ def test_pairs_are_nothing_but_keys_with_names(model):
     (case,) = Passkey(kind="pairs", depths=1).cases(model, LONG, 1, 3)
     text = model.tokenizer.decode(case.ids).partition("there.\n\n")[2].partition("\n\n")[0]
     assert re.fullmatch(r"(The key of the [a-z ]+ is \d{5}\. )+.{0,60}", text)
-    asked = case.facts["question"].removeprefix("What is the key of the ").rstrip("?")
+    asked = case.facts.question.removeprefix("What is the key of the ").rstrip("?")
     assert text.count(f"the {asked} is") == 1
 
 
@@ -117,7 +117,7 @@ def test_outcomes_are_what_each_prompt_alone_gives(model, key):
     task, method = Passkey(depths=3), tiny.defaults(key, LONG)
     cases = task.cases(model, LONG, 2, 0)
     steps = list(task.steps(model, method, cases))
-    outcomes = {step.outcome.case: step.outcome for step in steps if step.outcome}
+    outcomes = {step.result.case: step.result for step in steps if step.result}
     assert sorted(outcomes) == list(range(6))
     assert steps[-1].done == steps[-1].total < sum(method.keeps(len(case.ids)) for case in cases) or key == "truncation"
     for number, case in enumerate(cases):

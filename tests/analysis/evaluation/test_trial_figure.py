@@ -10,25 +10,12 @@ from analysis.evaluation.tasks.passkey import Passkey
 from analysis.evaluation.tracing import trace_steps
 from analysis.evaluation.trial_figure import AROUND, marked_prompt, trial_figure
 from longsight.methods import METHODS
-from longsight.models.model import load
-from tests.app.conftest import save_model
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trial") / "tiny"
-    save_model(folder)
-    return load(folder)
+from longsight.progress import finish
 
 
 def traced(model, method, depth=1):
     task = Passkey(depths=3)
-    steps = trace_steps(model, method, task, task.cases(model, 700, 1, 0)[depth])
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            return finished.value
+    return finish(trace_steps(model, method, task, task.cases(model, 700, 1, 0)[depth]))
 
 
 def spans(record):
@@ -71,12 +58,6 @@ def test_what_is_not_seen_is_pale_and_what_is_not_read_is_struck_out(model, meth
 def test_text_is_escaped(model):
     task = Passkey(depths=1)
     (case,) = task.cases(model, 700, 1, 0, text="<script>alert(1)</script> & so on. " * 60)
-    steps = trace_steps(model, METHODS["vanilla"](), task, case)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            record = finished.value
-            break
+    record = finish(trace_steps(model, METHODS["vanilla"](), task, case))
     assert "<script" not in marked_prompt(record)
     assert "&lt;" in marked_prompt(record)

@@ -9,24 +9,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analysis.diagnostics.measuring import finish
 from analysis.evaluation.figures import grid_figure, limit_place
 from analysis.evaluation.passkey_grid import TrialGrid, fill_steps, make_case, new_grid
 from analysis.evaluation.tasks.passkey import Passkey
 from analysis.export.files import from_json, to_csv, to_json
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
-from longsight.models.model import load
-from tests.app.conftest import save_model
+from longsight.progress import finish
 
 OWN = "A word about nothing at all. " * 400
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("grids") / "tiny"
-    save_model(folder)
-    return load(folder)
 
 
 @pytest.fixture(scope="module")
@@ -47,20 +38,20 @@ def full(model, empty):
 def test_a_grid_fills_in_length_by_length_and_says_which_trial_was_done(model, empty):
     places = []
     for step in fill_steps(model, empty):
-        if step.place is not None:
-            places.append(step.place)
+        if step.result is not None:
+            places.append(step.result)
             assert step.record().done == len(places)
-            assert np.isfinite(step.record().found[step.place])
+            assert np.isfinite(step.record().found[step.result])
     assert len(set(places)) == empty.found.size == 24
     assert [length for _, length, _, _ in places] == sorted(length for _, length, _, _ in places)
 
 
 def test_a_stopped_grid_goes_on_with_what_is_missing_and_ends_the_same(model, empty, full):
     steps = fill_steps(model, empty)
-    half = next(step for step in steps if step.place is not None and step.record().done == 9).record()
+    half = next(step for step in steps if step.result is not None and step.record().done == 9).record()
     steps.close()
     missing = np.isnan(half.found)
-    done = [step.place for step in fill_steps(model, half) if step.place is not None]
+    done = [step.result for step in fill_steps(model, half) if step.result is not None]
     assert sorted(done) == sorted(map(tuple, np.argwhere(missing).tolist()))
     again = finish(fill_steps(model, half))
     assert again == full

@@ -18,7 +18,7 @@ def outcomes(task, model, method, cases):
     assert steps[-1].done == steps[-1].total
     done = [step.done for step in steps]
     assert done == sorted(done)
-    return [step.outcome for step in steps if step.outcome]
+    return [step.result for step in steps if step.result]
 
 
 @pytest.mark.parametrize("key", METHODS)
