@@ -8,6 +8,7 @@ import torch
 
 from longsight.attention.kv_cache import Cache, receptive_field
 from longsight.errors import LongSightError
+from longsight.generation import prefix_sharing
 from longsight.generation.decode import Sampling, decode
 from longsight.generation.prefill import prefill
 from longsight.generation.prefix_sharing import WORTHWHILE, Branch, alike, plan, prefill_shared
@@ -38,12 +39,14 @@ def finished(parts):
 
 
 @pytest.mark.parametrize("key", METHODS)
-def test_each_prompt_is_read_as_it_would_be_alone(model, key):
-    for method in (defaults(key, N), *tiny.usable(model, key, 6)):
-        read = finished(prefill_shared(model, prompts(), method, chunk=50))
-        assert sorted(read) == list(range(5))
-        for number, text in enumerate(prompts()):
-            alone = prefill(model, text, method, chunk=50)
+def test_each_prompt_is_read_as_it_would_be_alone(model, key, monkeypatch):
+    monkeypatch.setattr(prefix_sharing, "WORTHWHILE", 10)  # so that short prompts make a tree of several branches
+    given = prompts(70, 4)
+    for method in (defaults(key, 70), *tiny.usable(model, key, 4)[2:]):
+        read = finished(prefill_shared(model, given, method, chunk=25))
+        assert sorted(read) == list(range(4))
+        for number, text in enumerate(given):
+            alone = prefill(model, text, method, chunk=25)
             torch.testing.assert_close(read[number].logits, alone.logits, atol=2e-4, rtol=0)
             assert read[number].cache.length == alone.cache.length
             assert read[number].cache.ids == alone.cache.ids
@@ -81,10 +84,11 @@ WINDOWED = {
 @pytest.mark.parametrize("key", WINDOWED)
 def test_prompts_that_differ_in_nothing_that_can_be_seen_are_read_once(model, key):
     """Three layers with a window of six look back at eighteen tokens, and at the starting ones."""
-    text = ids(N).tolist()
-    given = [[*text[:cut], token, *text[cut + 1 :]] for cut in (50, N - 25, N - 10) for token in (5, 6)]
+    n = 150
+    text = ids(n).tolist()
+    given = [[*text[:cut], token, *text[cut + 1 :]] for cut in (50, n - 25, n - 10) for token in (5, 6)]
     parts = list(prefill_shared(model, given, WINDOWED[key], chunk=50))
-    assert parts[-1].done < 3 * N
+    assert parts[-1].done < 3 * n
     assert {part.total for part in parts} == {parts[-1].done}
     for number, read in finished(parts).items():
         alone = prefill(model, given[number], WINDOWED[key], chunk=50)
@@ -144,7 +148,8 @@ def test_few_caches_are_held_at_a_time(model, monkeypatch):
         return made
 
     monkeypatch.setattr(Cache, "fork", counted)
-    for part in prefill_shared(model, prompts(n=1400, count=16), METHODS["vanilla"]()):
+    monkeypatch.setattr(prefix_sharing, "WORTHWHILE", 8)
+    for part in prefill_shared(model, prompts(n=180, count=16), METHODS["vanilla"]()):
         del part
     assert len(most) == 15
     assert max(most) <= math.log2(16)
