@@ -5,7 +5,6 @@ import html
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,11 @@ import numpy as np
 from longsight.errors import LongSightError
 from longsight.models.model import Model, load
 
-from . import runs, typed
-from .diagnostics.clusters import PROJECTIONS
-from .diagnostics.measuring import Text, look_steps
-from .diagnostics.panels import PANELS, Panel, PanelOptions, Records
-from .diagnostics.reading import MOST_QUERIES
+from . import runs
+from .diagnostics.base import Panel, Records
+from .diagnostics.measuring import Text, measure_steps
+from .diagnostics.options import OPTIONS, PanelOptions
+from .diagnostics.panels import PANELS
 from .export.files import FORMATS, file_of
 from .export.page import Section, stand_alone
 from .runs import Run
@@ -44,19 +43,19 @@ def main(arguments: Sequence[str] | None = None, prog: str = MODULE) -> int:
 def run(given: argparse.Namespace) -> None:
     """Measure, save, draw."""
     panel, folder = PANELS[given.panel], Path(given.out)
-    formats, choice, parts = _formats(given.formats), _choice(given), runs.method_parts(given.methods)
-    _check_read(panel, choice)
+    formats, options, parts = _formats(given.formats), _options(given), runs.method_parts(given.methods)
+    _check_read(panel, options)
     folder.mkdir(parents=True, exist_ok=True)
     model = load(given.model, device=given.device)
     texts = [read_text(model, Path(path), given.length) for path in given.text]
     longest = max(len(text.ids) for text in texts)
     chosen = runs.make_runs([runs.read_one(model, part, longest) for part in parts])
-    records = [_look(model, texts, each, panel, choice) for each in chosen]
+    records = [_measure(model, texts, each, panel, options) for each in chosen]
     for each, measured in zip(chosen, records, strict=True):
-        for name, record in zip(panel.names(choice), measured, strict=True):
+        for name, record in zip(panel.names(options), measured, strict=True):
             for kind in formats:
                 (folder / f"{name}-{each.id}.{kind}").write_bytes(file_of(record, kind))
-    page = make_page(panel, chosen, records, choice)
+    page = make_page(panel, chosen, records, options)
     path = folder / f"{panel.key}.html"
     path.write_text(page, encoding="utf-8")
     print(path)
@@ -78,19 +77,19 @@ def read_text(model: Model, path: Path, length: int) -> Text:
     return Text(path.name, np.array(ids[:length]))
 
 
-def make_page(panel: Panel, chosen: Sequence[Run], records: Sequence[Records], choice: PanelOptions) -> str:
+def make_page(panel: Panel, chosen: Sequence[Run], records: Sequence[Records], options: PanelOptions) -> str:
     """The panel's figures, with its sentences and what it has to say of each run in words."""
-    words = [(each[0].caption, panel.words(each, choice)) for each in records]
+    words = [(each[0].caption, panel.words(each, options)) for each in records]
     more = "".join(f"<h3>{html.escape(caption)}</h3>{text}" for caption, text in words if text)
     captions = "; ".join(each[0].caption for each in records)
     source = f"{records[0][0].model} with {captions}. Compare: {panel.paper}."
-    figures = {drawn.name: drawn.figure for drawn in panel.draw(chosen, records, choice)}
+    figures = {drawn.name: drawn.figure for drawn in panel.draw(chosen, records, options)}
     section = Section(panel.title, panel.look, source, figures, more)
     return stand_alone(f"LongSight: {panel.title}", [section])
 
 
-def _look(model: Model, texts: Sequence[Text], each: Run, panel: Panel, choice: PanelOptions) -> Records:
-    steps = look_steps(model, texts, each.method, panel, choice)
+def _measure(model: Model, texts: Sequence[Text], each: Run, panel: Panel, options: PanelOptions) -> Records:
+    steps = measure_steps(model, texts, each.method, panel, options)
     try:
         while True:
             step = next(steps)
@@ -102,31 +101,26 @@ def _look(model: Model, texts: Sequence[Text], each: Run, panel: Panel, choice: 
         print(file=sys.stderr)
 
 
-def _check_read(panel: Panel, choice: PanelOptions) -> None:
+def _check_read(panel: Panel, options: PanelOptions) -> None:
     """Raise `LongSightError` for what was chosen and would be passed over."""
-    read = {*panel.reads, "most"} | ({"cells"} if "queries" in panel.reads else set())
-    changed = [spec.name for spec in fields(PanelOptions) if getattr(choice, spec.name) != spec.default]
-    if unread := [f"--{name}" for name in changed if name not in read]:
-        offered = ", ".join(f"--{name}" for name in panel.reads)
+    if unread := [_flag(name) for name in options.changed if name not in panel.reads]:
+        offered = ", ".join(_flag(name) for name in panel.reads)
         raise LongSightError(f"{panel.title} does not read {', '.join(unread)}; it reads {offered}.")
-    ranges = [f"--{name}" for name in changed if name in ("queries", "keys", "cells")]
-    if ranges and choice.one_head is None:
-        raise LongSightError(f"{', '.join(ranges)} is of one head's map; choose it by one --layers and one --heads.")
+    of_one_head = [_flag(name) for name in options.changed if OPTIONS[name].of_one_head]
+    if of_one_head and options.one_head is None:
+        raise LongSightError(
+            f"{', '.join(of_one_head)} is of one head's map; choose it by one --layers and one --heads."
+        )
 
 
-def _choice(given: argparse.Namespace) -> PanelOptions:
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _options(given: argparse.Namespace) -> PanelOptions:
+    typed = {name: getattr(given, name) for name in OPTIONS}
     return PanelOptions(
-        layers=typed.numbers("--layers", given.layers),
-        heads=typed.numbers("--heads", given.heads),
-        most=given.most_queries,
-        queries=typed.span("--queries", given.queries),
-        keys=typed.span("--keys", given.keys),
-        cells=given.cells,
-        smoothing=given.smoothing,
-        projection=given.projection,
-        axes=given.axes,
-        starting=given.starting,
-        mark=given.mark,
+        **{name: OPTIONS[name].parse(_flag(name), text) for name, text in typed.items() if text is not None}
     )
 
 
@@ -147,25 +141,16 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    several = ", ".join(f"{panel.key} shows up to {panel.texts}" for panel in PANELS.values() if panel.texts > 1)
     parser.add_argument("panel", choices=list(PANELS), help="; ".join(f"{p.key}: {p.paper}" for p in PANELS.values()))
     parser.add_argument("--model", required=True, help="a folder, or a name on the Hub")
     parser.add_argument("--methods", required=True, help="as in vanilla,lm-infinite or vanilla;self-extend:group=4")
-    parser.add_argument("--text", required=True, nargs="+", help="a file in UTF-8; clusters shows up to four")
+    parser.add_argument("--text", required=True, nargs="+", help=f"a file in UTF-8; {several}")
     parser.add_argument("--out", required=True, help="a folder for what is made")
     parser.add_argument("--length", type=int, default=DEFAULT_LENGTH, help="how many tokens of the text are read")
-    parser.add_argument("--layers", help="numbers from 0, as in 0,2,5 or 0-3; clusters: depths, 0 is the embedding")
-    parser.add_argument("--heads", help="likewise")
-    parser.add_argument("--most-queries", type=int, default=MOST_QUERIES, help="measured at most; others are left out")
-    parser.add_argument("--queries", metavar="FIRST:END", help="attention with one layer and head: a range of tokens")
-    parser.add_argument("--keys", metavar="FIRST:END", help="likewise")
-    parser.add_argument("--cells", type=int, default=PanelOptions.cells, help="a side of the large attention map")
-    parser.add_argument("--smoothing", type=int, default=PanelOptions.smoothing, help="nll: tokens that are averaged")
-    parser.add_argument("--projection", choices=list(PROJECTIONS), default=PanelOptions.projection, help="clusters")
-    parser.add_argument("--axes", type=int, choices=(2, 3), default=PanelOptions.axes, help="clusters: dimensions")
-    parser.add_argument(
-        "--starting", type=int, default=PanelOptions.starting, help="first tokens that count as starting"
-    )
-    parser.add_argument("--mark", type=int, help="a position to mark")
+    for name, option in OPTIONS.items():
+        readers = ", ".join(panel.key for panel in PANELS.values() if name in panel.reads)
+        parser.add_argument(_flag(name), help=f"{readers}: {option.help}")
     parser.add_argument("--formats", default="npz", help=f"of the records, with commas: {','.join(FORMATS)}")
     parser.add_argument("--device", help="cpu, cuda ...; the best there is")
     return parser

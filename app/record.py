@@ -13,7 +13,8 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
-from analysis.diagnostics.panels import PANELS, PanelOptions
+from analysis.diagnostics.options import PanelOptions
+from analysis.diagnostics.panels import PANELS
 from analysis.evaluation.passkey_grid import fill_steps, new_grid
 from analysis.evaluation.tasks.passkey import Passkey
 from analysis.export.files import to_json

@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from analysis.diagnostics.measuring import finish
-from analysis.diagnostics.panels import DEFAULT as CHOICE
-from analysis.diagnostics.panels import PANELS, Records
+from analysis.diagnostics.base import Records
+from analysis.diagnostics.options import DEFAULT as OPTIONS
+from analysis.diagnostics.panels import PANELS
 from analysis.diagnostics.probing import Probing
 from analysis.evaluation.memory import forget_peak, peak_memory
 from analysis.runs import make_runs
@@ -25,7 +25,7 @@ from benchmarks.measure import CLOCKS
 from benchmarks.subject import DEFAULT, ROOT, random_ids, read_stock
 from longsight.methods import METHODS, Method
 from longsight.models.model import Model, adopt
-from longsight.progress import Progress
+from longsight.progress import Progress, finish
 
 LENGTHS = (4096, 32_768)
 KEYS = ("vanilla", "lm-infinite")
@@ -84,7 +84,7 @@ def measure(spec: ProbeSpec) -> ProbeResult:
 
 
 def _probing(model: Model, ids: torch.Tensor, method: Method, most: int) -> tuple[Probing, Iterator[Progress]]:
-    probes = [probe for panel in PANELS.values() for probe in panel.probes(CHOICE)]
+    probes = [probe for panel in PANELS.values() for probe in panel.probes(OPTIONS)]
     probing = Probing(model, ids, method, probes, most)
     return probing, probing.steps()
 
@@ -101,10 +101,10 @@ def _draw(method: Method, records: Records, panels: tuple[str, ...]) -> int:
     """Draw these panels from the records of all; the size of the largest figure [bytes]."""
     sizes, rest = [0], list(records)
     for panel in PANELS.values():
-        count = len(panel.probes(CHOICE))
+        count = len(panel.probes(OPTIONS))
         own, rest = tuple(rest[:count]), rest[count:]
         if panel.key in panels:
-            figures = panel.draw(make_runs([method]), [finish(panel.conclude([own], ["text"], CHOICE))], CHOICE)
+            figures = panel.draw(make_runs([method]), [finish(panel.conclude([own], ["text"], OPTIONS))], OPTIONS)
             sizes += [len(each.figure.to_json()) for each in figures]
     return max(sizes)
 
@@ -145,7 +145,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("model", nargs="?", default=str(DEFAULT), help="a folder with a model")
     parser.add_argument("--lengths", nargs="+", type=int, default=LENGTHS, help="tokens read")
     parser.add_argument("--methods", nargs="+", default=KEYS, choices=METHODS, metavar="KEY")
-    parser.add_argument("--most-queries", type=int, default=CHOICE.most, help="measured at most")
+    parser.add_argument("--most-queries", type=int, default=OPTIONS.most_queries, help="measured at most")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--one", help=argparse.SUPPRESS)

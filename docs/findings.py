@@ -14,16 +14,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from analysis.diagnostics.clusters import ClusterRecord, project
-from analysis.diagnostics.clusters_figure import clusters_figure
-from analysis.diagnostics.entropy_figure import entropy_figure
-from analysis.diagnostics.key_probes import SinkProbe
-from analysis.diagnostics.logits_figure import logits_figure
-from analysis.diagnostics.nll_figure import nll_figure
-from analysis.diagnostics.observed import EntropyRecord, HiddenRecord, LogitRecord, MassRecord, NLLRecord, SinkRecord
+from analysis.diagnostics.attention import MassProbe, MassRecord
+from analysis.diagnostics.clusters import ClusterRecord, clusters_figure, project
+from analysis.diagnostics.entropy import EntropyProbe, EntropyRecord, entropy_figure
+from analysis.diagnostics.hidden_states import HiddenProbe, HiddenRecord
+from analysis.diagnostics.logits import LogitProbe, LogitRecord, logits_figure
+from analysis.diagnostics.nll import NLLProbe, NLLRecord, nll_figure
 from analysis.diagnostics.probing import measure
-from analysis.diagnostics.query_probes import EntropyProbe, LogitProbe, MassProbe
-from analysis.diagnostics.stream_probes import HiddenProbe, NLLProbe
+from analysis.diagnostics.sinks import SinkProbe, SinkRecord
 from analysis.runs import Run, make_runs
 from docs import pictures
 from docs.reading import page

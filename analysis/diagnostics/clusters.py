@@ -1,20 +1,40 @@
-"""Where tokens lie in a model's hidden space, seen in two or three dimensions; and how far apart the first ones are."""
+"""Where tokens lie in a model's hidden space, in the plane or in space (LM-Infinite, figure 1c); and its sinks."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from longsight.errors import LongSightError
+from longsight.progress import finish
 
+from ..drawing.curves import spread_layers, with_legend_above
+from ..drawing.drawn_figure import DrawnFigure
+from ..drawing.layout import INK, plain_layout
+from ..drawing.palette import MARKERS
 from ..records import Record, array, value
-from .observed import HiddenRecord
-from .reading import STARTING
+from ..runs import Run
+from .base import Panel, Records
+from .hidden_states import HiddenProbe, HiddenRecord
+from .options import PanelOptions
+from .probing import MakeProbe
+from .projection import check_points, check_projection, pca, separations
+from .reading import STARTING, Reading
+from .sinks import SinkProbe, sinks_figure
 from .umap_process import lay_out_steps
 
-MOST_POINTS = 8192
-PROJECTIONS = ("pca", "umap")
+POSITIONS = ((0.0, "#7b3fa0"), (0.5, "#2a9d8f"), (1.0, "#d9c22b"))
+MOST_DRAWN = 2048
+"""Points of one depth and text that are drawn; the record keeps all."""
+
+SIZES = {True: (4, 10), False: (2, 5)}
+"""Points of ordinary and of starting tokens in the plane, and in space, where they hide each other."""
+
+LONGEST_NAME = 24  # characters of a text's name in a legend
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +72,7 @@ def project(
     starting: int = STARTING,
 ) -> ClusterRecord:
     """`project_steps` run to its end."""
-    steps = project_steps(records, names, projection, axes, starting)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            return finished.value
+    return finish(project_steps(records, names, projection, axes, starting))
 
 
 def project_steps(
@@ -72,7 +87,7 @@ def project_steps(
     check_projection(projection, axes)
     _check(records)
     states = np.concatenate([record.states for record in records], axis=1)  # (depth, point, channel)
-    _check_points(states)
+    check_points(states)
     first = np.concatenate([record.position - record.unread < starting for record in records])
     views = []
     for place, points in enumerate(states.astype(np.float64)):
@@ -102,48 +117,6 @@ def project_steps(
     )
 
 
-def pca(points: np.ndarray, axes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Principal components of `points` (point, channel) -> (point, axis), and each axis's share of the variance.
-
-    Signs are chosen so that the largest coordinate along each axis is positive: the same picture on every machine.
-    """
-    with threadpool_limits(1, user_api="blas"):  # more threads than free cores wait for each other 50 times as long
-        u, strengths, _ = np.linalg.svd(points - points.mean(0), full_matrices=False)
-    found = u[:, :axes] * strengths[:axes]
-    signs = np.sign(found[np.abs(found).argmax(0), np.arange(found.shape[1])])
-    total = (strengths**2).sum()
-    return found * np.where(signs == 0, 1, signs), strengths[:axes] ** 2 / (total if total else 1)
-
-
-def separations(texts: Sequence[np.ndarray], starting: int) -> tuple[float, float]:
-    """`separation` and `ordinary` of a `ClusterRecord`, from hidden states (point, channel) of each text, in order."""
-    first = np.concatenate([states[:starting] for states in texts]).astype(np.float64)
-    others = np.concatenate([states[starting:] for states in texts]).astype(np.float64)
-    if not len(others) or not len(first):
-        return np.nan, np.nan
-    runs = [
-        np.concatenate([states[begin : begin + starting] for states in texts])
-        for begin in range(starting, min(map(len, texts)) - starting + 1, starting)
-    ]
-    ordinary = [_distance(run, others) for run in runs]
-    return _distance(first, others), float(np.median(ordinary)) if ordinary else np.nan
-
-
-def _distance(few: np.ndarray, others: np.ndarray) -> float:
-    """Between the centres of `few` and `others`, in units of the root mean square distance of `others` to theirs."""
-    centre = others.mean(0)
-    spread = np.sqrt(((others - centre) ** 2).sum(-1).mean())
-    return float(np.linalg.norm(few.mean(0) - centre) / spread) if spread else np.nan
-
-
-def check_projection(projection: str, axes: int) -> None:
-    """Raise `LongSightError` unless this is a projection that can be drawn."""
-    if projection not in PROJECTIONS:
-        raise LongSightError(f"There is no projection {projection!r}; there are {', '.join(PROJECTIONS)}.")
-    if axes not in (2, 3):
-        raise LongSightError(f"A projection to {axes} dimensions was asked for; 2 or 3 can be drawn.")
-
-
 def _check(records: Sequence[HiddenRecord]) -> None:
     if not records:
         raise LongSightError("No hidden states were given; read at least one text.")
@@ -155,9 +128,131 @@ def _check(records: Sequence[HiddenRecord]) -> None:
         )
 
 
-def _check_points(states: np.ndarray) -> None:
-    points = states.shape[1]
-    if not 4 <= points <= MOST_POINTS:
-        raise LongSightError(f"{points:,} points were given to a projection; 4 to {MOST_POINTS:,} can be drawn.")
-    if not np.isfinite(states).all():
-        raise LongSightError("The text was not read to its end, so some hidden states are missing; read it again.")
+def clusters_figure(record: ClusterRecord, mark: int | None = None, columns: int = 1) -> go.Figure:
+    """One panel per depth. Colour: position. Large with a rim: starting tokens. Shape: which text.
+
+    A ring stands around the token nearest to the marked position that is drawn.
+    """
+    flat = record.coordinates.shape[-1] == 2
+    columns = min(columns, len(record.depth))
+    rows = -(-len(record.depth) // columns)
+    figure = make_subplots(
+        rows, columns, subplot_titles=[_name(record, depth) for depth in range(len(record.depth))],
+        specs=[[{"type": "xy" if flat else "scene"}] * columns] * rows, horizontal_spacing=0.06,
+        vertical_spacing=min(0.1, 0.3 / rows),
+    )  # fmt: skip
+    layout = plain_layout(f"{record.caption}: hidden states by {record.projection.upper()}")
+    figure.update_layout(layout)
+    axis = layout.xaxis.to_plotly_json() | {"showticklabels": False}
+    figure.update_xaxes(axis)
+    figure.update_yaxes(axis)
+    figure.update_scenes(
+        {f"{name}axis": {"showbackground": False, "showticklabels": False, "color": INK} for name in "xyz"}
+    )
+    for depth in range(len(record.depth)):
+        for text in range(len(record.texts)):
+            _add_text(figure, record, depth, text, {"row": depth // columns + 1, "col": depth % columns + 1}, flat)
+        if mark is not None:
+            _add_ring(figure, record, depth, mark, {"row": depth // columns + 1, "col": depth % columns + 1}, flat)
+    figure.update_annotations(font={"size": 12, "color": INK})
+    bar = {
+        "title": {"text": "position", "side": "bottom", "font": {"size": 12}}, "outlinewidth": 0, "thickness": 10,
+        "orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom",
+    }  # fmt: skip
+    room = 64 + 28 * 2 * len(record.texts)  # in a narrow column every name has a line of its own
+    return with_legend_above(figure, room + 20 + (330 if columns > 1 else 270) * rows, room).update_layout(
+        coloraxis={"colorscale": list(POSITIONS), "cmin": 0, "cmax": int(record.position.max()), "colorbar": bar},
+        meta={"x": "component"},
+        margin_b=80,
+    )
+
+
+def _name(record: ClusterRecord, depth: int) -> str:
+    after = record.depth[depth]
+    name = "embedding" if after == 0 else f"after layer {after - 1}"
+    if np.isfinite(record.explained[depth]).all():
+        name += " · " + " + ".join(f"{share:.0%}" for share in record.explained[depth]) + " of variance"
+    return f"{name}<br>separation {record.separation[depth]:.1f} (others {record.ordinary[depth]:.1f})"
+
+
+def _add_text(figure: go.Figure, record: ClusterRecord, depth: int, text: int, at: dict[str, int], flat: bool) -> None:
+    for starting in (False, True):
+        chosen = np.flatnonzero((record.text == text) & (record.starting == starting))
+        chosen = chosen[:: -(-len(chosen) // MOST_DRAWN) or 1]
+        marker: dict[str, Any] = {
+            "color": record.position[chosen], "coloraxis": "coloraxis", "size": SIZES[flat][starting],
+            "symbol": MARKERS[text % 3], "line": {"width": (0, 2)[starting], "color": INK},
+            "opacity": (0.6, 1)[starting],
+        }  # fmt: skip
+        coordinates = dict(zip("xyz", record.coordinates[depth, chosen].T, strict=False))
+        kind = go.Scatter if flat else go.Scatter3d
+        trace = kind(
+            **coordinates, mode="markers", marker=marker, showlegend=depth == 0,
+            name=_trace_name(record, text, starting), legendgroup=f"{text} {starting}",
+            text=[f"{token!r}, position {at_:,}" for token, at_ in zip(record.token[chosen].tolist(),
+                  record.position[chosen].tolist(), strict=True)],
+            customdata=record.position[chosen], hovertemplate="%{text}<extra></extra>",
+        )  # fmt: skip
+        figure.add_trace(trace, **at)
+
+
+def _trace_name(record: ClusterRecord, text: int, starting: bool) -> str:
+    which = "first tokens" if starting else "others"
+    if len(record.texts) == 1:
+        return which
+    name = record.texts[text]
+    return f"{name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + '…'}, {which}"
+
+
+def _add_ring(figure: go.Figure, record: ClusterRecord, depth: int, mark: int, at: dict[str, int], flat: bool) -> None:
+    place = int(np.abs(record.position - mark).argmin())
+    kind = go.Scatter if flat else go.Scatter3d
+    ring = {"symbol": "circle-open", "size": 18, "color": INK, "line": {"width": 3, "color": INK}}
+    coordinates = dict(zip("xyz", record.coordinates[depth, place][:, None], strict=False))
+    name = f"position {record.position[place]:,}: {str(record.token[place])!r}"
+    trace = kind(**coordinates, mode="markers", marker=ring, name=name, hoverinfo="skip", showlegend=depth == 0)
+    figure.add_trace(trace, **at)
+
+
+def _cluster_probes(options: PanelOptions) -> Sequence[MakeProbe]:
+    return partial(_hidden_at_spread_depths, options=options), partial(SinkProbe, layers=None)
+
+
+def _hidden_at_spread_depths(reading: Reading, options: PanelOptions) -> HiddenProbe:
+    """Of the depths chosen, or of four evenly spread ones."""
+    chosen = options.layers or tuple(spread_layers(reading.layers + 1, most=4))
+    return HiddenProbe(reading, depths=chosen)
+
+
+def _conclude_clusters(
+    measured: Sequence[Records], names: Sequence[str], options: PanelOptions
+) -> Generator[str, None, Records]:
+    hidden = [records[0] for records in measured]
+    clusters = yield from project_steps(hidden, names, options.projection, options.axes, options.starting)
+    return clusters, measured[0][1]
+
+
+def _draw_clusters(runs: Sequence[Run], records: Sequence[Records], options: PanelOptions) -> list[DrawnFigure]:
+    both = list(zip(runs, records, strict=True))
+    return [
+        *(DrawnFigure("clusters", clusters_figure(clusters, options.mark), run.id) for run, (clusters, _) in both),
+        *(DrawnFigure("sinks", sinks_figure(run, sinks), run.id) for run, (_, sinks) in both),
+    ]
+
+
+CLUSTERS = Panel(
+    key="clusters",
+    title="Clusters",
+    look="Look for the large points, the first tokens of the text: if they lie apart from all others, they "
+    "carry their absolute position in them, and a method that hides them takes away what the model "
+    "relies on.",
+    paper="LM-Infinite, figure 1c",
+    probes=_cluster_probes,
+    names=lambda options: ("clusters", "sinks"),
+    draw=_draw_clusters,
+    conclude=_conclude_clusters,
+    measures=("layers", "most_queries"),
+    concludes=("projection", "axes", "starting"),
+    draws=("mark",),
+    texts=4,
+)

@@ -10,11 +10,12 @@ import torch
 
 from longsight.models.model import Model
 
-from .. import failure_message
 from ..drawing.drawn_figure import DrawnFigure
 from ..runs import Run
-from .measuring import Looking, Remembered, Text, known, look_steps
-from .panels import Panel, PanelOptions, Records
+from . import failure_message
+from .base import Panel, Records
+from .measuring import PartialRecords, ResultCache, Text, is_cached, measure_steps
+from .options import PanelOptions
 from .reading import token_texts
 
 WAITING, WORKING, DONE, STOPPED, FAILED = "waiting", "working", "done", "stopped", "failed"
@@ -53,11 +54,11 @@ def compare_steps(
     texts: Sequence[Text],
     sides: Sequence[Side],
     panel: Panel,
-    choice: PanelOptions,
-    remembered: Remembered | None = None,
+    options: PanelOptions,
+    cache: ResultCache | None = None,
     chunk: int = 512,
 ) -> Generator[Side, None, None]:
-    """Look at the texts under each run's method in turn; yields the side that is being worked on after each step.
+    """Measure the texts under each run's method in turn; yields the side that is being worked on after each step.
 
     Sides that have failed already are left out. A side that fails says why in one sentence and the others go on. When
     the generator is closed, what was being read is freed, and the sides that are not done are marked as stopped.
@@ -66,7 +67,7 @@ def compare_steps(
         for side in sides:
             if side.state == FAILED:
                 continue
-            steps = look_steps(model, texts, side.run.method, panel, choice, remembered, chunk)
+            steps = measure_steps(model, texts, side.run.method, panel, options, cache, chunk)
             with contextlib.closing(steps):
                 while _advance(side, steps):
                     yield side
@@ -78,7 +79,7 @@ def compare_steps(
                 side.state = STOPPED
 
 
-def _advance(side: Side, steps: Generator[Looking, None, Records]) -> bool:
+def _advance(side: Side, steps: Generator[PartialRecords, None, Records]) -> bool:
     """One step of one side; whether there are more."""
     begun = time.perf_counter()
     try:
@@ -92,7 +93,7 @@ def _advance(side: Side, steps: Generator[Looking, None, Records]) -> bool:
     finally:
         side.seconds += time.perf_counter() - begun
     side.state, side.doing, side.done, side.total = WORKING, step.doing, step.done, step.total
-    side.partial = step.records
+    side.partial = step.result
     return True
 
 
@@ -103,24 +104,24 @@ def word_at(model: Model, text: Text, position: int) -> str | None:
     return repr(str(token_texts(model.tokenizer, torch.as_tensor(text.ids[position : position + 1]))[0]))
 
 
-def recall(
+def from_cache(
     model: Model,
     texts: Sequence[Text],
     runs: Sequence[Run],
     panel: Panel,
-    choice: PanelOptions,
-    remembered: Remembered,
+    options: PanelOptions,
+    cache: ResultCache,
 ) -> list[Side] | None:
     """The sides of a comparison that was made before; None when anything of it would have to be read."""
-    if not all(known(model, texts, run.method, panel, choice, remembered) for run in runs):
+    if not all(is_cached(model, texts, run.method, panel, options, cache) for run in runs):
         return None
     sides = [Side(run) for run in runs]
-    for _ in compare_steps(model, texts, sides, panel, choice, remembered):
+    for _ in compare_steps(model, texts, sides, panel, options, cache):
         pass
     return sides
 
 
-def figures(sides: Sequence[Side], panel: Panel, choice: PanelOptions) -> Sequence[DrawnFigure]:
+def figures(sides: Sequence[Side], panel: Panel, options: PanelOptions) -> Sequence[DrawnFigure]:
     """The figures of all sides that have something to show."""
     both = [(side.run, shown) for side in sides if (shown := side.shown()) is not None]
-    return panel.draw([run for run, _ in both], [shown for _, shown in both], choice) if both else ()
+    return panel.draw([run for run, _ in both], [shown for _, shown in both], options) if both else ()

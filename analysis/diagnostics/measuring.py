@@ -1,4 +1,4 @@
-"""Looking at texts through a panel: step by step, with a word on progress, and remembered for the next look."""
+"""Texts read and measured for a panel: step by step, with progress, and results cached for the next time."""
 
 import contextlib
 import hashlib
@@ -7,22 +7,25 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from longsight.errors import LongSightError
 from longsight.methods import Method
 from longsight.models.model import Model
-from longsight.progress import finish
+from longsight.progress import Progress
 
-from .panels import DEFAULT, Panel, PanelOptions, Records
+from .base import Panel, Records
+from .options import DEFAULT, PanelOptions
 from .probing import Probing
 from .reading import chosen
 
-R = TypeVar("R")
-
 MOST_BYTES = 256 * 2**20
+
+PartialRecords = Progress[Callable[[], Records]]
+"""Tokens done of all that have to be read; `result` makes the records of what is known so far of the text being read,
+None where that is nothing that could be drawn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,21 +36,8 @@ class Text:
     ids: np.ndarray
 
 
-@dataclass(frozen=True)
-class Looking:
-    """Tokens done of all that have to be read, and what is being done.
-
-    `records` makes what is known so far of the text being read; None where that is nothing that could be drawn.
-    """
-
-    done: int
-    total: int
-    doing: str = "reading"
-    records: Callable[[], Records] | None = None
-
-
-class Remembered:
-    """The latest results of readings, up to `most` bytes of arrays; the one unused for longest goes first."""
+class ResultCache:
+    """The latest results of measurements, up to `most` bytes of arrays; the one unused for longest goes first."""
 
     def __init__(self, most: int = MOST_BYTES) -> None:
         self.most = most
@@ -85,62 +75,65 @@ def nbytes(records: Records) -> int:
     return sum(getattr(record, spec.name).nbytes for record in records for spec in record.arrays())
 
 
-def look_steps(
+def measure_steps(
     model: Model,
     texts: Sequence[Text],
     method: Method,
     panel: Panel,
-    choice: PanelOptions = DEFAULT,
-    remembered: Remembered | None = None,
+    options: PanelOptions = DEFAULT,
+    cache: ResultCache | None = None,
     chunk: int = 512,
-) -> Generator[Looking, None, Records]:
+) -> Generator[PartialRecords, None, Records]:
     """Read the texts under `method` with the panel's probes; returns the panel's records.
 
-    What was read before comes from `remembered`. Closing the generator stops the work. Raises `LongSightError` on more
-    texts than the panel shows, and on choices that the model or the text does not offer.
+    What was read before comes from `cache`. Closing the generator stops the work. Raises `LongSightError` on more texts
+    than the panel shows, and on options that the model or the text does not offer.
     """
     check_texts(panel, texts)
-    if choice.heads is not None:
-        chosen("head", choice.heads, model.hf.config.num_attention_heads - 1, model.name)
-    remembered = Remembered(0) if remembered is None else remembered
-    end = _concluded_key(model, texts, method, panel, choice)
-    if (records := remembered.get(end)) is not None:
+    if options.heads is not None:
+        chosen("head", options.heads, model.hf.config.num_attention_heads - 1, model.name)
+    cache = ResultCache(0) if cache is None else cache
+    end = _concluded_key(model, texts, method, panel, options)
+    if (records := cache.get(end)) is not None:
         return records
     total = sum(method.keeps(len(text.ids)) for text in texts)
     measured: list[Records] = []
-    before = 0
+    done = 0
     for text in texts:
-        key = _key(model, text, method, panel, choice)
-        records = remembered.get(key)
-        if records is None:
-            probing = Probing(model, text.ids, method, panel.probes(choice), choice.most)
-            for step in probing.steps(chunk):
-                yield Looking(before + step.done, total, records=None if panel.concludes else probing.records)
-            records = probing.records()
-            remembered.put(key, records)
-        before += method.keeps(len(text.ids))
-        measured.append(records)
-    with contextlib.closing(panel.conclude(measured, [text.name for text in texts], choice)) as conclusion:
+        measured.append((yield from _read_steps(model, text, method, panel, options, cache, chunk, done, total)))
+        done += method.keeps(len(text.ids))
+    names, seen = [text.name for text in texts], options.only(panel.concludes)
+    with contextlib.closing(panel.conclude(measured, names, seen)) as conclusion:
         while True:
             try:
-                yield Looking(before, total, next(conclusion))
+                yield Progress(done, total, next(conclusion))
             except StopIteration as finished:
-                remembered.put(end, finished.value)
+                cache.put(end, finished.value)
                 return finished.value
 
 
-def look(
-    model: Model, texts: Sequence[Text], method: Method, panel: Panel, choice: PanelOptions = DEFAULT, chunk: int = 512
-) -> Records:
-    """`look_steps` run to its end."""
-    return finish(look_steps(model, texts, method, panel, choice, chunk=chunk))
+def _read_steps(
+    model: Model, text: Text, method: Method, panel: Panel, options: PanelOptions, cache: ResultCache, chunk: int,
+    before: int, total: int,
+) -> Generator[PartialRecords, None, Records]:  # fmt: skip
+    """Measure one text, unless that was done before."""
+    key = _key(model, text, method, panel, options)
+    if (records := cache.get(key)) is not None:
+        return records
+    seen = options.only(panel.measures)
+    probing = Probing(model, text.ids, method, panel.probes(seen), seen.most_queries)
+    for step in probing.steps(chunk):
+        yield Progress(before + step.done, total, result=None if panel.concludes else probing.records)
+    records = probing.records()
+    cache.put(key, records)
+    return records
 
 
-def known(
-    model: Model, texts: Sequence[Text], method: Method, panel: Panel, choice: PanelOptions, remembered: Remembered
+def is_cached(
+    model: Model, texts: Sequence[Text], method: Method, panel: Panel, options: PanelOptions, cache: ResultCache
 ) -> bool:
-    """Whether `look_steps` would return at once."""
-    return remembered.get(_concluded_key(model, texts, method, panel, choice)) is not None
+    """Whether `measure_steps` would return at once."""
+    return cache.get(_concluded_key(model, texts, method, panel, options)) is not None
 
 
 def check_texts(panel: Panel, texts: Sequence[Text]) -> None:
@@ -150,18 +143,18 @@ def check_texts(panel: Panel, texts: Sequence[Text]) -> None:
         raise LongSightError(f"{panel.title} shows {most} at once, but {len(texts)} were given.")
 
 
-def _key(model: Model, text: Text, method: Method, panel: Panel, choice: PanelOptions) -> tuple[Any, ...]:
+def _key(model: Model, text: Text, method: Method, panel: Panel, options: PanelOptions) -> tuple[Any, ...]:
     digest = hashlib.sha256(np.ascontiguousarray(text.ids, dtype=np.int64).tobytes()).digest()
-    asked = tuple(getattr(choice, name) for name in ("most", "cells", *panel.measures))
+    asked = tuple(getattr(options, name) for name in panel.measures)
     return weakref.ref(model.hf), digest, method, panel.key, asked
 
 
 def _concluded_key(
-    model: Model, texts: Sequence[Text], method: Method, panel: Panel, choice: PanelOptions
+    model: Model, texts: Sequence[Text], method: Method, panel: Panel, options: PanelOptions
 ) -> tuple[Any, ...]:
     """The same as `_key` where there is nothing to conclude."""
-    keys = tuple(_key(model, text, method, panel, choice) for text in texts)
+    keys = tuple(_key(model, text, method, panel, options) for text in texts)
     if not panel.concludes:
         return keys[0]
     names = tuple(text.name for text in texts)
-    return keys, names, tuple(getattr(choice, name) for name in panel.concludes)
+    return keys, names, tuple(getattr(options, name) for name in panel.concludes)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -51,6 +51,40 @@ class Probe:
 
 
 MakeProbe = Callable[[Reading], Probe]
+
+
+class QueryProbe(Probe):
+    """Keeps numbers per layer, head and measured query."""
+
+    def __init__(self, reading: Reading, layers: tuple[int, ...] | None = None) -> None:
+        super().__init__(reading)
+        self.layers = reading.chosen_layers(layers)
+        self._kept: dict[str, Tensor] = {}
+
+    def keep(self, name: str, view: AttentionWeights, values: Tensor) -> None:
+        """Note `values` (..., query) of a view under `name`."""
+        if name not in self._kept:
+            shape = (len(self.layers), *values.shape[:-1], len(self.queries))
+            self._kept[name] = values.new_full(shape, torch.nan, dtype=torch.float32)
+        self._kept[name][self.layers.index(view.layer)][..., view.rows] = values.to(torch.float32)
+
+    def kept(self, name: str) -> np.ndarray:
+        """(layer, ..., query) what was noted so far."""
+        return self._kept[name].cpu().numpy().copy()
+
+    def common(self) -> dict[str, Any]:
+        """The fields that records of measured queries share."""
+        position = self.reading.unread + self.queries
+        return self.reading.header() | {
+            "sampling": self.reading.sampling,
+            "layer": np.array(self.layers),
+            "position": position,
+            "token": self.reading.tokens[position],
+            "keys": self.kept("keys"),
+        }
+
+    def see(self, view: AttentionWeights) -> None:
+        self.keep("keys", view, view.count)
 
 
 class Probing(Observer):

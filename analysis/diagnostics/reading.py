@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,8 @@ from longsight.errors import LongSightError
 from longsight.methods import Method
 from longsight.models.model import Ids, Model
 
-from .distance_map import slowest_rotation
+from .effective_distance import slowest_rotation
+from .observed import ReadingHeader
 
 MOST_QUERIES = 4096
 """Texts up to this length are measured at every query. Of longer ones as many are drawn, so that the time a probe takes
@@ -104,7 +104,7 @@ class Reading:
         """(token,) the text of every token; '#7' for id 7 of a model without a tokenizer."""
         return token_texts(self.model.tokenizer, self.ids)
 
-    def header(self) -> dict[str, Any]:
+    def header(self) -> ReadingHeader:
         """What every record says of the reading it comes from."""
         return {
             "model": self.model.name,

@@ -6,6 +6,10 @@ INK = "#808080"
 """Text and axes: at least 3.9 to 1 against white and near-black."""
 
 
+MOST_CELLS = 512
+"""More cells a side of a heat map than this no screen can show, and no figure can carry."""
+
+
 def plain_layout(title: str) -> go.Layout:
     """A layout without a background of its own; the page may overrule the colours with its theme's."""
     axis = {"linecolor": INK, "gridcolor": "rgba(128, 128, 128, 0.2)", "zerolinecolor": "rgba(128, 128, 128, 0.4)"}

@@ -43,7 +43,7 @@ UNSEEN = ("#ffb347", "#a33b00")
 """From just past the trained length to twice the trained length, and everything beyond."""
 
 PART_COLOURS = {"starting": "#de9021", "window": "#43a6ff", "middle": "#379059", "fetched": "#f464d3"}
-"""Where attention goes; see `analysis.diagnostics.observed.PARTS`."""
+"""Where attention goes; see `analysis.diagnostics.attention.PARTS`."""
 
 SURPRISE = "222, 78, 11"
 """Red, green and blue of the colour behind a token that the model did not expect."""

@@ -1,4 +1,5 @@
-"""What to look at: controls for the fields of a `PanelOptions`, made in one loop, and read back and checked."""
+"""What is chosen of a diagnostic: a control for each field of `PanelOptions` that is on the page, made from what the
+field says of itself, and read back and checked."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,9 +7,16 @@ from typing import Any
 
 import gradio as gr
 
-from analysis import typed
-from analysis.diagnostics.clusters import PROJECTIONS
-from analysis.diagnostics.panels import DEFAULT, MOST_SMOOTHING, MOST_STARTING, Panel, PanelOptions
+from analysis.diagnostics.base import Panel
+from analysis.diagnostics.options import (
+    DEFAULT,
+    OPTIONS,
+    ChoiceOption,
+    NumberOption,
+    Option,
+    PanelOptions,
+    TextOption,
+)
 from app.components.permalink import LinkedControl
 from longsight.errors import LongSightError
 
@@ -16,71 +24,65 @@ MOST_TYPED = 200  # characters in a box
 
 
 @dataclass(frozen=True)
-class Kind:
-    """How one field of a `PanelOptions` is asked for: `make` builds its control, `read` turns the control's value into
-    the field's; `type` is what the text of an address becomes first; `events`: by which a visitor changes it."""
+class ControlKind:
+    """How options of one kind are asked for: `make` builds the control, `read` turns what it holds into the option's
+    value; `restore` is what it holds where an address names a value; `events`: by which a visitor changes it."""
 
     make: Callable[..., Any]
-    read: Callable[[str, Any], Any]
-    type: Callable[[str], Any] = str
+    read: Callable[[str, Any, Any], Any]
+    restore: Callable[[str, Any], Any]
     events: tuple[str, ...] = ("submit", "blur")
 
 
-def _box(label: str, example: str) -> Callable[..., Any]:
-    return lambda **options: gr.Textbox(
-        "", label=label, placeholder=example, max_length=MOST_TYPED, max_lines=1, **options
-    )
+def _box(option: TextOption, value: None, **where: Any) -> gr.Textbox:
+    return gr.Textbox("", label=option.label, placeholder=option.example, max_length=MOST_TYPED, max_lines=1, **where)
 
 
-def _number(label: str, value: int, low: int, high: int) -> Callable[..., Any]:
-    return lambda **options: gr.Number(value, label=label, precision=0, minimum=low, maximum=high, **options)
+def _read_text(name: str, option: TextOption, value: Any) -> Any:
+    text = "" if value is None else value
+    if not isinstance(text, str) or len(text) > MOST_TYPED:
+        raise LongSightError(f"{name} must be a text of at most {MOST_TYPED} characters.")
+    return option.parse(name, text)
 
 
-def _radio(label: str, choices: Sequence[tuple[str, Any]], value: Any) -> Callable[..., Any]:
-    return lambda **options: gr.Radio(choices, value=value, label=label, **options)
+def _number(option: NumberOption, value: int, **where: Any) -> gr.Number:
+    return gr.Number(value, label=option.label, precision=0, minimum=option.low, maximum=option.high, **where)
 
 
-def _typed(read: Callable[[str, str], Any]) -> Callable[[str, Any], Any]:
-    def checked(name: str, value: Any) -> Any:
-        text = "" if value is None else value
-        if not isinstance(text, str) or len(text) > MOST_TYPED:
-            raise LongSightError(f"{name} must be a text of at most {MOST_TYPED} characters.")
-        return read(name, text)
-
-    return checked
-
-
-def _required(name: str, value: Any) -> int:
+def _read_number(name: str, option: NumberOption, value: Any) -> int:
     """A number box may hold a float, or nothing, when it is asked over HTTP."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not float(value).is_integer():
         raise LongSightError(f"{name} must be a whole number, but {value!r} was given.")
     return int(value)
 
 
-def _as_is(name: str, value: Any) -> Any:
-    return value
+def _radio(option: ChoiceOption, value: Any, **where: Any) -> gr.Radio:
+    return gr.Radio(list(option.choices), value=value, label=option.label, **where)
 
 
-KINDS = {
-    "layers": Kind(_box("Layers", "all, or 0, 2-4"), _typed(typed.numbers)),
-    "heads": Kind(_box("Heads", "all, or 0, 2-4"), _typed(typed.numbers)),
-    "queries": Kind(_box("Queries", "all, or 900:1000"), _typed(typed.span)),
-    "keys": Kind(_box("Keys", "all, or 900:1000"), _typed(typed.span)),
-    "smoothing": Kind(_number("Smoothing [tokens]", DEFAULT.smoothing, 1, MOST_SMOOTHING), _required, int),
-    "projection": Kind(
-        _radio("Projection", [(name.upper(), name) for name in PROJECTIONS], PROJECTIONS[0]), _as_is, events=("input",)
-    ),
-    "axes": Kind(_radio("Dimensions", [("2-D", 2), ("3-D", 3)], DEFAULT.axes), _required, int, ("input",)),
-    "starting": Kind(_number("First tokens", DEFAULT.starting, 1, MOST_STARTING), _required, int),
-    "mark": Kind(_box("Marked position", "none; click a figure"), _typed(typed.whole)),
+def _read_choice(name: str, option: ChoiceOption, value: Any) -> Any:
+    return option.parse(name, str(value))
+
+
+CONTROL_KINDS: dict[type[Option], ControlKind] = {
+    TextOption: ControlKind(_box, _read_text, lambda text, value: text),
+    NumberOption: ControlKind(_number, _read_number, lambda text, value: value),
+    ChoiceOption: ControlKind(_radio, _read_choice, lambda text, value: value, events=("input",)),
 }
+KINDS = {name: CONTROL_KINDS[type(option)] for name, option in OPTIONS.items() if option.on_page}
 """By the field of `PanelOptions` that each one asks for."""
 
 
 def build_choices(panel: Panel) -> dict[str, Any]:
     """The control of each field, by its name; those that `panel` does not read are hidden."""
     return {
-        name: kind.make(elem_id=f"look-{name}", min_width=120, visible=name in panel.reads)
+        name: kind.make(
+            OPTIONS[name],
+            getattr(DEFAULT, name),
+            elem_id=f"look-{name}",
+            min_width=120,
+            visible=name in panel.reads,
+        )
         for name, kind in KINDS.items()
     }
 
@@ -96,25 +98,28 @@ def shown(panel: Panel) -> list[Any]:
 
 
 def read_choice(panel: Panel, values: Sequence[Any]) -> PanelOptions:
-    """The choice that the controls' values stand for; what a panel does not read stays as it is by default.
+    """The options that the controls' values stand for; what a panel does not read stays as it is by default.
 
     Raises `LongSightError` on values that are none.
     """
     if len(values) != len(KINDS):
         raise LongSightError(f"{len(values)} choices were given; {len(KINDS)} are expected: {', '.join(KINDS)}.")
     pairs = zip(KINDS.items(), values, strict=True)
-    return PanelOptions(**{name: kind.read(name, value) for (name, kind), value in pairs if name in panel.reads})
+    return PanelOptions(
+        **{name: kind.read(name, OPTIONS[name], value) for (name, kind), value in pairs if name in panel.reads}
+    )
 
 
 def views(controls: dict[str, Any]) -> list[LinkedControl]:
     """The controls as parts of the address."""
-    return [LinkedControl(name, control, _reader(name, KINDS[name])) for name, control in controls.items()]
+    return [LinkedControl(name, control, _reader(name)) for name, control in controls.items()]
 
 
-def _reader(name: str, kind: Kind) -> Callable[[str], Any]:
+def _reader(name: str) -> Callable[[str], Any]:
     def read(text: str) -> Any:
-        value = kind.type(text)
-        PanelOptions(**{name: kind.read(name, value)})  # whatever is no choice is refused here
-        return value
+        kind, option = KINDS[name], OPTIONS[name]
+        held = kind.restore(text, option.parse(name, text))
+        PanelOptions(**{name: kind.read(name, option, held)})  # whatever is no choice is refused here
+        return held
 
     return read

@@ -8,7 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.diagnostics.panels import PANELS, Panel
+from analysis.diagnostics.base import Panel
+from analysis.diagnostics.panels import PANELS
 from analysis.runs import make_runs
 from app.assets import SAMPLES
 from app.components.board import board, board_value
@@ -197,7 +198,7 @@ def show(*values: Any) -> list[Any]:
         board = gr.skip() if look.request.choice == request.choice else measurements.shown(request, look.sides)
         session.look = Look(request, look.sides)
         return [*head, MEASURED, gr.skip(), board]
-    sides = measurements.recall(request)
+    sides = measurements.from_cache(request)
     if sides is None:
         return [*head, f"<span>{html.escape(measurements.plan(request))}</span>", *blank]
     session.look = Look(request, sides)

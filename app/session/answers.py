@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from analysis import failure_message
+from analysis.diagnostics import failure_message
 from analysis.runs import Run
 from app.session import devices, estimate, transcript
 from app.session.cache_pool import pool

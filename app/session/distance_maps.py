@@ -6,8 +6,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.diagnostics.distance_map import DistanceMap, distance_map
-from analysis.diagnostics.distance_map_figure import distance_figure
+from analysis.diagnostics.distance_map import DistanceMap, distance_figure, distance_map
 from longsight.errors import LongSightError
 from longsight.methods import Method
 

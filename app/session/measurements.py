@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from analysis.diagnostics import comparing
+from analysis.diagnostics.base import Panel
 from analysis.diagnostics.comparing import Side
-from analysis.diagnostics.measuring import Remembered, Text, check_texts, finish
-from analysis.diagnostics.panels import Panel, PanelOptions
+from analysis.diagnostics.measuring import ResultCache, Text, check_texts
+from analysis.diagnostics.options import PanelOptions
 from analysis.export.files import file_of
 from analysis.runs import Run
 from app.components import board
@@ -25,14 +26,15 @@ from app.session.sessions import Session
 from longsight.errors import LongSightError
 from longsight.methods import Method
 from longsight.models.model import Model
+from longsight.progress import finish
 
 MOST_TOKENS = 131_072
 FEWEST_TOKENS = 8
 PAUSE, PATIENCE = 1.5, 5.0
 """Between two pictures of what is known so far: seconds, and how often the time that drawing one takes."""
 
-remembered = Remembered()
-"""Looks at texts, of all visitors: only who has the same text can meet them."""
+result_cache = ResultCache()
+"""What was measured, of all visitors: only who has the same text can meet them."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,9 @@ def _forecast(request: MeasurementRequest, method: Method) -> tuple[float | None
     return (sum(known) if len(known) == len(parts) else None), parts[0].least
 
 
-def recall(request: MeasurementRequest) -> list[Side] | None:
+def from_cache(request: MeasurementRequest) -> list[Side] | None:
     """The sides, if nothing has to be read for them."""
-    return comparing.recall(request.model, request.texts, request.runs, request.panel, request.choice, remembered)
+    return comparing.from_cache(request.model, request.texts, request.runs, request.panel, request.choice, result_cache)
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def look_steps(session: Session, request: MeasurementRequest) -> Generator[Measu
             request.model, side.run.method, max(len(text.ids) for text in request.texts), task=request.task
         )
         _check_memory(request, side)
-    work = comparing.compare_steps(request.model, request.texts, sides, request.panel, request.choice, remembered)
+    work = comparing.compare_steps(request.model, request.texts, sides, request.panel, request.choice, result_cache)
     session.look = Look(request, sides)
     drawn, cost, latest = 0.0, 0.0, None
     for step in running.run_steps(session, request.model.device, work):

@@ -2,7 +2,6 @@
 
 import pytest
 
-from analysis.diagnostics.panels import PanelOptions
 from analysis.typed import numbers, span, whole
 from longsight.errors import LongSightError
 
@@ -32,18 +31,3 @@ def test_numbers_ranges_and_nothing():
 def test_anything_else_is_quoted_in_a_sentence(read, text, said):
     with pytest.raises(LongSightError, match=said):
         read("layers", text)
-
-
-@pytest.mark.parametrize(
-    ("fields", "said"),
-    [
-        ({"smoothing": 0}, "Smoothing over 0 tokens was asked for; 1 to 65,536 would work."),
-        ({"starting": 0}, "A beginning of 0 tokens was asked for; 1 to 1,024 would work."),
-        ({"mark": -1}, "A mark after -1 tokens was asked for"),
-        ({"axes": 4}, "A projection to 4 dimensions was asked for; 2 or 3 can be drawn."),
-        ({"projection": "tsne"}, "There is no projection 'tsne'; there are pca, umap."),
-    ],
-)
-def test_choices_that_mean_nothing_are_refused_before_anything_is_read(fields, said):
-    with pytest.raises(LongSightError, match=said):
-        PanelOptions(**fields)

@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from analysis.diagnostics.observed import LogitRecord
+from analysis.diagnostics.logits import LogitRecord
 from analysis.diagnostics.panels import PANELS
 from analysis.export.files import FORMATS, from_npz
 from app.components import downloads
@@ -26,7 +26,7 @@ LENGTH = 90
 
 @pytest.fixture(autouse=True)
 def fresh():
-    measurements.remembered.clear()
+    measurements.result_cache.clear()
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_panel_shows_the_controls_that_it_reads(model, reader):
     for key, panel in PANELS.items():
         head = show(*asked(model, reader, key))
         visible = dict(zip(KINDS, (update["visible"] for update in head[2 : 2 + len(KINDS)]), strict=True))
-        assert {name for name, is_visible in visible.items() if is_visible} == set(panel.reads)
+        assert {name for name, is_visible in visible.items() if is_visible} == set(panel.reads) & set(KINDS)
         assert panel.look.split(".")[0].replace("'", "&#x27;") in head[0]
         assert "90 tokens with 2 methods" in head[-3]
 
@@ -106,7 +106,7 @@ def test_stop_marks_the_methods_and_keeps_nothing(model, reader, monkeypatch):
     running.stop(reader)
     end = last(steps)
     assert end[1].count('data-state="stopped"') == 2
-    assert measurements.remembered.nbytes == 0
+    assert measurements.result_cache.nbytes == 0
     assert not devices.turnstile(model.device).busy
     assert not reader.busy.locked()
 
@@ -152,12 +152,12 @@ def test_parameters_follow_the_length_that_is_looked_at_unless_they_were_set(mod
         ({"layers": "x"}, "layers must give a whole number, but 'x'"),
         ({"layers": 7}, "layers must be a text of at most 200 characters"),
         ({"layers": "1," * 200}, "layers must be a text of at most 200 characters"),
-        ({"panel": "nll", "smoothing": 0}, "Smoothing over 0 tokens"),
+        ({"panel": "nll", "smoothing": 0}, r"Smoothing \[tokens\]: 0 was asked for"),
         ({"panel": "nll", "smoothing": None}, "smoothing must be a whole number, but None"),
         ({"panel": "nll", "smoothing": float("inf")}, "smoothing must be a whole number, but inf"),
         ({"panel": "nll", "smoothing": 1.5}, "smoothing must be a whole number, but 1.5"),
-        ({"panel": "clusters", "axes": 9}, "A projection to 9 dimensions"),
-        ({"panel": "clusters", "projection": "tsne"}, "There is no projection 'tsne'"),
+        ({"panel": "clusters", "axes": 9}, "axes must be 2 or 3, but '9'"),
+        ({"panel": "clusters", "projection": "tsne"}, "projection must be pca or umap, but 'tsne'"),
         ({"panel": "clusters", "others": ["../x"]}, "There is no example document '../x'"),
         ({"panel": "attention", "queries": "5"}, "queries must give a range such as 100:200, but '5'"),
     ],

@@ -103,6 +103,13 @@ def test_no_module_is_a_drawer_for_anything():
     assert [str(path) for path in tracked() if path.name in {"utils.py", "common.py", "helpers.py", "misc.py"}] == []
 
 
+def test_the_analysis_has_few_doors_and_no_name_stands_on_two_of_them():
+    inside = [path for path in tracked() if path.parts[0] == "analysis"]
+    assert 5 < len({path.parts[1] for path in inside} - {"__init__.py"}) <= 10
+    names = [path.name for path in inside if path.name not in ("__init__.py", "base.py")]
+    assert {name for name in names if names.count(name) > 1} == set()
+
+
 def test_the_script_that_starts_the_page_stays_a_few_lines():
     assert len((ROOT / "app.py").read_text(encoding="utf-8").splitlines()) <= 15
 

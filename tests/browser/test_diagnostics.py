@@ -9,7 +9,7 @@ import zipfile
 import pytest
 from playwright.sync_api import expect
 
-from analysis.diagnostics.observed import NLLRecord
+from analysis.diagnostics.nll import NLLRecord
 from analysis.diagnostics.panels import PANELS
 from analysis.export.files import FORMATS, from_npz
 from app.session import devices, measurements, model_catalogue
@@ -34,7 +34,7 @@ FIGURES = """() => [...document.querySelectorAll('.board-figure')].map(({dataset
 @pytest.fixture(autouse=True)
 def nothing_measured():
     """What an earlier test has measured would be shown at once."""
-    measurements.remembered.clear()
+    measurements.result_cache.clear()
 
 
 def sides(page, state):
@@ -197,7 +197,7 @@ def test_stop_ends_the_reading_and_frees_the_device(visit_page):
     expect(page.locator("#look-run")).to_be_visible()
     page.wait_for_timeout(200)
     assert at_rest()
-    assert measurements.remembered.nbytes == 0
+    assert measurements.result_cache.nbytes == 0
 
 
 def test_what_cannot_be_done_is_one_sentence_and_the_other_methods_go_on(visit_page):

@@ -11,8 +11,7 @@ import pytest
 import torch
 
 from analysis import runs
-from analysis.diagnostics.distance_map import distance_map
-from analysis.diagnostics.distance_map_figure import distance_figure
+from analysis.diagnostics.distance_map import distance_figure, distance_map
 from analysis.drawing import palette
 from app.panels import method_controls
 from docs.readme import methods_table

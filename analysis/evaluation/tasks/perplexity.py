@@ -12,8 +12,8 @@ from longsight.methods import METHODS, Method
 from longsight.models.model import Model
 from longsight.progress import Progress
 
+from ...diagnostics.nll import NLLProbe
 from ...diagnostics.probing import Probing
-from ...diagnostics.stream_probes import NLLProbe
 from . import texts
 from .base import Case, Facts, Outcome, Steps, Task, option, tokenizer_of
 

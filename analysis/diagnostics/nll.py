@@ -2,14 +2,22 @@
 
 import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
+from torch import Tensor
+from torch.nn import functional as F
 
 from ..drawing.curves import line_of, lines_on_top, mark_trained, run_edges, short, small_multiples
+from ..drawing.drawn_figure import DrawnFigure
 from ..drawing.palette import SURPRISE
+from ..records import array
 from ..runs import Run
-from .observed import NLLRecord
+from .base import Panel, first
+from .observed import Observed
+from .probing import Probe
+from .reading import Reading
 
 CURVE_POINTS = 1024
 MOST_TOKENS = 1024
@@ -17,6 +25,31 @@ MOST_TOKENS = 1024
 
 MOST_NATS = 8.0
 """Where the colours of a text end: about as surprised as a guess among 3,000 tokens."""
+
+
+@dataclass(frozen=True, eq=False)
+class NLLRecord(Observed):
+    """How surprised the model is at each token."""
+
+    token: np.ndarray = array("token", "text of the token")
+    nll: np.ndarray = array("token", "negative log-likelihood given all earlier tokens; NaN where never read", "nats")
+
+
+class NLLProbe(Probe):
+    """Negative log-likelihood of every token that is read, but the first."""
+
+    def __init__(self, reading: Reading) -> None:
+        super().__init__(reading)
+        self._nll = np.full(reading.n, np.nan, dtype=np.float32)
+
+    def logits(self, start: int, logits: Tensor) -> None:
+        targets = self.reading.read[start + 1 : start + 1 + len(logits)].to(logits.device)
+        nll = F.cross_entropy(logits[: len(targets)].float(), targets, reduction="none")
+        first = self.reading.unread + start + 1
+        self._nll[first : first + len(targets)] = nll.cpu().numpy()
+
+    def record(self) -> NLLRecord:
+        return NLLRecord(**self.reading.header(), token=self.reading.tokens, nll=self._nll.copy())
 
 
 def nll_figure(
@@ -68,3 +101,19 @@ def _span(record: NLLRecord, place: int) -> str:
     edge = "border-left:2px solid currentColor;" if place == record.train_length else ""
     background = f"background:rgba({SURPRISE}, {0.75 * strength:.2f});" if known else "opacity:0.5;"
     return f'<span style="{edge}{background}" title="position {place:,}: {said}" data-position="{place}">{token}</span>'
+
+
+NLL = Panel(
+    key="nll",
+    title="NLL",
+    look="Look for the place where a curve climbs: there the model stops understanding the text. A flat "
+    "curve means fluent reading, not that the model still remembers the beginning.",
+    paper="LM-Infinite, figures 3 and 5",
+    probes=lambda options: [NLLProbe],
+    names=lambda options: ("nll",),
+    draw=lambda runs, records, options: [
+        DrawnFigure("nll", nll_figure(runs, first(records), options.smoothing, options.mark))
+    ],
+    draws=("smoothing", "mark"),
+    words=lambda records, options: coloured_text(records[0], options.mark),
+)

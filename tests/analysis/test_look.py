@@ -6,17 +6,18 @@ import re
 import numpy as np
 import pytest
 
+from analysis.diagnostics.attention import MassRecord
+from analysis.diagnostics.attention_map import AttentionMap
 from analysis.diagnostics.clusters import ClusterRecord
-from analysis.diagnostics.measuring import Remembered, Text, look, look_steps, nbytes
-from analysis.diagnostics.observed import AttentionMap, EntropyRecord, MassRecord
-from analysis.diagnostics.panels import PANELS, PanelOptions
+from analysis.diagnostics.entropy import EntropyRecord
+from analysis.diagnostics.measuring import Text, measure_steps
+from analysis.diagnostics.options import OPTIONS, PanelOptions
+from analysis.diagnostics.panels import PANELS
 from analysis.export.files import from_npz
 from analysis.look import main
-from longsight.errors import LongSightError
-from longsight.methods import METHODS
 from longsight.models.model import load
+from longsight.progress import finish
 from tests.app.conftest import TEXT, save_model
-from tests.longsight import tiny
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,8 @@ def test_the_record_is_what_was_measured(folder, loaded, tmp_path):
     record = from_npz(EntropyRecord, tmp_path / "entropy-lm-infinite.npz")
     ids = np.array(loaded.tokenizer(TEXT * 20, add_special_tokens=False)["input_ids"][:90])
     method = loaded.method("lm-infinite", 90)
-    (again,) = look(loaded, [Text("text.txt", ids)], method, PANELS["entropy"], PanelOptions(layers=(1,)))
+    steps = measure_steps(loaded, [Text("text.txt", ids)], method, PANELS["entropy"], PanelOptions(layers=(1,)))
+    (again,) = finish(steps)
     assert record == again
     assert record.layer.tolist() == [1]
     assert "".join(record.token) == loaded.tokenizer.decode(ids)
@@ -122,7 +124,16 @@ def test_a_method_may_be_named_several_times_with_other_parameters(folder, tmp_p
         ("nll", {"more": ["--length", "-5"]}, "--length must be at least 1 token, but -5 was given."),
         ("nll", {"more": ["--device", "toaster"]}, "The device 'toaster' cannot be used: "),
         ("nll", {"more": ["--layers", "0"]}, "NLL does not read --layers; it reads --smoothing, --mark."),
-        ("logits", {"more": ["--cells", "9"]}, "Logits does not read --cells; it reads --layers, --heads, --mark."),
+        (
+            "logits",
+            {"more": ["--cells", "9"]},
+            "Logits does not read --cells; it reads --layers, --most-queries, --heads, --mark.",
+        ),
+        ("nll", {"more": ["--most-queries", "9"]}, "NLL does not read --most-queries; it reads --smoothing, --mark."),
+        ("logits", {"more": ["--most-queries", "1"]}, "Queries measured: 1 was asked for; 2 to "),
+        ("clusters", {"more": ["--projection", "tsne"]}, "--projection must be pca or umap, but 'tsne' was given."),
+        ("clusters", {"more": ["--axes", "4"]}, "--axes must be 2 or 3, but '4' was given."),
+        ("nll", {"more": ["--mark", "-1"]}, "Marked position: -1 was asked for; 0 or more would work."),
         ("attention", {"more": ["--queries", "5:9"]}, "--queries is of one head's map; choose it by one --layers and"),
         ("clusters", {"more": ["--length", "3"]}, "3 points were given to a projection; 4 to 8,192 can be drawn."),
         ("logits", {"more": ["--layers", "2"]}, "layer 2 was asked for; tiny has 0 to 1."),
@@ -144,60 +155,9 @@ def test_where_nothing_can_be_written_nothing_is_measured(folder, tmp_path, monk
     assert call(folder, "nll", tmp_path / "taken") == 1
 
 
-def run_to_end(steps):
-    count = 0
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            return count, finished.value
-        count += 1
-
-
-def text(seed=0, n=70):
-    return [Text("t", tiny.ids(n, seed).numpy())]
-
-
-def test_what_was_read_once_is_remembered():
-    model, kept, method = tiny.model(), Remembered(), METHODS["vanilla"]()
-    panel = PANELS["nll"]
-    count, first = run_to_end(look_steps(model, text(), method, panel, PanelOptions(), kept, chunk=30))
-    assert count == 3
-    for choice in (PanelOptions(), PanelOptions(smoothing=9), PanelOptions(mark=3)):
-        assert run_to_end(look_steps(model, text(), method, panel, choice, kept)) == (0, first)
-    for other in (
-        look_steps(model, text(1), method, panel, PanelOptions(), kept),
-        look_steps(model, text(), METHODS["window"](window=9), panel, PanelOptions(), kept),
-        look_steps(model, text(), method, panel, PanelOptions(most=9), kept),
-        look_steps(model, text(), method, PANELS["logits"], PanelOptions(), kept),
-        look_steps(tiny.model(), text(), method, panel, PanelOptions(), kept),
-    ):
-        assert run_to_end(other)[0] > 0
-
-
-def test_memory_is_bounded_and_the_oldest_goes_first():
-    model, panel, method = tiny.model(), PANELS["nll"], METHODS["vanilla"]()
-    (_, record) = run_to_end(look_steps(model, text(), method, panel))
-    kept = Remembered(most=int(2.5 * nbytes(record)))
-    for seed in (0, 1, 0, 2):
-        run_to_end(look_steps(model, text(seed), method, panel, PanelOptions(), kept))
-    assert kept.nbytes == 2 * nbytes(record)
-    assert run_to_end(look_steps(model, text(0), method, panel, PanelOptions(), kept))[0] == 0
-    assert run_to_end(look_steps(model, text(1), method, panel, PanelOptions(), kept))[0] == 1
-    kept.clear()
-    assert kept.nbytes == 0
-
-
-def test_a_stopped_look_is_not_remembered():
-    model, kept, method = tiny.model(), Remembered(), METHODS["vanilla"]()
-    steps = look_steps(model, text(), method, PANELS["nll"], PanelOptions(), kept, chunk=30)
-    step = next(steps)
-    assert (step.done, step.total) == (30, 70)
-    assert np.isfinite(step.records()[0].nll[1:31]).all()
-    steps.close()
-    assert kept.nbytes == 0
-
-
-def test_too_many_texts_are_refused():
-    with pytest.raises(LongSightError, match="Clusters shows 1 to 4 texts at once, but 5 were given"):
-        look(tiny.model(), text() * 5, METHODS["vanilla"](), PANELS["clusters"])
+def test_every_option_and_every_panel_is_in_the_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert all(panel.paper in " ".join(said.split()) for panel in PANELS.values())
+    assert all(f"--{name.replace('_', '-')}" in said for name in OPTIONS)

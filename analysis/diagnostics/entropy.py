@@ -1,6 +1,8 @@
 """Attention entropy against context length, and its lower bound (LM-Infinite, figure 1b and proposition 1)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,12 +19,63 @@ from ..drawing.curves import (
     spread_layers,
     thinned,
 )
+from ..drawing.drawn_figure import DrawnFigure
 from ..drawing.layout import INK
+from ..records import Column, array
 from ..runs import Run
-from .observed import EntropyRecord
+from .attention_block import AttentionWeights
+from .base import Panel, first
+from .observed import AttentionObserved
+from .probing import QueryProbe
 
 FEW = 256
 """Context lengths up to this have a tick at every power of two, longer ones at every other."""
+
+
+@dataclass(frozen=True, eq=False)
+class EntropyRecord(AttentionObserved):
+    """Attention entropy, and what bounds it from below."""
+
+    entropy: np.ndarray = array("layer head query", "attention entropy", "nats")
+    largest: np.ndarray = array("layer head", "largest |logit| of all measured queries: B of proposition 1")
+
+    @property
+    def most(self) -> np.ndarray:
+        """(layer query) ln(keys) [nats]: the entropy of attention that is spread evenly."""
+        return np.log(self.keys)
+
+    @property
+    def share(self) -> np.ndarray:
+        """(layer head query) entropy as a share of `most`; NaN where the query sees one key."""
+        most = np.where(self.keys > 1, self.most, np.nan)
+        return self.entropy / most[:, None]
+
+    @property
+    def bound(self) -> np.ndarray:
+        """(layer head query) ln n - 2B [nats]: entropy is never lower (LM-Infinite, proposition 1)."""
+        return self.most[:, None] - 2 * self.largest[:, :, None]
+
+    def columns(self) -> tuple[Column, ...]:
+        """Besides the fields: the share and the bound."""
+        axes = ("layer", "head", "query")
+        return (
+            *super().columns(),
+            Column("share", axes, "attention entropy as a share of ln(keys)", "", self.share),
+            Column("bound", axes, "ln(keys) - 2 largest: lower bound of the entropy", "nats", self.bound),
+        )
+
+
+class EntropyProbe(QueryProbe):
+    """Attention entropy, and the largest |logit| that bounds it."""
+
+    def see(self, view: AttentionWeights) -> None:
+        super().see(view)
+        self.keep("entropy", view, view.entropy)
+        self.keep("largest", view, view.largest)
+
+    def record(self) -> EntropyRecord:
+        largest = np.fmax.reduce(self.kept("largest"), axis=-1)  # fmax: what has not been read yet is NaN
+        return EntropyRecord(**self.common(), entropy=self.kept("entropy"), largest=largest)
 
 
 def entropy_figure(
@@ -82,3 +135,20 @@ def _add_bound(figure: go.Figure, run: Run, record: EntropyRecord, bounds: np.nd
         line={"color": run.colour, "width": 1.5, "dash": "dot"}, showlegend=False,
         hovertemplate="at least %{y:.3f} nats<extra></extra>", **at,
     )  # fmt: skip
+
+
+ENTROPY = Panel(
+    key="entropy",
+    title="Entropy",
+    look="Look for curves that go on rising past the trained length: attention spreads over more tokens than "
+    "it ever did in training. Proposition 1: with logits within ±B, entropy is at least ln n - 2B "
+    "(dotted; 0 where that is negative and says nothing).",
+    paper="LM-Infinite, figure 1b",
+    probes=lambda options: [partial(EntropyProbe, layers=options.layers)],
+    names=lambda options: ("entropy",),
+    draw=lambda runs, records, options: [
+        DrawnFigure("entropy", entropy_figure(runs, first(records), options.mark, heads=options.heads))
+    ],
+    measures=("layers", "most_queries"),
+    draws=("heads", "mark"),
+)

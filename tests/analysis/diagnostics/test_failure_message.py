@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from analysis.failure_message import sentence
+from analysis.diagnostics.failure_message import sentence
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
 

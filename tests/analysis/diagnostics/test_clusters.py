@@ -1,4 +1,4 @@
-"""Projections find what is there, and the number for separation means what it says."""
+"""Hidden states of several texts in one space, and the figure of it."""
 
 import subprocess
 import sys
@@ -6,45 +6,43 @@ import sys
 import numpy as np
 import pytest
 
-from analysis.diagnostics.clusters import ClusterRecord, pca, project, separations
+from analysis.diagnostics.clusters import ClusterRecord, clusters_figure, project
+from analysis.diagnostics.hidden_states import HiddenRecord
 from analysis.export.files import from_npz, to_csv, to_npz
 from longsight.errors import LongSightError
-from tests.analysis.test_probe_figures import hidden
+from tests.analysis.diagnostics.made import LONGEST, RNG, check_figure, header
 
 
-def test_principal_components_are_sklearns():
-    from sklearn.decomposition import PCA
-
-    points = np.random.default_rng(0).standard_normal((50, 8)) * np.arange(1, 9)
-    found, explained = pca(points, 3)
-    reference = PCA(3).fit(points)
-    np.testing.assert_allclose(np.abs(found), np.abs(reference.transform(points)), atol=1e-9)
-    np.testing.assert_allclose(explained, reference.explained_variance_ratio_)
-    assert all(found[np.abs(found[:, axis]).argmax(), axis] > 0 for axis in range(3))
+def hidden(points=1088, depths=4, shift=30.0, method="vanilla"):
+    states = RNG.standard_normal((depths, points, 16))
+    states[:, :10, 0] += shift
+    return HiddenRecord(
+        **header(method), depth=np.arange(depths), position=np.arange(points), token=np.array([LONGEST] * points),
+        states=states,
+    )  # fmt: skip
 
 
-def test_points_that_are_all_alike_have_no_axes_and_break_nothing():
-    found, explained = pca(np.ones((10, 4)), 2)
-    assert not found.any()
-    assert not explained.any()
+def test_the_figure_of_four_texts_in_space_is_one_like_all_others():
+    check_figure(clusters_figure(project([hidden() for _ in range(4)], axes=3)))
 
 
-def test_separation_is_a_distance_in_spreads():
-    """Others at ±1 around 0, each alike: spread 1. The first two tokens stand at 5."""
-    others = np.array([[1.0], [-1.0]] * 20)
-    apart, ordinary = separations([np.concatenate(([[5.0], [5.0]], others))], starting=2)
-    assert apart == pytest.approx(5)
-    assert ordinary == pytest.approx(0)
+def test_starting_tokens_stand_out_among_the_points():
+    record = project([hidden(), hidden()], ("one", "two"))
+    figure = clusters_figure(record)
+    assert len(figure.data) == 4 * 2 * 2
+    names = [trace.name for trace in figure.data if trace.showlegend]
+    assert names == ["one, others", "one, first tokens", "two, others", "two, first tokens"]
+    first = figure.data[1]
+    assert len(first.x) == 10
+    assert first.marker.size > figure.data[0].marker.size
+    assert "embedding" in figure.layout.annotations[0].text
+    assert f"separation {record.separation[0]:.1f}" in figure.layout.annotations[0].text
 
 
 def test_separation_of_tokens_like_all_others_is_ordinary():
     record = project([hidden(shift=0.0)])
     np.testing.assert_allclose(record.separation, record.ordinary, atol=0.3)
     assert (project([hidden(shift=30.0)]).separation > 5).all()
-
-
-def test_a_text_of_nothing_but_starting_tokens_has_no_separation():
-    assert np.isnan(separations([np.ones((5, 2))], starting=10)).all()
 
 
 def test_several_texts_share_one_space():
@@ -87,7 +85,7 @@ import sys
 import numpy as np
 import psutil
 from analysis.diagnostics.clusters import project, project_steps
-from tests.analysis.test_probe_figures import hidden
+from tests.analysis.diagnostics.test_clusters import hidden
 assert "umap" not in sys.modules and "sklearn" not in sys.modules
 record = hidden(60, depths=1)
 one, two = project([record], projection="umap"), project([record], projection="umap")

@@ -6,9 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.diagnostics.comparing import DONE, FAILED, STOPPED, WORKING, Side, compare_steps, figures, recall, word_at
-from analysis.diagnostics.measuring import Remembered, Text, known
-from analysis.diagnostics.panels import PANELS, PanelOptions
+from analysis.diagnostics.comparing import (
+    DONE,
+    FAILED,
+    STOPPED,
+    WORKING,
+    Side,
+    compare_steps,
+    figures,
+    from_cache,
+    word_at,
+)
+from analysis.diagnostics.measuring import ResultCache, Text, is_cached
+from analysis.diagnostics.options import OPTIONS, PanelOptions
+from analysis.diagnostics.panels import PANELS
 from analysis.runs import make_runs
 from longsight.methods import METHODS
 from tests.longsight import tiny
@@ -71,7 +82,7 @@ def test_what_the_model_does_not_have_is_a_sentence_in_every_side():
 
 
 def test_closing_marks_what_is_not_done_as_stopped_and_forgets_it():
-    these, kept = sides(), Remembered()
+    these, kept = sides(), ResultCache()
     steps = compare_steps(tiny.model(), text(), these, PANELS["nll"], PanelOptions(), kept, chunk=30)
     next(steps)
     steps.close()
@@ -83,11 +94,11 @@ def test_closing_marks_what_is_not_done_as_stopped_and_forgets_it():
 
 @pytest.mark.parametrize("key", PANELS)
 def test_every_panel_is_recalled_without_reading_and_drawn_again(key, monkeypatch):
-    model, kept, panel = tiny.model(), Remembered(), PANELS[key]
-    assert recall(model, text(), RUNS, panel, PanelOptions(), kept) is None
+    model, kept, panel = tiny.model(), ResultCache(), PANELS[key]
+    assert from_cache(model, text(), RUNS, panel, PanelOptions(), kept) is None
     run(model, sides(), key, kept=kept)
     monkeypatch.setattr(type(model), "forward", lambda *_, **__: pytest.fail("the model was asked again"))
-    again = recall(model, text(), RUNS, panel, PanelOptions(mark=3), kept)
+    again = from_cache(model, text(), RUNS, panel, PanelOptions(mark=3), kept)
     assert [side.state for side in again] == [DONE, DONE]
     drawn = figures(again, panel, PanelOptions(mark=3))
     kinds = [each.kind for each in drawn]
@@ -126,17 +137,17 @@ def test_the_difference_of_two_runs_of_a_method_is_drawn():
 
 
 def test_only_what_a_panel_measures_or_concludes_is_measured_again():
-    model, kept, method = tiny.model(), Remembered(), RUNS[0].method
+    model, kept, method = tiny.model(), ResultCache(), RUNS[0].method
     changed = {
         "layers": (1,), "heads": (1,), "queries": (1, 5), "keys": (1, 5), "smoothing": 3, "projection": "umap",
-        "axes": 3, "starting": 4, "mark": 2,
+        "axes": 3, "starting": 4, "mark": 2, "most_queries": 30, "cells": 9,
     }  # fmt: skip
     for key, panel in PANELS.items():
         run(model, sides(), key, kept=kept)
         others = {name: replace(PanelOptions(), **{name: value}) for name, value in changed.items()}
-        again = {name for name, other in others.items() if not known(model, text(), method, panel, other, kept)}
+        again = {name for name, other in others.items() if not is_cached(model, text(), method, panel, other, kept)}
         assert again == set(panel.measures + panel.concludes)
-        assert set(panel.reads) <= set(changed)
+        assert set(panel.reads) <= set(changed) == set(OPTIONS)
 
 
 def test_a_token_is_told_by_name():

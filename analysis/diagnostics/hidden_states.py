@@ -1,17 +1,28 @@
-"""Probes of what runs through the model besides attention: the residual stream, and the predictions at its end."""
+"""Hidden states: the residual stream at chosen depths."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from .observed import HiddenRecord, NLLRecord
+from ..records import array
+from .observed import Observed
 from .probing import Probe
 from .reading import Reading, chosen, draw
 
 FIRST_POINTS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class HiddenRecord(Observed):
+    """The residual stream at chosen depths, at some positions."""
+
+    depth: np.ndarray = array("depth", "after how many layers; 0 is the embedding", "layers")
+    position: np.ndarray = array("point", "position in the text", "tokens")
+    token: np.ndarray = array("point", "text of the token")
+    states: np.ndarray = array("depth point channel", "hidden state; the last depth is after the final norm")
 
 
 class HiddenProbe(Probe):
@@ -42,20 +53,3 @@ class HiddenProbe(Probe):
             token=self.reading.tokens[position],
             states=self._states.numpy().copy(),
         )
-
-
-class NLLProbe(Probe):
-    """Negative log-likelihood of every token that is read, but the first."""
-
-    def __init__(self, reading: Reading) -> None:
-        super().__init__(reading)
-        self._nll = np.full(reading.n, np.nan, dtype=np.float32)
-
-    def logits(self, start: int, logits: Tensor) -> None:
-        targets = self.reading.read[start + 1 : start + 1 + len(logits)].to(logits.device)
-        nll = F.cross_entropy(logits[: len(targets)].float(), targets, reduction="none")
-        first = self.reading.unread + start + 1
-        self._nll[first : first + len(targets)] = nll.cpu().numpy()
-
-    def record(self) -> NLLRecord:
-        return NLLRecord(**self.reading.header(), token=self.reading.tokens, nll=self._nll.copy())

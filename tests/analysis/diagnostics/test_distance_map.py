@@ -2,18 +2,27 @@
 
 import csv
 import io
+import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from analysis.diagnostics.distance_map import DistanceMap, distance_map, sampled_positions
+from analysis.diagnostics.distance_map import (
+    DistanceMap,
+    colour_scale,
+    distance_figure,
+    distance_map,
+    sampled_positions,
+)
 from analysis.export.files import from_npz, to_csv, to_npz
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
 
 TRAINED, LONG = 64, 300
+LONG_TRAINED = 512
 METHODS_THAT_CUT = {"truncation"}
 FREQUENCIES = torch.tensor(
     [500_000 ** (-f / 8) for f in range(8)], dtype=torch.float64
@@ -170,3 +179,59 @@ def test_the_table_of_a_map_is_for_people():
     ]
     assert all(row["effective [tokens]"] == row["distance [tokens]"] for row in seen)
     assert all(row["effective [tokens]"] == "" for row in rows if row["band"] == "")
+
+
+@pytest.mark.parametrize("cells", [256, 512])
+@pytest.mark.parametrize("key", METHODS)
+def test_a_map_of_millions_of_tokens_stays_under_two_megabytes(key, cells):
+    n = 20_000_000
+    figure = distance_figure(distance_map(METHODS[key].for_model(LONG_TRAINED, n), n, LONG_TRAINED, cells))
+    assert len(figure.to_json()) < 2_000_000
+
+
+def test_longest_band_names_stay_under_two_megabytes():
+    method = METHODS["lm-infinite"](window=19_000_000, starting=4, ceiling=100)
+    assert len(distance_figure(distance_map(method, 20_000_000, 64)).to_json()) < 2_000_000
+
+
+def test_a_small_map_writes_its_distances_and_a_large_one_does_not():
+    small = distance_figure(distance_map(METHODS["lm-infinite"](window=4, starting=2), 14, 4)).data[0]
+    assert small.texttemplate == "%{z:.4~g}"
+    assert small.z[13, :].tolist()[:2] == [4, 4]
+    assert np.isnan(small.z[13, 5])
+    assert distance_figure(distance_map(METHODS["vanilla"](), 400, 4)).data[0].texttemplate is None
+
+
+def test_hidden_pairs_are_blank_and_do_not_answer_the_pointer():
+    heatmap = distance_figure(distance_map(METHODS["window"](window=2), 6, 2)).data[0]
+    assert heatmap.hoverongaps is False
+    assert heatmap.text[5][0] == ""
+    assert np.isnan(heatmap.z[5, 0])
+
+
+def test_the_hover_names_pair_distances_band_and_pooling():
+    record = distance_map(METHODS["self-extend"](group=8, window=64), 8192, 128)
+    heatmap = distance_figure(record).data[0]
+    assert {"%{y:,}", "%{x:,}", "%{customdata:,}", "%{z:,~f}", "%{text}"} == set(
+        re.findall(r"%\{.*?\}", heatmap.hovertemplate)
+    )
+    assert "one exact pair<br>for 32.0 x 32.0 tokens" in heatmap.hovertemplate
+    assert heatmap.text[255][0] == "grouped, unseen"
+    assert heatmap.text[255][255] == "neighbour"
+    assert heatmap.customdata[255, 0] == 8191
+
+
+def test_the_scale_depends_on_the_trained_length_alone_and_breaks_just_past_it():
+    figures = [
+        distance_figure(distance_map(METHODS[key].for_model(LONG_TRAINED, n), n, LONG_TRAINED)).data[0]
+        for key in METHODS
+        for n in (100, 3000)
+    ]
+    assert len({json.dumps([f.zmin, f.zmax, f.colorscale]) for f in figures}) == 1
+    edge = colour_scale(LONG_TRAINED)[1][0] * figures[0].zmax
+    assert LONG_TRAINED < edge < LONG_TRAINED + 1
+
+
+def test_figures_have_no_background_of_their_own():
+    layout = distance_figure(distance_map(METHODS["vanilla"](), 10, 4)).layout
+    assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0, 0, 0, 0)"
