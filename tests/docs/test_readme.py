@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import longsight
 from docs import readme
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
@@ -107,6 +108,7 @@ EXAMPLES = {name: re.findall(r"```python\n(.*?)```", text, re.DOTALL) for name, 
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if EXAMPLES[name]])
 def test_examples_run_as_they_stand_one_after_the_other(name, monkeypatch):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(longsight, "__path__", [*longsight.__path__, str(ROOT)])  # the analysis is in it when installed
     printed, names = io.StringIO(), {}
     with redirect_stdout(printed):
         for example in EXAMPLES[name]:

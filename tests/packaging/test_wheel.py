@@ -1,6 +1,7 @@
 """The wheel, built and installed as anyone would, and used from outside the project: it alone is on the path."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,12 @@ def run(command, **where):
     done = subprocess.run(command, capture_output=True, text=True, **where)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def documented_imports():
+    """The lines of the documented examples that import the library."""
+    text = (ROOT / "docs" / "use-in-your-code.md").read_text(encoding="utf-8") + (ROOT / "README.md").read_text("utf-8")
+    return re.findall(r"^(?:import longsight|from longsight).*$", text, re.MULTILINE)
 
 
 def tracked():
@@ -86,7 +93,8 @@ def test_one_name_is_installed_and_nothing_else_can_be_imported(site, elsewhere)
 
 
 def test_every_module_of_the_library_and_the_analysis_is_there_and_can_be_imported(elsewhere):
-    found = elsewhere(sys.executable, "-W", "error", "-c", WHOLE).splitlines()
+    assert len(documented_imports()) > 2
+    found = elsewhere(sys.executable, "-W", "error", "-c", "\n".join([WHOLE, *documented_imports()])).splitlines()
     sources = [path for path in tracked() if path.endswith(".py") and path.startswith(("longsight/", "analysis/"))]
     expected = {module_name(path) for path in sources} - {"longsight"}
     assert set(found) - {"longsight.assets"} == expected
