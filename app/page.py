@@ -18,7 +18,7 @@ from app.panels.evaluate import build_evaluate
 from app.panels.maps import build_maps
 from app.panels.method_controls import FIRST_METHODS, MethodControls, build_method_controls
 from app.panels.methods import wire_methods
-from app.panels.passkey import build_lab
+from app.panels.passkey import build_passkey
 from app.panels.shell import Shell
 from app.session import devices, document_loading, model_catalogue, sessions, side_by_side
 from app.session.documents import MOST_BYTES
@@ -71,7 +71,7 @@ def build_page() -> gr.Blocks:
         views: list[LinkedControl] = []
         with gr.Tabs(elem_id="tabs") as tabs:
             views += _panel(shell, CHAT, "Chat", lambda tab: build_chat(shell))
-            views += _panel(shell, PASSKEY, "Passkey", lambda tab: build_lab(shell, tab))
+            views += _panel(shell, PASSKEY, "Passkey", lambda tab: build_passkey(shell, tab))
             views += _panel(shell, DIAGNOSTICS, "Diagnostics", lambda tab: build_diagnostics(shell, tab))
             views += _panel(shell, MAPS, "Distance maps", lambda tab: build_maps(shell, tab))
             views += _panel(shell, EVALUATE, "Evaluate", lambda tab: build_evaluate(shell, tab))

@@ -2,8 +2,8 @@
 
 python -m app.record documents BOOKS    from plain-text books in the public domain, one .txt file each
 python -m app.record first-sight        a real run of the embedded model on the first example document
-python -m app.record first-look         what the diagnostics open with: a real look at the second one
-python -m app.record passkey            what the passkey lab opens with: a real grid, some minutes on two cores
+python -m app.record first-measurement  what the diagnostics open with: the second one, really measured
+python -m app.record passkey            what the passkey panel opens with: a real grid, some minutes on two cores
 """
 
 import argparse
@@ -15,18 +15,20 @@ from pathlib import Path
 
 from analysis.diagnostics.options import PanelOptions
 from analysis.diagnostics.panels import PANELS
-from analysis.evaluation.passkey_grid import fill_steps, new_grid
+from analysis.evaluation.passkey_grid import GridProgress, fill_steps, new_grid
 from analysis.evaluation.tasks.passkey import Passkey
 from analysis.export.files import to_json
 from analysis.runs import make_runs
-from app.panels.diagnostics import FIRST, FIRST_LOOK, LENGTH
+from app.panels.diagnostics import FIRST, FIRST_MEASUREMENT, LENGTH, drawn
 from app.panels.method_controls import FIRST_METHODS
 from app.session import answer_view, document_loading, measurements, model_catalogue, questions, side_by_side
 from app.session.documents import Document
+from app.session.measurement_request import MeasurementRequest
 from app.session.passkey_grids import EXAMPLE
 from app.session.samples import SAMPLES, SampleDocument, samples
 from app.session.sessions import Session
 from longsight.errors import LongSightError
+from longsight.progress import finish, mapped
 
 KEY_SENTENCE = "The pass key is {key}. Remember it. {key} is the pass key."
 GRASS = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again."
@@ -96,23 +98,22 @@ def record_first_sight(model_name: str) -> None:
             print(f"{cell.run.label}: {cell.text!r}  ({answer_view.STATUS[cell.state](cell, turn.cells)})")
 
 
-def record_first_look(model_name: str) -> None:
-    """Let the diagnostics look for real, and keep their figures; texts would take too much room."""
+def record_first_measurement(model_name: str) -> None:
+    """Let the diagnostics measure for real, and keep their figures; texts would take too much room."""
     model, entry = model_catalogue.model(model_name), list(samples().values())[1]
     session, panel = Session(), PANELS[FIRST]
     _take(session, entry.document(), model_name)
     texts = measurements.read_texts(session, model, panel, LENGTH, ())
     runs = make_runs([model.method(key, len(texts[0].ids)) for key in FIRST_METHODS])
-    request = measurements.MeasurementRequest(model, panel, texts, runs, PanelOptions())
-    for _ in measurements.look_steps(session, request):
-        pass
+    request = MeasurementRequest(model, panel, texts, runs, PanelOptions())
+    *_, last = (view.figures for view in measurements.measure_steps(session, request) if view.figures is not None)
     note = (
         f"A finished example, recorded with {model.name} on {date.today():%-d %B %Y}: {len(texts[0].ids):,} tokens of "
-        f"{texts[0].name}. Press Run to look at your own text."
+        f"{texts[0].name}. Press Run to measure your own text."
     )
-    value = {**measurements.shown(request, session.look.sides), "note": note, "texts": []}
-    FIRST_LOOK.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"{FIRST_LOOK.name}: {FIRST_LOOK.stat().st_size:,} bytes")
+    value = {**drawn(last), "note": note, "texts": []}
+    FIRST_MEASUREMENT.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"{FIRST_MEASUREMENT.name}: {FIRST_MEASUREMENT.stat().st_size:,} bytes")
 
 
 PASSKEY_METHODS = "truncation;lm-infinite;self-extend:group=4,window=128"
@@ -124,17 +125,14 @@ def record_passkey(model_name: str) -> None:
     model = model_catalogue.model(model_name)
     methods = side_by_side.read(model, PASSKEY_METHODS, PASSKEY_LENGTHS[-1])
     grid = new_grid(model, Passkey(), methods, PASSKEY_LENGTHS, PASSKEY_DEPTHS, PASSKEY_TRIALS, seed=0)
-    steps = fill_steps(model, grid)
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as finished:
-            grid = finished.value
-            break
+
+    def tell(step: GridProgress) -> None:
         if step.problem:
             raise LongSightError(step.problem)
         if step.result is not None:
             print(f"{step.record().done} of {grid.found.size} trials", end="\r", flush=True)
+
+    grid = finish(mapped(fill_steps(model, grid), tell))
     EXAMPLE.write_text(to_json(grid) + "\n", encoding="utf-8")
     for method, found in zip(grid.caption.tolist(), grid.found, strict=True):
         print(f"{method}: found {found.sum((1, 2)).astype(int).tolist()} of {found[0].size} at each length")
@@ -145,7 +143,7 @@ def _take(session: Session, document: Document, model_name: str) -> None:
         pass
 
 
-RECORDED = {"first-sight": record_first_sight, "first-look": record_first_look, "passkey": record_passkey}
+RECORDED = {"first-sight": record_first_sight, "first-measurement": record_first_measurement, "passkey": record_passkey}
 
 
 def main() -> None:

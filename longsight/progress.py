@@ -1,11 +1,14 @@
-"""Progress: the one type that every long piece of work yields, and the one way to run such work to its end."""
+"""Progress: the one type that every long piece of work yields, and the ways to run such work to its end."""
 
+import contextlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+S = TypeVar("S")
+V = TypeVar("V")
 Report = Callable[[int, int], None]
 """Called with the work done and all there is, mostly tokens."""
 
@@ -32,3 +35,14 @@ def finish(steps: Generator[Any, None, R], report: Report | None = None) -> R:
             return finished.value
         if report is not None:
             report(step.done, step.total)
+
+
+def mapped(steps: Generator[S, None, R], view: Callable[[S], V]) -> Generator[V, None, R]:
+    """Each step as `view` shows it; returns what the steps return, and closes them when it is closed."""
+    with contextlib.closing(steps):
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as finished:
+                return finished.value
+            yield view(step)

@@ -16,7 +16,8 @@ from longsight.methods import METHODS, Method
 from longsight.models.model import Model
 from longsight.progress import Progress
 
-from ..records import Record, array, value
+from ..records import Column, Record, array, value
+from ..runs import Run, make_runs
 from .limits import sight
 from .tables import GridRecord
 from .tasks import Steps
@@ -91,6 +92,10 @@ class TrialGrid(Record):
         """The methods with their parameters. Raises `LongSightError` on what is none."""
         return [_method(*each) for each in zip(self.method.tolist(), self.parameters.tolist(), strict=True)]
 
+    def runs(self) -> tuple[Run, ...]:
+        """The methods told apart, in the order of the places that they have here."""
+        return make_runs(self.methods())
+
     def passkey(self) -> Passkey:
         """The task with its options. Raises `LongSightError` on others than it has."""
         try:
@@ -116,6 +121,11 @@ class TrialGrid(Record):
             found=np.nansum(found, -1).T.astype(np.int64),
             trials=np.isfinite(found).sum(-1).T,
         )
+
+    def columns(self) -> tuple[Column, ...]:
+        """Besides the fields: what tells a method from the same one with other parameters."""
+        ids = np.array([run.id for run in self.runs()])
+        return (Column("run", ("method",), "names the method among those of the grid", "", ids), *super().columns())
 
     def asks_like(self, other: "TrialGrid") -> bool:
         """Whether both ask the same of the same model, whatever was answered so far."""

@@ -13,13 +13,14 @@ from app.components.changes import when_changed
 from app.components.conversation import conversation
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
+from app.components.run_controls import STARTING, STOPPING, build_mark, marked
 from app.panels import method_controls
 from app.panels.context import PARTS, UNSET, take
 from app.panels.shell import Shell
 from app.session import answer_view, document_loading, estimate, formatting, model_catalogue, questions
 from app.session.answers import Speaker
 from app.session.documents import read_upload
-from app.session.running import STARTING, STOPPING, build_mark, marked, stop
+from app.session.running import stop
 from app.session.samples import sample
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -54,7 +55,12 @@ def build_chat(shell: Shell) -> list[LinkedControl]:
     _wire_document(shell, ask, attached)
     _wire_costs(shell, costs)
     inputs = [ask, shell.model, shell.session, *settings, *shell.methods.inputs]
-    answer, outputs = marked(send), [shown, shell.session, mark]
+
+    def sending(*values: Any) -> Generator[dict[Any, Any], None, None]:
+        for picture, session in send(*values):
+            yield {shown: picture, shell.session: session}
+
+    answer, outputs = marked(sending, mark), [shown, shell.session, mark]
     suggested = suggestion.click(lambda text: {"text": text}, suggestion, ask, **HIDDEN)
     for sent in (
         suggested.then(answer, inputs, outputs, **STARTING, api_visibility="private"),

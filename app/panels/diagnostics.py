@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +12,20 @@ from analysis.diagnostics.base import Panel
 from analysis.diagnostics.panels import PANELS
 from analysis.runs import make_runs
 from app.assets import SAMPLES
-from app.components.board import board, board_value
+from app.components.board import BoardText, board, board_value
 from app.components.changes import when_changed
 from app.components.downloads import build_downloads, wire_downloads
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
-from app.panels import choice_controls, method_controls
-from app.panels.choice_controls import KINDS, build_choices, read_choice
+from app.components.run_controls import RunControls, Updates, build_run, wire_run
+from app.panels import option_controls
+from app.panels.asked import Asked, shared_inputs
+from app.panels.option_controls import read_options
 from app.panels.shell import Shell
-from app.session import document_loading, measurements, model_catalogue, running
-from app.session.measurements import Look, MeasurementRequest
-from app.session.running import RunControls, build_run, wire_run
+from app.session import measurements, running
+from app.session.measurement_request import Measurement, MeasurementRequest
+from app.session.measurements import MeasurementFigures
+from app.session.progress_view import titled
 from app.session.samples import sample, samples
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -30,111 +33,188 @@ from longsight.errors import LongSightError
 TAB = "diagnostics"
 LENGTH = 2048
 FIRST = "nll"  # where one sees at once that something breaks
-FIRST_LOOK = SAMPLES / "first_look.json"
+FIRST_MEASUREMENT = SAMPLES / "first_measurement.json"
 EMPTY = "Nothing has been measured here yet. Press Run to read the text with each method and look inside."
 MEASURED = "<span>measured</span>"
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 @dataclass(frozen=True)
-class DiagnosticsParts:
-    """The controls and the places of the tab."""
+class DiagnosticsPanel:
+    """The controls and the places of the tab; `options` by the field of `PanelOptions` that each one asks for."""
 
+    shell: Shell
     panel: gr.Radio
-    look: gr.HTML
+    lead: gr.HTML
     length: gr.Number
     others: gr.Dropdown
-    choices: dict[str, Any]
+    options: Mapping[str, Any]
     run: RunControls
     sides: gr.HTML
     board: gr.HTML
     again: gr.Number  # a number that grows when a click asks for another run
 
     @property
-    def asked(self) -> list[Any]:
-        return [self.panel, self.length, self.others, *self.choices.values()]
+    def inputs(self) -> list[Any]:
+        return [self.panel, self.length, self.others, *self.options.values(), *shared_inputs(self.shell)]
 
     @property
     def shown(self) -> list[Any]:
         """What `show` updates."""
-        return [self.look, self.others, *self.choices.values(), self.run.status, self.sides, self.board]
+        return [self.lead, self.others, *self.options.values(), self.run.status, self.sides, self.board]
+
+    def read(self, *values: Any) -> Asked:
+        """The values of `inputs`."""
+        return Asked.with_values(self.shell, self.inputs, values)
+
+    def request(self, asked: Asked) -> MeasurementRequest:
+        """What is asked for, checked. Raises `LongSightError` where that cannot be measured.
+
+        Parameters that stand at their rule of thumb follow the length that is read, not that of the whole document.
+        """
+        panel, model = PANELS[_panel_key(asked[self.panel])], asked.model
+        tokens = measurements.check_length(asked[self.length])
+        texts = measurements.read_texts(asked.session, model, panel, tokens, list(asked[self.others] or []))
+        methods = asked.methods(max(len(text.ids) for text in texts))
+        options = read_options(panel, {name: asked[control] for name, control in self.options.items()})
+        return MeasurementRequest(model, panel, texts, make_runs(methods), options)
+
+    def measure(self, *values: Any) -> Generator[Updates, None, None]:
+        """Run: read the text with each method and measure."""
+        asked = self.read(*values)
+        session, request = asked.session, self.request(asked)
+        session.panel = request.panel.key
+        for view in measurements.measure_steps(session, request):
+            if session.panel != request.panel.key:  # another panel was opened meanwhile
+                running.stop(session)
+                yield {}
+                continue
+            figures = {} if view.figures is None else {self.board: drawn(view.figures)}
+            yield {self.run.status: view.status, self.sides: view.sides, **figures}
+
+    @for_visitor
+    def follow(self, tab: str, *values: Any) -> Updates:
+        """A control has changed; nothing is done where nobody looks."""
+        return self.show(*values) if tab == TAB else gr.skip()
+
+    @for_visitor
+    def show(self, *values: Any) -> Updates:
+        """The panel as it is asked for: its controls, what a run would take, and what was measured before."""
+        asked = self.read(*values)
+        panel, session = PANELS[_panel_key(asked[self.panel])], asked.session
+        controls = {self.options[name]: update for name, update in option_controls.shown(panel).items()}
+        head = {self.lead: sentence(panel), self.others: gr.update(visible=panel.texts > 1), **controls}
+        if asked.opening:
+            return head
+        fresh, session.panel = session.panel != panel.key, panel.key
+        blank = {self.sides: "", self.board: unmeasured(panel)} if fresh else {}
+        try:
+            request = self.request(asked)
+        except LongSightError as error:
+            said = f'<p class="problem" role="alert">{html.escape(str(error))}</p>'
+            return {**head, **blank, self.run.status: said}
+        if session.busy.locked():
+            return {**head, **blank}
+        return {**head, **blank, **self._known(session, request, fresh)}
+
+    def _known(self, session: Session, request: MeasurementRequest, fresh: bool) -> Updates:
+        """What is known of a request without reading: its figures, or how long measuring will take."""
+        before = None if fresh else session.measurement
+        if before is not None and before.answers(request):
+            session.measurement = Measurement(request, before.sides)
+            same = before.request.options == request.options
+            figures = {} if same else {self.board: drawn(measurements.draw(request, before.sides))}
+            return {self.run.status: MEASURED, **figures}
+        sides = measurements.from_cache(request)
+        if sides is None:
+            return {self.run.status: f"<span>{html.escape(measurements.plan(request))}</span>"}
+        session.measurement = Measurement(request, sides)
+        return {
+            self.run.status: MEASURED,
+            self.sides: measurements.sides_view(sides, {}),
+            self.board: drawn(measurements.draw(request, sides)),
+        }
+
+    @for_visitor
+    def pick(self, again: Any, event: gr.EventData) -> Updates:
+        """A click in a figure: mark its position, or look at the head whose small map it was."""
+        told = event._data
+        position, layer, head = (_clicked(told.get(name)) for name in ("position", "layer", "head"))
+        if layer is not None and head is not None:
+            return {
+                self.options["layers"]: str(layer),
+                self.options["heads"]: str(head),
+                self.again: int(again or 0) + 1,
+            }
+        return gr.skip() if position is None else {self.options["mark"]: str(position)}
+
+    @for_visitor
+    def zoom(self, queries: Any, keys: Any, again: Any, event: gr.EventData) -> Updates:
+        """A frame drawn in a pooled map: look at what is inside in full resolution; a double click: at all again."""
+        wanted = {"queries": _span(event._data.get("queries")), "keys": _span(event._data.get("keys"))}
+        if wanted == {"queries": queries or "", "keys": keys or ""}:
+            return gr.skip()
+        return {**{self.options[name]: text for name, text in wanted.items()}, self.again: int(again or 0) + 1}
 
 
 def build_diagnostics(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
-    names = [(panel.title, key) for key, panel in PANELS.items()]
-    panel = gr.Radio(names, value=FIRST, show_label=False, container=False, elem_id="panel", label="Panel")
-    look = gr.HTML(sentence(PANELS[FIRST]), elem_id="look")
-    with gr.Row(elem_classes="tight", elem_id="look-controls"):
-        length = gr.Number(
-            LENGTH, label="Length [tokens]", precision=0, minimum=0, elem_id="look-length", min_width=120
-        )
-        others = gr.Dropdown(
-            [(entry.title, key) for key, entry in samples().items()], multiselect=True, max_choices=3,
-            label="Beside the document", elem_id="look-others", visible=False, min_width=200,
-        )  # fmt: skip
-        choices = build_choices(PANELS[FIRST])
-    run = build_run("look")
-    sides = gr.HTML(elem_id="look-sides")
-    shown = board(first_look(), elem_id="board")
-    downloads = build_downloads("look", "The numbers behind the figures, with names and units:")
-    again = gr.Number(0, visible="hidden", elem_id="look-again", label="runs asked for by clicks")
-    parts = DiagnosticsParts(panel, look, length, others, choices, run, sides, shown, again)
-    wire_downloads(downloads, measurements.files, [shell.session])
-    _wire(shell, tab, parts)
+    panel = build_panel(shell)
+    _wire(panel, tab)
     return [
-        LinkedControl("panel", panel, _panel_key),
-        LinkedControl("length", length, lambda text: measurements.check_length(int(text))),
-        LinkedControl("beside", others, _sample_keys),
-        *choice_controls.views(choices),
+        LinkedControl("panel", panel.panel, _panel_key),
+        LinkedControl("length", panel.length, lambda text: measurements.check_length(int(text))),
+        LinkedControl("beside", panel.others, _sample_keys),
+        *option_controls.views(panel.options),
     ]
 
 
-def _wire(shell: Shell, tab: gr.Tab, parts: DiagnosticsParts) -> None:
-    context = [shell.model, shell.session, *shell.methods.inputs]
-    asked, told = [*parts.asked, *context], [parts.run.status, parts.sides, parts.board]
-    wire_run(parts.run, shell.session, run_look, asked, told, api_name="look", also=[parts.again.change])
+def build_panel(shell: Shell) -> DiagnosticsPanel:
+    """Which panel, what it is asked, how far it is, and the board for its figures."""
+    names = [(panel.title, key) for key, panel in PANELS.items()]
+    panel = gr.Radio(names, value=FIRST, show_label=False, container=False, elem_id="panel", label="Panel")
+    lead = gr.HTML(sentence(PANELS[FIRST]), elem_id="diagnostics-lead")
+    with gr.Row(elem_classes="tight", elem_id="diagnostics-controls"):
+        length = gr.Number(
+            LENGTH, label="Length [tokens]", precision=0, minimum=0, elem_id="diagnostics-length", min_width=120
+        )
+        others = gr.Dropdown(
+            [(entry.title, key) for key, entry in samples().items()], multiselect=True, max_choices=3,
+            label="Beside the document", elem_id="diagnostics-others", visible=False, min_width=200,
+        )  # fmt: skip
+        options = option_controls.build_options(PANELS[FIRST])
+    run = build_run("diagnostics")
+    sides = gr.HTML(elem_id="diagnostics-sides")
+    figures = board(first_measurement(), elem_id="board")
+    downloads = build_downloads("diagnostics", "The numbers behind the figures, with names and units:")
+    wire_downloads(downloads, measurements.files, [shell.session])
+    again = gr.Number(0, visible="hidden", elem_id="diagnostics-again", label="runs asked for by clicks")
+    return DiagnosticsPanel(shell, panel, lead, length, others, options, run, sides, figures, again)
+
+
+def _wire(panel: DiagnosticsPanel, tab: gr.Tab) -> None:
+    shell, run, options, inputs = panel.shell, panel.run, panel.options, panel.inputs
+    wire_run(
+        run, panel.measure, inputs, [run.status, panel.sides, panel.board],
+        session=shell.session, stop=running.stop, api_name="look", also=[panel.again.change],
+    )  # fmt: skip
     changes = [
-        parts.panel.change, parts.others.input, parts.length.submit, parts.length.blur,
-        *choice_controls.changes(parts.choices), shell.methods.line.change, shell.context.length.change,
-        shell.speed.change,
+        panel.panel.change, panel.others.input, panel.length.submit, panel.length.blur,
+        *option_controls.changes(options), shell.methods.line.change, shell.context.length.change, shell.speed.change,
     ]  # fmt: skip
-    when_changed(changes, follow, [shell.tab, *asked], parts.shown)
-    tab.select(show, asked, parts.shown, **HIDDEN)
-    picked = [parts.choices["mark"], parts.choices["layers"], parts.choices["heads"], parts.again]
-    parts.board.pick(pick, [parts.again], picked, **HIDDEN).then(
-        show, asked, parts.shown, **HIDDEN, trigger_mode="always_last"
+    when_changed(changes, panel.follow, [shell.tab, *inputs], panel.shown)
+    tab.select(panel.show, inputs, panel.shown, **HIDDEN)
+    picked = [options["mark"], options["layers"], options["heads"], panel.again]
+    panel.board.pick(panel.pick, [panel.again], picked, **HIDDEN).then(
+        panel.show, inputs, panel.shown, **HIDDEN, trigger_mode="always_last"
     )
-    zoomed = [parts.choices["queries"], parts.choices["keys"], parts.again]
-    parts.board.zoom(zoom, [*zoomed], zoomed, **HIDDEN)
+    zoomed = [options["queries"], options["keys"], panel.again]
+    panel.board.zoom(panel.zoom, [*zoomed], zoomed, **HIDDEN)
 
 
 def sentence(panel: Panel) -> str:
     """What to look for, and the figure of the papers that shows it."""
     source = f'<span class="source">Compare: {html.escape(panel.paper)}.</span>'
     return f'<div class="lead"><p>{html.escape(panel.look)} {source}</p></div>'
-
-
-def read_request(
-    panel_key: Any,
-    length: Any,
-    others: Any,
-    choices: Sequence[Any],
-    model_name: str,
-    session: Session,
-    values: Sequence[Any],
-) -> MeasurementRequest:
-    """What the controls ask for. Raises `LongSightError` where that cannot be looked at.
-
-    Parameters that stand at their rule of thumb follow the length that is looked at, not that of the whole document.
-    """
-    panel = PANELS[_panel_key(panel_key)]
-    model = model_catalogue.model(model_name)
-    tokens = measurements.check_length(length)
-    texts = measurements.read_texts(session, model, panel, tokens, list(others or []))
-    whole = document_loading.target_length(session, model)
-    methods = method_controls.read_values(model, values, whole)
-    methods = method_controls.follow(model, methods, whole, max(len(text.ids) for text in texts))
-    return MeasurementRequest(model, panel, texts, make_runs(methods), read_choice(panel, choices))
 
 
 def _panel_key(key: Any) -> str:
@@ -147,93 +227,22 @@ def _sample_keys(text: str) -> list[str]:
     return [sample(key).key for key in text.split(",") if key]
 
 
-def _split(values: Sequence[Any]) -> tuple[Any, ...]:
-    """The values of `DiagnosticsParts.asked` and the context as the arguments of `read_request`."""
-    panel, length, others, *rest = values
-    choices, (model_name, session, *methods) = rest[: len(KINDS)], rest[len(KINDS) :]
-    return panel, length, others, choices, model_name, session, methods
-
-
-def run_look(*values: Any) -> Generator[list[Any], None, None]:
-    """Run: read and measure with each method; updates for the line, the methods' cells and the board."""
-    arguments = _split(values)
-    session: Session = arguments[5]
-    request = read_request(*arguments)
-    session.panel = request.panel.key
-    for picture in measurements.look_steps(session, request):
-        if session.panel != request.panel.key:  # another panel was opened meanwhile
-            running.stop(session)
-            yield [gr.skip()] * 3
-            continue
-        yield [picture.status, picture.sides, gr.skip() if picture.board is None else picture.board]
-
-
-@for_visitor
-def follow(tab: str, *values: Any) -> list[Any]:
-    """A control has changed; nothing is done where nobody looks."""
-    return show(*values) if tab == TAB else [gr.skip()] * SHOWN
-
-
-SHOWN = 2 + len(KINDS) + 3
-
-
-@for_visitor
-def show(*values: Any) -> list[Any]:
-    """The panel as it is asked for: its sentence and controls, what a run would take, and what was measured before."""
-    panel_key, *_, session, methods = arguments = _split(values)
-    panel = PANELS[_panel_key(panel_key)]
-    head = [sentence(panel), gr.update(visible=panel.texts > 1), *choice_controls.shown(panel)]
-    if method_controls.opening(methods):
-        return [*head, *[gr.skip()] * 3]
-    fresh, session.panel = session.panel != panel.key, panel.key
-    blank = ["", unmeasured(panel)] if fresh else [gr.skip()] * 2
-    try:
-        request = read_request(*arguments)
-    except LongSightError as error:
-        return [*head, f'<p class="problem" role="alert">{html.escape(str(error))}</p>', *blank]
-    if session.busy.locked():
-        return [*head, gr.skip(), *blank]
-    look: Look | None = session.look
-    if look is not None and not fresh and look.measured(request):
-        board = gr.skip() if look.request.choice == request.choice else measurements.shown(request, look.sides)
-        session.look = Look(request, look.sides)
-        return [*head, MEASURED, gr.skip(), board]
-    sides = measurements.from_cache(request)
-    if sides is None:
-        return [*head, f"<span>{html.escape(measurements.plan(request))}</span>", *blank]
-    session.look = Look(request, sides)
-    return [*head, MEASURED, measurements.sides_view(sides, {}), measurements.shown(request, sides)]
+def drawn(shown: MeasurementFigures) -> dict[str, Any]:
+    """The figures as the board draws them, and beside them what is said of each run."""
+    texts = [BoardText(titled(run), run.colour, shown.texts[run.id]) for run in shown.runs if run.id in shown.texts]
+    return board_value(shown.figures, len(shown.runs), texts, shown.note)
 
 
 def unmeasured(panel: Panel) -> dict[str, Any]:
     """What stands in a panel before its first run: a finished example where there is one, or how to begin."""
-    return first_look() if panel.key == FIRST else board_value([], [], note=EMPTY)
+    return first_measurement() if panel.key == FIRST else board_value(note=EMPTY)
 
 
-def first_look() -> dict[str, Any]:
-    """A finished look, recorded with an embedded model."""
-    if not FIRST_LOOK.exists():
-        return board_value([], [], note=EMPTY)
-    return json.loads(FIRST_LOOK.read_text(encoding="utf-8"))
-
-
-@for_visitor
-def pick(again: Any, event: gr.EventData) -> list[Any]:
-    """A click in a figure: mark its position, or look at the head whose small map it was."""
-    told = event._data
-    position, layer, head = (_clicked(told.get(name)) for name in ("position", "layer", "head"))
-    if layer is not None and head is not None:
-        return [gr.skip(), str(layer), str(head), int(again or 0) + 1]
-    return [gr.skip() if position is None else str(position), gr.skip(), gr.skip(), gr.skip()]
-
-
-@for_visitor
-def zoom(queries: Any, keys: Any, again: Any, event: gr.EventData) -> list[Any]:
-    """A frame drawn in a pooled map: look at what is inside in full resolution; a double click: at all again."""
-    wanted = [_span(event._data.get(name)) for name in ("queries", "keys")]
-    if wanted == [queries or "", keys or ""]:
-        return [gr.skip()] * 3
-    return [*wanted, int(again or 0) + 1]
+def first_measurement() -> dict[str, Any]:
+    """A finished measurement, recorded with an embedded model."""
+    if not FIRST_MEASUREMENT.exists():
+        return board_value(note=EMPTY)
+    return json.loads(FIRST_MEASUREMENT.read_text(encoding="utf-8"))
 
 
 def _span(told: Any) -> str:

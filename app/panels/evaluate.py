@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from app.assets import RESULTS
 from app.components.board import board, board_value
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
+from app.components.run_controls import Updates
 from app.panels.shell import Shell
 from app.session.documents import take_upload
 from app.session.sessions import Session
@@ -69,7 +71,64 @@ def opened(session: Session) -> Opened:
     return results
 
 
+@dataclass(frozen=True)
+class EvaluatePanel:
+    """The controls and the places of the tab."""
+
+    part: gr.Dropdown
+    load: gr.UploadButton
+    note: gr.HTML
+    lead: gr.HTML
+    figures: gr.HTML
+    tables: gr.HTML
+    about: gr.HTML
+
+    @property
+    def shown(self) -> list[Any]:
+        """What `show` updates."""
+        return [self.note, self.lead, self.figures, self.tables, self.about]
+
+    @for_visitor
+    def show(self, part: Any, session: Session) -> Updates:
+        """One part of the results, and what is said of all of them."""
+        return self.drawn(opened(session), part, "" if session.results else EXAMPLE)
+
+    @for_visitor
+    def load_results(self, path: str | None, session: Session) -> Updates:
+        """Open a file of results; the one before it stays when anything is wrong with it."""
+        if path is None:
+            raise LongSightError(f"No file arrived; choose the {FILE} that analysis.evaluate wrote.")
+        name, content = take_upload(path, MOST_BYTES)
+        results = Opened(name, read_rows(content, name))
+        session.results = results
+        return {self.part: gr.Dropdown(results.choices, value=0), **self.drawn(results, 0)}
+
+    def drawn(self, results: Opened, number: Any, note: str = "") -> Updates:
+        """The part `number`. Raises `LongSightError` when there is none."""
+        part = results.parts[results.known(number)]
+        about = "".join(f"<p>{html.escape(line)}</p>" for line in results.lead)
+        return {
+            self.note: f'<p class="note">{html.escape(note)}</p>' if note else "",
+            self.lead: f'<p class="lead">{html.escape(part.look)}</p>',
+            self.figures: board_value([DrawnFigure(name, figure) for name, figure in part.figures.items()]),
+            self.tables: f'<div class="part">{html_of(part)}</div>',
+            self.about: f'<div class="part about-run">{about}</div>',
+        }
+
+
 def build_evaluate(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
+    panel = build_panel()
+    tab.select(panel.show, [panel.part, shell.session], panel.shown, **HIDDEN)
+    panel.part.input(panel.show, [panel.part, shell.session], panel.shown, **HIDDEN)
+    panel.load.upload(
+        panel.load_results, [panel.load, shell.session], [panel.part, *panel.shown],
+        show_progress="hidden", api_name="results",
+    )  # fmt: skip
+    return [LinkedControl("part", panel.part, lambda text: opened(Session()).known(int(text)))]
+
+
+def build_panel() -> EvaluatePanel:
+    """Which part of the results, and the places for it."""
     gr.Markdown(INTRODUCTION, elem_classes="lead")
     with gr.Row(elem_classes="tight", elem_id="evaluate-controls"):
         choices = [] if (results := shipped()) is None else results.choices
@@ -78,42 +137,7 @@ def build_evaluate(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
         )
         load = gr.UploadButton(f"Open {FILE}", size="sm", file_types=[".jsonl"], elem_id="results", scale=0)
     note = gr.HTML(elem_id="evaluate-note")
-    look = gr.HTML(elem_id="evaluate-look")
-    figures = board(board_value([], []), elem_id="evaluate-board")
-    tables = gr.HTML(elem_id="evaluate-tables")
-    about = gr.HTML(elem_id="evaluate-about")
-    outputs = [note, look, figures, tables, about]
-    inputs = [part, shell.session]
-    tab.select(show, inputs, outputs, **HIDDEN)
-    part.input(show, inputs, outputs, **HIDDEN)
-    load.upload(load_results, [load, shell.session], [part, *outputs], show_progress="hidden", api_name="results")
-    return [LinkedControl("part", part, lambda text: opened(Session()).known(int(text)))]
-
-
-@for_visitor
-def show(part: Any, session: Session) -> list[Any]:
-    """Updates for the note, the tables, the figures and what is said of the run."""
-    return pictured(opened(session), part, "" if session.results else EXAMPLE)
-
-
-@for_visitor
-def load_results(path: str | None, session: Session) -> list[Any]:
-    """Open a file of results; the one before it stays when anything is wrong with it."""
-    if path is None:
-        raise LongSightError(f"No file arrived; choose the {FILE} that analysis.evaluate wrote.")
-    name, content = take_upload(path, MOST_BYTES)
-    session.results = Opened(name, read_rows(content, name))
-    return [gr.Dropdown(session.results.choices, value=0), *pictured(session.results, 0)]
-
-
-def pictured(results: Opened, number: Any, note: str = "") -> list[Any]:
-    """One part of the results, and what is said of all of them."""
-    part = results.parts[results.known(number)]
-    about = "".join(f"<p>{html.escape(line)}</p>" for line in results.lead)
-    return [
-        f'<p class="note">{html.escape(note)}</p>' if note else "",
-        f'<p class="lead">{html.escape(part.look)}</p>',
-        board_value([DrawnFigure(name, figure) for name, figure in part.figures.items()], []),
-        f'<div class="part">{html_of(part)}</div>',
-        f'<div class="part about-run">{about}</div>',
-    ]
+    lead_of_part = gr.HTML(elem_id="evaluate-lead")
+    figures = board(board_value(), elem_id="evaluate-board")
+    tables, about = gr.HTML(elem_id="evaluate-tables"), gr.HTML(elem_id="evaluate-about")
+    return EvaluatePanel(part, load, note, lead_of_part, figures, tables, about)

@@ -1,22 +1,26 @@
 """Distance maps: for each chosen method, which keys a query sees and how far away the model is told that they are."""
 
-from dataclasses import dataclass, fields
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from analysis.drawing import palette
 from analysis.export.files import file_of
+from analysis.runs import Run, make_runs
 from app.components.changes import when_changed
 from app.components.downloads import build_downloads, wire_downloads
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
 from app.components.plot import drawn, plot
+from app.components.run_controls import Updates
 from app.panels import method_controls
 from app.panels.shell import Shell
 from app.session import distance_maps, model_catalogue
+from app.session.distance_maps import MethodMaps
 from app.session.side_by_side import MOST_METHODS
-from longsight.methods import Method
 
 TAB = "maps"
 SMALL_DEFAULT, SMALL_TRAINED_DEFAULT = 16, 8
@@ -28,7 +32,7 @@ away** the model is told that they are. Row: the token that looks. Column: the t
 
 @dataclass(frozen=True)
 class MapColumn:
-    """Everything about one method, from top to bottom."""
+    """Everything about one run, from top to bottom."""
 
     column: gr.Column
     title: gr.HTML
@@ -41,12 +45,95 @@ class MapColumn:
     def parts(self) -> list[Any]:
         return [self.column, self.title, self.small, self.small_caption, self.true, self.true_caption]
 
+    def drawn(self, run: Run, both: MethodMaps) -> Updates:
+        """Both maps of a run, with what they show."""
+        return {
+            self.column: gr.Column(visible=True),
+            self.title: title(run),
+            self.small: drawn(distance_maps.map_figure(both.small)),
+            self.small_caption: f'<p class="caption">In small, as if trained on {both.small.train_length}: '
+            f"{both.small.caption}.</p>",
+            self.true: drawn(distance_maps.map_figure(both.true)),
+            self.true_caption: f'<p class="caption"><b>{both.true.n:,} tokens, {both.true.caption}.</b> '
+            f'{distance_maps.what_to_see(both.true)}</p><p class="caption pooling">{both.true.pooling}</p>',
+        }
 
-PARTS = len(fields(MapColumn))
-NOTHING = [gr.skip()] * PARTS * MOST_METHODS
+
+@dataclass(frozen=True)
+class MapsPanel:
+    """The controls and the places of the tab."""
+
+    shell: Shell
+    small: gr.Slider
+    trained: gr.Slider
+    tokens: gr.Number
+    columns: tuple[MapColumn, ...]
+
+    @property
+    def inputs(self) -> list[Any]:
+        shell = self.shell
+        return [shell.model, self.small, self.trained, self.tokens, shell.context.length, *shell.methods.inputs]
+
+    @property
+    def shown(self) -> list[Any]:
+        """What `show` updates."""
+        return [part for column in self.columns for part in column.parts]
+
+    def maps(self, values: Mapping[Any, Any]) -> list[tuple[Run, MethodMaps]]:
+        """The maps of each run, from the values of `inputs` by control. Raises `LongSightError` on what cannot be."""
+        shell = self.shell
+        model, length = model_catalogue.model(values[shell.model]), values[shell.context.length]
+        tokens = int(values[self.tokens] or length or model.train_length)
+        chosen = [values[control] for control in shell.methods.inputs]
+        runs = make_runs(method_controls.read_values(model, chosen, int(length or model.train_length)))
+        small, trained = values[self.small], values[self.trained]
+        return [
+            (run, distance_maps.method_maps(run.method, tokens, model.train_length, small, trained)) for run in runs
+        ]
+
+    def read(self, values: Sequence[Any]) -> dict[Any, Any]:
+        """The values of `inputs` by control."""
+        return dict(zip(self.inputs, values, strict=True))
+
+    @for_visitor
+    def show(self, *values: Any) -> Updates:
+        """A column for each run, the others hidden. Nothing while a page opens."""
+        given = self.read(values)
+        if method_controls.opening([given[control] for control in self.shell.methods.inputs]):
+            return gr.skip()
+        both = self.maps(given)
+        updates: Updates = {column.column: gr.Column(visible=False) for column in self.columns[len(both) :]}
+        for column, (run, maps_of) in zip(self.columns, both, strict=False):  # columns may be left
+            updates |= column.drawn(run, maps_of)
+        return updates
+
+    @for_visitor
+    def follow(self, tab: str, *values: Any) -> Updates:
+        """A control has changed; maps that nobody looks at are not drawn."""
+        return self.show(*values) if tab == TAB else gr.skip()
+
+    def files(self, kind: str, *values: Any) -> tuple[str, dict[str, bytes]]:
+        """The true maps as files of a format, and a name for all of them."""
+        return "longsight-maps", {
+            f"map-{run.id}.{kind}": file_of(both.true, kind) for run, both in self.maps(self.read(values))
+        }
 
 
 def build_maps(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
+    panel = build_panel(shell)
+    small, trained, tokens = panel.small, panel.trained, panel.tokens
+    tab.select(panel.show, panel.inputs, panel.shown, show_progress="hidden", api_name="maps")
+    changes = [small.release, trained.release, tokens.submit, tokens.blur, shell.methods.line.change]
+    when_changed(changes, panel.follow, [shell.tab, *panel.inputs], panel.shown)
+    return [
+        LinkedControl("small", small, int),
+        LinkedControl("trained", trained, int),
+        LinkedControl("tokens", tokens, int),
+    ]
+
+
+def build_panel(shell: Shell) -> MapsPanel:
+    """The sizes, the legend, and a column for each run."""
     gr.Markdown(INTRODUCTION, elem_classes="lead")
     with gr.Row(elem_classes="tight", elem_id="map-controls"):
         small = gr.Slider(*distance_maps.SMALL, SMALL_DEFAULT, step=1, label="Small text [tokens]", elem_id="small")
@@ -62,19 +149,10 @@ def build_maps(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
         )
     gr.HTML(legend())
     with gr.Row(elem_id="maps", equal_height=False):
-        columns = [_build_column(index) for index in range(MOST_METHODS)]
-    downloads = build_downloads("map", "The true maps, with names and units:")
-    inputs = [shell.model, small, trained, tokens, shell.context.length, *shell.methods.inputs]
-    outputs = [part for column in columns for part in column.parts]
-    tab.select(show_maps, inputs, outputs, show_progress="hidden", api_name="maps")
-    changes = [small.release, trained.release, tokens.submit, tokens.blur, shell.methods.line.change]
-    when_changed(changes, follow_maps, [shell.tab, *inputs], outputs)
-    wire_downloads(downloads, map_files, inputs)
-    return [
-        LinkedControl("small", small, int),
-        LinkedControl("trained", trained, int),
-        LinkedControl("tokens", tokens, int),
-    ]
+        columns = tuple(_build_column(index) for index in range(MOST_METHODS))
+    panel = MapsPanel(shell, small, trained, tokens, columns)
+    wire_downloads(build_downloads("map", "The true maps, with names and units:"), panel.files, panel.inputs)
+    return panel
 
 
 def _build_column(index: int) -> MapColumn:
@@ -87,53 +165,12 @@ def _build_column(index: int) -> MapColumn:
     return MapColumn(column, title, small, small_caption, true, true_caption)
 
 
-@for_visitor
-def follow_maps(tab: str, *inputs: Any) -> list[Any]:
-    """A control has changed; maps that nobody looks at are not drawn."""
-    return show_maps(*inputs) if tab == TAB else NOTHING
-
-
-@for_visitor
-def show_maps(model_name: str, small: Any, trained: Any, tokens: Any, length: Any, *values: Any) -> list[Any]:
-    """Updates for every column: the maps of each chosen method, the others hidden. Nothing while a page opens."""
-    if method_controls.opening(values):
-        return NOTHING
-    both = read_maps(model_name, small, trained, tokens, length, *values)
-    updates = [update for method, maps_of in both for update in _show(method, maps_of)]
-    return updates + [gr.Column(visible=False), *[gr.skip()] * (PARTS - 1)] * (MOST_METHODS - len(both))
-
-
-def read_maps(
-    model_name: str, small: Any, trained: Any, tokens: Any, length: Any, *values: Any
-) -> list[tuple[Method, distance_maps.MethodMaps]]:
-    """The maps of each chosen method. Raises `LongSightError` on values that cannot be drawn."""
-    model = model_catalogue.model(model_name)
-    tokens = int(tokens or length or model.train_length)
-    methods = method_controls.read_values(model, values, int(length or model.train_length))
-    return [
-        (method, distance_maps.method_maps(method, tokens, model.train_length, small, trained)) for method in methods
-    ]
-
-
-def map_files(kind: str, *values: Any) -> tuple[str, dict[str, bytes]]:
-    """The true maps as files of a format, and a name for all of them."""
-    return "longsight-maps", {
-        f"map-{method.key}.{kind}": file_of(both.true, kind) for method, both in read_maps(*values)
-    }
-
-
-def _show(method: Method, both: distance_maps.MethodMaps) -> list[Any]:
-    return [
-        gr.Column(visible=True),
-        f'<div class="method-head" style="--method:{palette.colour(method.key)}"><b>{method.title}</b>'
-        f"<span>sees: {method.sees}</span><span>is told: {method.tells}</span></div>",
-        drawn(distance_maps.map_figure(both.small)),
-        f'<p class="caption">In small, as if trained on {both.small.train_length}: {both.small.caption}.</p>',
-        drawn(distance_maps.map_figure(both.true)),
-        f'<p class="caption"><b>{both.true.n:,} tokens, {both.true.caption}.</b> '
-        f"{distance_maps.what_to_see(both.true)}</p>"
-        f'<p class="caption pooling">{both.true.pooling}</p>',
-    ]
+def title(run: Run) -> str:
+    """The head of a column: the run in its colour, and what its method does, as HTML."""
+    return (
+        f'<div class="method-head" style="--method:{run.colour}"><b>{html.escape(run.label)}</b>'
+        f"<span>sees: {run.method.sees}</span><span>is told: {run.method.tells}</span></div>"
+    )
 
 
 def legend() -> str:

@@ -1,7 +1,7 @@
-"""The passkey lab: a key hidden at many lengths and depths, asked for by each method, and any trial opened."""
+"""Passkey: a key hidden at many lengths and depths, asked for with each method, and any trial opened."""
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import gradio as gr
@@ -12,21 +12,20 @@ from app.components.downloads import build_downloads, wire_downloads
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
 from app.components.plot import drawn, plot
+from app.components.run_controls import RunControls, Updates, build_run, wire_run
 from app.panels import method_controls
-from app.panels.passkey_trial import build_trial, picked
+from app.panels.asked import Asked, shared_inputs
+from app.panels.passkey_trial import TrialPanel, build_trial
 from app.panels.shell import Shell
-from app.session import document_loading, grid_runs, model_catalogue, passkey_grids, side_by_side
+from app.session import document_loading, grid_runs, model_catalogue, passkey_grids, running, side_by_side
 from app.session.documents import take_upload
-from app.session.passkey_grids import FILLERS, Lab
-from app.session.running import RunControls, build_run, wire_run
+from app.session.passkey_grids import FILLERS, GridRequest, GridSettings
 from app.session.sessions import Session
+from app.session.shown_grid import ShownGrid
 from app.session.side_by_side import MOST_METHODS
 from longsight.errors import LongSightError
 
 TAB = "passkey"
-ASKED = 5  # lengths, depths, trials, filler, seed
-METHOD_PARTS = 2 + MOST_METHODS * (3 + method_controls.MOST_FIELDS)  # the picker, the slots, and the line
-SHOWN = 1 + 3 * MOST_METHODS  # the note, and a column with two parts for each method
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 INTRODUCTION = """\
 A number is hidden in a long text, and the model is asked for it. Each cell is one length and one depth: **how often \
@@ -36,169 +35,200 @@ EXAMPLE = "A finished example, recorded with {model}. Set what you like above an
 
 
 @dataclass(frozen=True)
-class PasskeyParts:
-    """The controls and the places of the tab."""
+class GridColumn:
+    """The place of one run: all of it, how far it is, its grid."""
 
-    asked: tuple[Any, ...]
+    column: gr.Column
+    side: gr.HTML
+    grid: gr.HTML
+
+
+@dataclass(frozen=True)
+class PasskeyPanel:
+    """The controls and the places of the tab; `settings` by the field of a `GridSettings` that each one sets."""
+
+    shell: Shell
+    settings: Mapping[str, Any]
     run: RunControls
     note: gr.HTML
-    columns: tuple[tuple[gr.Column, gr.HTML, gr.HTML], ...]  # of each method: all of it, how far it is, its grid
+    columns: tuple[GridColumn, ...]
+    load: gr.UploadButton
+    trial: TrialPanel
+
+    @property
+    def inputs(self) -> list[Any]:
+        return [*self.settings.values(), *shared_inputs(self.shell)]
+
+    @property
+    def planned(self) -> list[Any]:
+        """What `plan` updates."""
+        return [self.run.status, self.run.run]
 
     @property
     def shown(self) -> list[Any]:
-        """What `pictured` updates."""
-        return [self.note, *(part for column in self.columns for part in column)]
+        """What `show` updates."""
+        return [self.note, *(part for column in self.columns for part in (column.column, column.side, column.grid))]
+
+    def read(self, *values: Any) -> Asked:
+        """The values of `inputs`."""
+        return Asked.with_values(self.shell, self.inputs, values)
+
+    def request(self, asked: Asked) -> GridRequest:
+        """What is asked for, checked; parameters at their rule of thumb are fitted to the longest prompt."""
+        settings = GridSettings(**{name: asked[control] for name, control in self.settings.items()})
+        methods = asked.methods(passkey_grids.read_lengths(settings.lengths)[-1])
+        return passkey_grids.make_request(asked.session, asked.model, methods, settings)
+
+    def fill(self, *values: Any) -> Generator[Updates, None, None]:
+        """Run, or go on."""
+        asked = self.read(*values)
+        for view in grid_runs.run_steps(asked.session, self.request(asked)):
+            grid = {} if view.grid is None else self.drawn(view.grid, "", view.working, view.part)
+            yield {self.run.status: view.status, **grid}
+
+    def drawn(self, mine: ShownGrid, note: str = "", working: str = "", part: float = 0.0) -> Updates:
+        """Every run's grid and how far it is; the places of others are hidden."""
+        updates: Updates = {self.note: f'<p class="note">{note or passkey_grids.about(mine.grid)}</p>'}
+        for number, place in enumerate(self.columns):
+            if number < len(mine.grid.method):
+                updates[place.column] = gr.Column(visible=True)
+                updates[place.side] = passkey_grids.side_view(mine, number, working, part)
+                updates[place.grid] = drawn(passkey_grids.run_figure(mine.grid, number))
+            else:
+                updates[place.column] = gr.Column(visible=False)
+        return updates
+
+    @for_visitor
+    def show(self, session: Session) -> Updates:
+        """The visitor's grid, or the example."""
+        mine = passkey_grids.current(session)
+        return self.drawn(mine, "" if session.grid else EXAMPLE.format(model=mine.grid.model))
+
+    @for_visitor
+    def follow(self, tab: str, *values: Any) -> Updates:
+        """A control has changed; nothing is done where nobody looks."""
+        return self.plan(*values) if tab == TAB else gr.skip()
+
+    @for_visitor
+    def plan(self, *values: Any) -> Updates:
+        """What Run would do, and how long that takes."""
+        asked = self.read(*values)
+        if asked.opening or asked.session.busy.locked():
+            return gr.skip()
+        try:
+            request = self.request(asked)
+        except LongSightError as error:
+            return {self.run.status: passkey_grids.problem(error), self.run.run: gr.Button("Run")}
+        grid = passkey_grids.continued(asked.session, request)
+        begun = grid.done > 0 and not grid.finished
+        said = f"<span>{grid_runs.plan(request, grid)}</span>"
+        return {self.run.status: said, self.run.run: gr.Button("Resume" if begun else "Run")}
+
+    @for_visitor
+    def load_grid(self, path: str | None, model_name: str, session: Session) -> Updates:
+        """A grid that was saved before stands on the page again, and so do the settings that made it, for Resume."""
+        if path is None:
+            raise LongSightError("No file arrived; choose a grid that was saved here as JSON.")
+        grid = passkey_grids.read_grid(take_upload(path, passkey_grids.MOST_FILE)[1])
+        if len(grid.method) > MOST_METHODS:
+            raise LongSightError(f"The file has {len(grid.method)} methods; up to {MOST_METHODS} stand side by side.")
+        session.grid = ShownGrid(grid)
+        settings = {self.settings[name]: value for name, value in asdict(passkey_grids.settings(grid)).items()}
+        return {**settings, **self._methods(grid, model_name, session), **self.drawn(session.grid)}
+
+    def _methods(self, grid: TrialGrid, model_name: str, session: Session) -> Updates:
+        """Updates for the controls of the methods; they stay as they are where the grid is another model's."""
+        model, methods = model_catalogue.model(model_name), grid.methods()
+        if grid.model != model.name or len(set(grid.method.tolist())) < len(methods):
+            return {}
+        controls, length = self.shell.methods, document_loading.target_length(session, model)
+        return {
+            controls.picker: grid.method.tolist(),
+            controls.line: side_by_side.write(model, methods, length),
+            **dict(zip(controls.parts, method_controls.show(methods, model.train_length), strict=True)),
+        }
 
 
-def build_lab(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
-    gr.Markdown(INTRODUCTION, elem_classes="lead")
-    with gr.Row(elem_classes="tight", elem_id="lab-controls"):
-        lengths = gr.Textbox(
-            "256, 512, 1024, 2048", label="Lengths [tokens]", elem_id="lab-lengths", elem_classes="wide", max_lines=1
-        )
-        depths = gr.Textbox("0, 25, 50, 75, 100", label="Depths [%]", elem_id="lab-depths", max_lines=1)
-        trials = gr.Number(
-            4, label="Trials per cell", precision=0, minimum=1, maximum=MOST["trial"], elem_id="lab-trials"
-        )
-        filler = gr.Dropdown(
-            [(title, key) for key, title in FILLERS.items()],
-            label="Hidden in",
-            elem_id="lab-filler",
-            filterable=False,
-            elem_classes="wide",
-        )
-        seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="lab-seed")
-    run = build_run("lab")
-    note = gr.HTML(elem_id="lab-note")
-    with gr.Row(elem_id="lab-grids", equal_height=False):
-        columns = tuple(_build_column(number) for number in range(MOST_METHODS))
-    with gr.Row(elem_classes="run-row"):
-        downloads = build_downloads("lab", "Every trial with its answer:")
-        load = gr.UploadButton("Load a grid", size="sm", file_types=[".json"], elem_id="lab-load", scale=0)
-    parts = PasskeyParts((lengths, depths, trials, filler, seed), run, note, columns)
-    wire_downloads(downloads, passkey_grids.files, [shell.session])
-    trial = build_trial(shell)
-    _wire(shell, tab, parts, load)
-    for number, (_, _, grid) in enumerate(columns):
-        grid.pick(picked(number), shell.session, [trial.cell, trial.trial, trial.choice], **HIDDEN)
+def build_passkey(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
+    panel = build_panel(shell)
+    _wire(panel, tab)
+    settings = panel.settings
     return [
-        LinkedControl("lengths", lengths, lambda text: _checked(passkey_grids.read_lengths, text)),
-        LinkedControl("depths", depths, lambda text: _checked(passkey_grids.read_depths, text)),
-        LinkedControl("trials", trials, int),
-        LinkedControl("filler", filler, passkey_grids.read_filler),
-        LinkedControl("keys", seed, int),
+        LinkedControl("lengths", settings["lengths"], _checked(passkey_grids.read_lengths)),
+        LinkedControl("depths", settings["depths"], _checked(passkey_grids.read_depths)),
+        LinkedControl("trials", settings["trials"], int),
+        LinkedControl("filler", settings["filler"], passkey_grids.read_filler),
+        LinkedControl("keys", settings["seed"], int),
     ]
 
 
-def _build_column(number: int) -> tuple[gr.Column, gr.HTML, gr.HTML]:
-    with gr.Column(visible=False, min_width=260, elem_id=f"lab-method-{number}", elem_classes="lab-method") as column:
+def build_panel(shell: Shell) -> PasskeyPanel:
+    """The controls, the places of the grids, and below them the one where a trial is opened."""
+    gr.Markdown(INTRODUCTION, elem_classes="lead")
+    with gr.Row(elem_classes="tight", elem_id="passkey-controls"):
+        settings = _build_settings()
+    run = build_run("passkey")
+    note = gr.HTML(elem_id="passkey-note")
+    with gr.Row(elem_id="passkey-grids", equal_height=False):
+        columns = tuple(_build_column(number) for number in range(MOST_METHODS))
+    with gr.Row(elem_classes="run-row"):
+        downloads = build_downloads("passkey", "Every trial with its answer:")
+        load = gr.UploadButton("Load a grid", size="sm", file_types=[".json"], elem_id="passkey-load", scale=0)
+    wire_downloads(downloads, passkey_grids.files, [shell.session])
+    return PasskeyPanel(shell, settings, run, note, columns, load, build_trial(shell))
+
+
+def _build_settings() -> dict[str, Any]:
+    wide: dict[str, Any] = {"elem_classes": "wide"}
+    return {
+        "lengths": gr.Textbox(
+            "256, 512, 1024, 2048", label="Lengths [tokens]", elem_id="passkey-lengths", max_lines=1, **wide
+        ),
+        "depths": gr.Textbox("0, 25, 50, 75, 100", label="Depths [%]", elem_id="passkey-depths", max_lines=1),
+        "trials": gr.Number(
+            4, label="Trials per cell", precision=0, minimum=1, maximum=MOST["trial"], elem_id="passkey-trials"
+        ),
+        "filler": gr.Dropdown(
+            [(title, key) for key, title in FILLERS.items()], label="Hidden in", elem_id="passkey-filler",
+            filterable=False, **wide,
+        ),
+        "seed": gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="passkey-seed"),
+    }  # fmt: skip
+
+
+def _build_column(number: int) -> GridColumn:
+    with gr.Column(
+        visible=False, min_width=260, elem_id=f"passkey-method-{number}", elem_classes="passkey-method"
+    ) as column:
         side = gr.HTML()
-        grid = plot("Pass keys found, by length and depth", elem_id=f"lab-grid-{number}")
-    return column, side, grid
+        grid = plot("Pass keys found, by length and depth", elem_id=f"passkey-grid-{number}")
+    return GridColumn(column, side, grid)
 
 
-def _checked(read: Any, text: str) -> str:
-    read(text)
-    return text
+def _checked(read: Callable[[str], Any]) -> Callable[[str], str]:
+    def checked(text: str) -> str:
+        read(text)
+        return text
+
+    return checked
 
 
-def _wire(shell: Shell, tab: gr.Tab, parts: PasskeyParts, load: gr.UploadButton) -> None:
-    inputs = [*parts.asked, shell.model, shell.session, *shell.methods.inputs]
-    plans = [parts.run.status, parts.run.run]
-    wire_run(parts.run, shell.session, run_lab, inputs, [parts.run.status, *parts.shown], api_name="passkey").then(
-        show_plan, inputs, plans, **HIDDEN
-    )
-    lengths, depths, trials, filler, seed = parts.asked
-    boxes = [event for box in (lengths, depths, trials, seed) for event in (box.submit, box.blur)]
-    changes = [*boxes, filler.input, shell.methods.line.change, shell.context.length.change, shell.speed.change]
-    when_changed(changes, follow, [shell.tab, *inputs], plans)
-    tab.select(show, shell.session, parts.shown, **HIDDEN).then(show_plan, inputs, plans, **HIDDEN)
+def _wire(panel: PasskeyPanel, tab: gr.Tab) -> None:
+    shell, run, settings, trial = panel.shell, panel.run, panel.settings, panel.trial
+    inputs, planned = panel.inputs, panel.planned
+    wire_run(
+        run, panel.fill, inputs, [run.status, *panel.shown],
+        session=shell.session, stop=running.stop, api_name="passkey",
+    ).then(panel.plan, inputs, planned, **HIDDEN)  # fmt: skip
+    boxes = [box for name, box in settings.items() if name != "filler"]
+    typed = [event for box in boxes for event in (box.submit, box.blur)]
+    changes = [shell.methods.line.change, shell.context.length.change, shell.speed.change]
+    when_changed([*typed, settings["filler"].input, *changes], panel.follow, [shell.tab, *inputs], planned)
+    tab.select(panel.show, shell.session, panel.shown, **HIDDEN).then(panel.plan, inputs, planned, **HIDDEN)
     methods = [shell.methods.picker, *shell.methods.parts, shell.methods.line]
-    load.upload(
-        load_grid, [load, shell.model, shell.session], [*parts.asked, *methods, *parts.shown], show_progress="hidden",
-        api_name="load_grid",
-    ).then(show_plan, inputs, plans, **HIDDEN)  # fmt: skip
-
-
-def read_request(values: Sequence[Any]) -> passkey_grids.GridRequest:
-    """What the controls ask for; parameters that stand at their rule of thumb are fitted to the longest prompt."""
-    asked, (model_name, session, *methods) = values[:ASKED], values[ASKED:]
-    model = model_catalogue.model(model_name)
-    length = document_loading.target_length(session, model)
-    chosen = method_controls.read_values(model, methods, length)
-    longest = passkey_grids.read_lengths(asked[0])[-1]
-    return passkey_grids.make_request(session, model, method_controls.follow(model, chosen, length, longest), asked)
-
-
-def _visit(values: Sequence[Any]) -> Session:
-    return values[ASKED + 1]
-
-
-def run_lab(*values: Any) -> Generator[list[Any], None, None]:
-    """Run or go on: updates for the line, the methods' cells and the grids."""
-    request = read_request(values)
-    for picture in grid_runs.run_steps(_visit(values), request):
-        if picture.lab is None:
-            yield [picture.status, *[gr.skip()] * SHOWN]
-        else:
-            yield [picture.status, *pictured(picture.lab, "", picture.working, picture.part)]
-
-
-def pictured(shown: Lab, note: str = "", working: int | None = None, part: float = 0.0) -> list[Any]:
-    """Updates for `PasskeyParts.shown`."""
-    count = len(shown.grid.method)
-    updates: list[Any] = [f'<p class="note">{note or passkey_grids.about(shown.grid)}</p>']
-    for number in range(count):
-        side = passkey_grids.side_view(shown, number, working, part)
-        updates += [gr.Column(visible=True), side, drawn(passkey_grids.grid_picture(shown.grid, number))]
-    return updates + [gr.Column(visible=False), gr.skip(), gr.skip()] * (MOST_METHODS - count)
-
-
-@for_visitor
-def show(session: Session) -> list[Any]:
-    """The visitor's grid, or the example."""
-    shown = passkey_grids.current(session)
-    return pictured(shown, "" if session.lab else EXAMPLE.format(model=shown.grid.model))
-
-
-@for_visitor
-def follow(tab: str, *values: Any) -> list[Any]:
-    """A control has changed; nothing is done where nobody looks."""
-    return show_plan(*values) if tab == TAB else [gr.skip()] * 2
-
-
-@for_visitor
-def show_plan(*values: Any) -> list[Any]:
-    """What Run would do, and how long that takes."""
-    session = _visit(values)
-    if method_controls.opening(values[ASKED + 2 :]) or session.busy.locked():
-        return [gr.skip()] * 2
-    try:
-        request = read_request(values)
-    except LongSightError as error:
-        return [passkey_grids.problem(error), gr.Button("Run")]
-    grid = passkey_grids.continued(session, request)
-    begun = grid.done > 0 and not grid.finished
-    return [f"<span>{grid_runs.plan(request, grid)}</span>", gr.Button("Resume" if begun else "Run")]
-
-
-@for_visitor
-def load_grid(path: str | None, model_name: str, session: Session) -> list[Any]:
-    """A grid that was saved before stands on the page again, and so do the settings that made it, for Resume."""
-    if path is None:
-        raise LongSightError("No file arrived; choose a grid that was saved here as JSON.")
-    grid = passkey_grids.read_grid(take_upload(path, passkey_grids.MOST_FILE)[1])
-    if len(grid.method) > MOST_METHODS:
-        raise LongSightError(f"The file has {len(grid.method)} methods; up to {MOST_METHODS} stand side by side.")
-    session.lab = Lab(grid)
-    return [*passkey_grids.settings(grid), *_methods(grid, model_name, session), *pictured(session.lab)]
-
-
-def _methods(grid: TrialGrid, model_name: str, session: Session) -> list[Any]:
-    """Updates for the controls of the methods; they stay as they are where the grid is another model's."""
-    model, methods = model_catalogue.model(model_name), grid.methods()
-    if grid.model != model.name or len(set(grid.method.tolist())) < len(methods):
-        return [gr.skip()] * METHOD_PARTS
-    length = document_loading.target_length(session, model)
-    shown = method_controls.show(methods, model.train_length)
-    return [grid.method.tolist(), *shown, side_by_side.write(model, methods, length)]
+    panel.load.upload(
+        panel.load_grid, [panel.load, shell.model, shell.session], [*settings.values(), *methods, *panel.shown],
+        show_progress="hidden", api_name="load_grid",
+    ).then(panel.plan, inputs, planned, **HIDDEN)  # fmt: skip
+    for number, place in enumerate(panel.columns):
+        place.grid.pick(trial.picked(number), shell.session, [trial.cell, trial.trial, trial.choice], **HIDDEN)

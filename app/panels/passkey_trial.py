@@ -8,9 +8,9 @@ import gradio as gr
 
 from app.components.errors import for_visitor
 from app.components.plot import drawn, plot
+from app.components.run_controls import RunControls, Updates, build_run, wire_run
 from app.panels.shell import Shell
-from app.session import passkey_grids, trials
-from app.session.running import build_run, wire_run
+from app.session import passkey_grids, running, trials
 from app.session.sessions import Session
 
 ABOUT = (
@@ -26,43 +26,45 @@ class TrialPanel:
     """`cell` names the trial; when it changes, the trial is opened."""
 
     cell: gr.Textbox
-    trial: gr.Radio
     choice: gr.Column
+    trial: gr.Radio
+    run: RunControls
+    told: gr.HTML
+    prompt: gr.HTML
+    about: gr.HTML
+    heads: gr.HTML
 
+    @property
+    def shown(self) -> list[Any]:
+        """What `open` updates."""
+        return [self.run.status, self.told, self.prompt, self.about, self.heads]
 
-def build_trial(shell: Shell) -> TrialPanel:
-    cell = gr.Textbox(visible="hidden", elem_id="lab-cell", label="trial")
-    with gr.Column(elem_id="lab-trial"):
-        with gr.Column(visible=False) as choice:
-            trial = gr.Radio([], label="Trials of this cell", elem_id="lab-trials-of-cell")
-            run = build_run("lab-open", "Open again")
-        told = gr.HTML(f'<p class="caption">{HINT}</p>', elem_id="lab-told")
-        with gr.Row(equal_height=False):
-            with gr.Column(min_width=280):
-                prompt = gr.HTML(elem_id="lab-prompt")
-            with gr.Column(min_width=280):
-                about = gr.HTML(elem_id="lab-about")
-                heads = plot("Attention on the key by layer and head", elem_id="lab-heads", visible=False)
-    outputs = [run.status, told, prompt, about, heads]
-    wire_run(run, shell.session, open_trial, [cell, shell.session], outputs, api_name="trial", also=[cell.change])
-    trial.input(other_trial, [cell, trial], cell, show_progress="hidden", api_visibility="private")
-    return TrialPanel(cell, trial, choice)
+    def picked(self, number: int) -> Callable[..., Updates]:
+        """The callback for a click in the grid at place `number`: the cell's first trial, and the others to pick."""
 
+        @for_visitor
+        def pick(session: Session, event: gr.EventData) -> Updates:
+            grid = passkey_grids.current(session).grid
+            place = trials.read_place(grid, f"{number}:{event._data.get('x')}:{event._data.get('y')}:0")
+            return {
+                self.cell: trials.write_place(place),
+                self.trial: gr.Radio(trials.choices(grid, place), value=0),
+                self.choice: gr.Column(visible=True),
+            }
 
-def picked(method: int) -> Callable[..., list[Any]]:
-    """The callback for a click in the grid at place `method`: the cell's first trial, and the others to pick from."""
+        return pick
 
-    @for_visitor
-    def pick(session: Session, event: gr.EventData) -> list[Any]:
-        grid = passkey_grids.current(session).grid
-        place = trials.read_place(grid, f"{method}:{event._data.get('x')}:{event._data.get('y')}:0")
-        return [
-            trials.write_place(place),
-            gr.Radio(trials.choices(grid, place), value=0),
-            gr.Column(visible=True),
-        ]
-
-    return pick
+    def open(self, cell: str, session: Session) -> Generator[Updates, None, None]:
+        """Do the trial again, and show what came of it."""
+        if not cell:
+            yield {}
+            return
+        for view in trials.open_steps(session, cell):
+            updates: Updates = {self.run.status: view.status}
+            if view.figure is not None:
+                heads = gr.update(value=drawn(view.figure), visible=True)
+                updates |= {self.told: view.told, self.prompt: view.prompt, self.about: ABOUT, self.heads: heads}
+            yield updates
 
 
 def other_trial(cell: str, trial: Any) -> str:
@@ -70,14 +72,23 @@ def other_trial(cell: str, trial: Any) -> str:
     return f"{cell.rpartition(':')[0]}:{trial}"
 
 
-def open_trial(cell: str, session: Session) -> Generator[list[Any], None, None]:
-    """Updates for the line, the words, the prompt and the heads."""
-    if not cell:
-        yield [gr.skip()] * 5
-        return
-    for picture in trials.open_steps(session, cell):
-        if picture.figure is None:
-            yield [picture.status, *[gr.skip()] * 4]
-        else:
-            heads = gr.update(value=drawn(picture.figure), visible=True)
-            yield [picture.status, picture.told, picture.prompt, ABOUT, heads]
+def build_trial(shell: Shell) -> TrialPanel:
+    cell = gr.Textbox(visible="hidden", elem_id="passkey-cell", label="trial")
+    with gr.Column(elem_id="passkey-trial"):
+        with gr.Column(visible=False) as choice:
+            trial = gr.Radio([], label="Trials of this cell", elem_id="passkey-trials-of-cell")
+            run = build_run("passkey-open", "Open again")
+        told = gr.HTML(f'<p class="caption">{HINT}</p>', elem_id="passkey-told")
+        with gr.Row(equal_height=False):
+            with gr.Column(min_width=280):
+                prompt = gr.HTML(elem_id="passkey-prompt")
+            with gr.Column(min_width=280):
+                about = gr.HTML(elem_id="passkey-about")
+                heads = plot("Attention on the key by layer and head", elem_id="passkey-heads", visible=False)
+    panel = TrialPanel(cell, choice, trial, run, told, prompt, about, heads)
+    wire_run(
+        run, panel.open, [cell, shell.session], panel.shown,
+        session=shell.session, stop=running.stop, api_name="trial", also=[cell.change],
+    )  # fmt: skip
+    trial.input(other_trial, [cell, trial], cell, show_progress="hidden", api_visibility="private")
+    return panel

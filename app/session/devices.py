@@ -11,6 +11,8 @@ from typing import TypeVar
 import psutil
 import torch
 
+from longsight.progress import mapped
+
 POLL = 0.1  # seconds between two looks at the queue
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -94,7 +96,7 @@ def in_turn(
     it frees what it holds, and the device is handed on.
     """
     door = turnstile(device)
-    ticket = yield from _waited(door.enter(leaves))
+    ticket = yield from mapped(door.enter(leaves), Waiting)
     if ticket is None:
         return None
     try:
@@ -102,14 +104,6 @@ def in_turn(
     finally:
         work.close()  # before the next visitor comes in
         door.leave(ticket)
-
-
-def _waited(places: Generator[int, None, R]) -> Generator[Waiting, None, R]:
-    while True:
-        try:
-            yield Waiting(next(places))
-        except StopIteration as entered:
-            return entered.value
 
 
 def name(device: torch.device) -> str:

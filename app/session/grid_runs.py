@@ -1,4 +1,4 @@
-"""Filling a grid of the passkey lab: what it will take, how far it is, and pictures of it as it goes."""
+"""Filling a grid of pass keys: what it will take, how far it is, and views of it as it goes."""
 
 import time
 from collections.abc import Generator
@@ -8,15 +8,16 @@ from functools import lru_cache
 import numpy as np
 
 from analysis.evaluation.passkey_grid import GridProgress, TrialGrid, fill_steps
-from app.session import estimate, formatting, running
+from app.session import estimate, formatting, progress_view, running
 from app.session.devices import Waiting
-from app.session.passkey_grids import GridRequest, Lab, continued
+from app.session.passkey_grids import GridRequest, continued
 from app.session.sessions import Session
+from app.session.shown_grid import ShownGrid
 from longsight.errors import LongSightError
 from longsight.methods import Method
 
 TASK = "passkey"
-PAUSE = 0.4  # seconds between two pictures
+PAUSE = 0.4  # seconds between two drawings
 
 
 def plan(request: GridRequest, grid: TrialGrid) -> str:
@@ -25,7 +26,7 @@ def plan(request: GridRequest, grid: TrialGrid) -> str:
     if not left:
         return f"all {grid.done:,} trials are done; another seed draws other keys"
     what = f"{left:,} trials" if not grid.done else f"{left:,} of {grid.found.size:,} trials are left"
-    work = [_cost(grid, method, n, length) for n, method in enumerate(request.methods) for length in _places(grid)]
+    work = [_cost(grid, run.method, n, length) for n, run in enumerate(request.runs) for length in _places(grid)]
     known = estimate.speed(request.model, TASK)
     guide = known if known.samples else estimate.speed(request.model)
     seconds = [guide.seconds(*cost) for cost in work if cost[0]]
@@ -64,48 +65,53 @@ def _tail(method: Method, length: int, depth: float | None = None) -> tuple[floa
 
 @dataclass(frozen=True)
 class GridView:
-    """How things stand: a line for the visitor, and the lab as it is now, or None where that stays."""
+    """How things stand: a line for the visitor, and the grid as it is now, or None where that stays.
+
+    `working`: the id of the run at work, `part` (0 to 1) of a length done.
+    """
 
     status: str
-    lab: Lab | None = None
-    working: int | None = None  # the method that is at work
+    grid: ShownGrid | None = None
+    working: str = ""
     part: float = 0.0
 
 
 def run_steps(session: Session, request: GridRequest) -> Generator[GridView, None, None]:
-    """Fill the grid for the visitor, in line for the device; yields pictures, the last when all is done or stopped."""
-    lab = Lab(continued(session, request), _memory_problems(request))
-    clock = _Clock(request, lab.grid)
-    work = fill_steps(request.model, lab.grid, request.text, tuple(lab.problems))
+    """Fill the grid for the visitor, in line for the device; yields views, the last when all is done or stopped."""
+    mine = ShownGrid(continued(session, request), _memory_problems(request))
+    clock = _Clock(request, mine.grid)
+    skipped = [place for place, run in enumerate(request.runs) if run.id in mine.problems]
+    work = fill_steps(request.model, mine.grid, request.text, skipped)
     drawn, last = 0.0, None
     for step in running.run_steps(session, request.model.device, work):
         if isinstance(step, Waiting):
-            yield GridView(running.progress(str(step)))
+            yield GridView(progress_view.progress_bar(str(step)))
             continue
-        session.lab, last = lab, step
+        session.grid, last = mine, step
+        run = request.runs[step.method]
         if step.problem:
-            lab.problems[step.method] = step.problem
+            mine.problems[run.id] = step.problem
         if step.result is not None:
-            lab.latest[step.method] = step.result
+            mine.latest[run.id] = step.result
         clock.tick(step)
         if time.monotonic() - drawn > PAUSE:
-            lab.grid, drawn = step.record(), time.monotonic()
-            yield GridView(clock.said(step, lab.grid), lab, step.method, step.done / step.total)
+            mine.grid, drawn = step.record(), time.monotonic()
+            yield GridView(clock.said(step, mine.grid), mine, run.id, step.done / step.total)
     if last is None:  # stopped while others were at the device: what stood here before stays
-        yield GridView(f"<span>{plan(request, lab.grid)}</span>")
+        yield GridView(f"<span>{plan(request, mine.grid)}</span>")
         return
-    lab.grid = last.record()
-    yield GridView(f"<span>{plan(request, lab.grid)}</span>", lab)
+    mine.grid = last.record()
+    yield GridView(f"<span>{plan(request, mine.grid)}</span>", mine)
 
 
-def _memory_problems(request: GridRequest) -> dict[int, str]:
-    """Why methods cannot read the longest text, by their place."""
+def _memory_problems(request: GridRequest) -> dict[str, str]:
+    """Why runs cannot read the longest text, by their ids."""
     problems = {}
-    for number, method in enumerate(request.methods):
+    for run in request.runs:
         try:
-            estimate.check_memory(request.model, method, int(request.grid.length[-1]))
+            estimate.check_memory(request.model, run.method, int(request.grid.length[-1]))
         except LongSightError as error:
-            problems[number] = str(error)
+            problems[run.id] = str(error)
     return problems
 
 
@@ -115,8 +121,8 @@ class _Clock:
     def __init__(self, request: GridRequest, grid: TrialGrid) -> None:
         self.model = request.model
         self.costs = {
-            (number, length): _cost(grid, method, number, length)
-            for number, method in enumerate(request.methods) for length in _places(grid)
+            (number, length): _cost(grid, run.method, number, length)
+            for number, run in enumerate(request.runs) for length in _places(grid)
         }  # fmt: skip
         self.guide = estimate.speed(request.model)
         self.before: list[tuple[int, int]] = []
@@ -145,7 +151,7 @@ class _Clock:
         parts = [f"{grid.done:,} of {grid.found.size:,} trials", f"{step.doing} {grid.length[step.length]:,} tokens"]
         if left is not None:
             parts.append(f"{formatting.duration(left)} left")
-        return running.progress(" · ".join(parts), part)
+        return progress_view.progress_bar(" · ".join(parts), part)
 
     def _weight(self, cost: tuple[float, float]) -> float:
         seconds = self.guide.seconds(*cost)

@@ -1,4 +1,4 @@
-"""What the diagnostics do for a visitor, apart from the page: a request checked, looked at step by step, and shown."""
+"""What the diagnostics do for a visitor, apart from the page: a request checked, measured step by step, and drawn."""
 
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -12,15 +12,15 @@ from analysis.diagnostics import comparing
 from analysis.diagnostics.base import Panel
 from analysis.diagnostics.comparing import Side
 from analysis.diagnostics.measuring import ResultCache, Text, check_texts
-from analysis.diagnostics.options import PanelOptions
+from analysis.drawing.drawn_figure import DrawnFigure
 from analysis.export.files import file_of
 from analysis.runs import Run
-from app.components import board
-from app.session import document_loading, estimate, formatting, model_catalogue, running
+from app.session import document_loading, estimate, formatting, model_catalogue, progress_view, running
 from app.session.devices import Waiting
 from app.session.documents import tokenize_steps
 from app.session.estimate import Forecast
-from app.session.running import Pace
+from app.session.measurement_request import Measurement, MeasurementRequest
+from app.session.progress_view import Pace
 from app.session.samples import sample
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -31,48 +31,14 @@ from longsight.progress import finish
 MOST_TOKENS = 131_072
 FEWEST_TOKENS = 8
 PAUSE, PATIENCE = 1.5, 5.0
-"""Between two pictures of what is known so far: seconds, and how often the time that drawing one takes."""
+"""Between two drawings of what is known so far: seconds, and how often the time that drawing one takes."""
 
 result_cache = ResultCache()
 """What was measured, of all visitors: only who has the same text can meet them."""
 
 
-@dataclass(frozen=True)
-class MeasurementRequest:
-    """Something to look at, checked."""
-
-    model: Model
-    panel: Panel
-    texts: tuple[Text, ...]
-    runs: tuple[Run, ...]
-    choice: PanelOptions
-
-    @property
-    def task(self) -> str:
-        """What takes equally long for texts of one length."""
-        return " ".join([self.panel.key, *(str(getattr(self.choice, name)) for name in self.panel.concludes)])
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a visitor sees: a request and its sides."""
-
-    request: MeasurementRequest
-    sides: Sequence[Side]
-
-    def measured(self, request: MeasurementRequest) -> bool:
-        """Whether these sides are what `request` would measure, however it is drawn."""
-        return all(side.records is not None for side in self.sides) and _measures(self.request) == _measures(request)
-
-
-def _measures(request: MeasurementRequest) -> tuple[Any, ...]:
-    texts = tuple((text.name, text.ids.tobytes()) for text in request.texts)
-    asked = tuple(getattr(request.choice, name) for name in request.panel.measures + request.panel.concludes)
-    return request.model.name, request.panel.key, texts, [run.method for run in request.runs], asked
-
-
 def check_length(length: Any) -> int:
-    """Raises `LongSightError` unless `length` is a number of tokens that can be looked at."""
+    """Raises `LongSightError` unless `length` is a number of tokens that can be measured."""
     good = isinstance(length, (int, float)) and not isinstance(length, bool) and float(length).is_integer()
     if not good or not FEWEST_TOKENS <= length <= MOST_TOKENS:
         raise LongSightError(
@@ -105,10 +71,11 @@ def _sample_ids(model_name: str, key: str) -> np.ndarray:
 
 
 def plan(request: MeasurementRequest) -> str:
-    """What the look will take, in one sentence."""
+    """What measuring will take, in one sentence."""
     forecasts = [_forecast(request, run.method) for run in request.runs]
-    tokens = max(len(text.ids) for text in request.texts)
-    what = f"{tokens:,} tokens" if len(request.texts) == 1 else f"{len(request.texts)} texts of up to {tokens:,} tokens"
+    what = f"{request.tokens:,} tokens"
+    if len(request.texts) > 1:
+        what = f"{len(request.texts)} texts of up to {what}"
     several = f" with {len(forecasts)} methods" if len(forecasts) > 1 else ""
     if any(seconds is None for seconds, _ in forecasts):
         return f"{what}{several}"
@@ -126,41 +93,51 @@ def _forecast(request: MeasurementRequest, method: Method) -> tuple[float | None
 
 def from_cache(request: MeasurementRequest) -> list[Side] | None:
     """The sides, if nothing has to be read for them."""
-    return comparing.from_cache(request.model, request.texts, request.runs, request.panel, request.choice, result_cache)
+    return comparing.from_cache(
+        request.model, request.texts, request.runs, request.panel, request.options, result_cache
+    )
+
+
+@dataclass(frozen=True)
+class MeasurementFigures:
+    """What there is to draw: figures, HTML about runs by their id, and a note on the marked token."""
+
+    runs: Sequence[Run]
+    figures: Sequence[DrawnFigure]
+    texts: Mapping[str, str]
+    note: str
 
 
 @dataclass(frozen=True)
 class MeasurementView:
-    """How things stand: a line for the visitor, a cell for each run, and the board, or None where it stays."""
+    """How things stand: a line for the visitor, a cell for each run, and the figures, or None where they stay."""
 
     status: str
     sides: str
-    board: dict[str, Any] | None = None
+    figures: MeasurementFigures | None = None
 
 
-def look_steps(session: Session, request: MeasurementRequest) -> Generator[MeasurementView, None, None]:
-    """Look for the visitor, in line for the device; yields pictures, the last when all is done or was stopped."""
+def measure_steps(session: Session, request: MeasurementRequest) -> Generator[MeasurementView, None, None]:
+    """Measure for the visitor, in line for the device; yields views, the last when all is done or was stopped."""
     sides = [Side(run) for run in request.runs]
-    forecasts = {}
+    forecasts = {run.id: Forecast(request.model, run.method, request.tokens, task=request.task) for run in request.runs}
     for side in sides:
-        forecasts[side.run.id] = Forecast(
-            request.model, side.run.method, max(len(text.ids) for text in request.texts), task=request.task
-        )
         _check_memory(request, side)
-    work = comparing.compare_steps(request.model, request.texts, sides, request.panel, request.choice, result_cache)
-    session.look = Look(request, sides)
+    work = comparing.compare_steps(request.model, request.texts, sides, request.panel, request.options, result_cache)
+    session.measurement = Measurement(request, sides)
     drawn, cost, latest = 0.0, 0.0, None
     for step in running.run_steps(session, request.model.device, work):
         if isinstance(step, Waiting):
-            yield MeasurementView(running.progress(str(step)), sides_view(sides, forecasts))
+            yield MeasurementView(progress_view.progress_bar(str(step)), sides_view(sides, forecasts))
             continue
-        figures = None
-        if step.state == comparing.DONE or time.monotonic() - drawn > max(PAUSE, PATIENCE * cost):
-            begun = time.monotonic()
-            figures = latest = shown(request, sides)
-            drawn = time.monotonic()
+        begun = time.monotonic()
+        if step.state == comparing.DONE or begun - drawn > max(PAUSE, PATIENCE * cost):
+            latest = draw(request, sides)
+            yield MeasurementView("", sides_view(sides, forecasts), latest)
+            drawn = time.monotonic()  # the page has drawn them too
             cost = drawn - begun
-        yield MeasurementView("", sides_view(sides, forecasts), figures)
+        else:
+            yield MeasurementView("", sides_view(sides, forecasts))
     for side in sides:
         if side.state == comparing.WAITING:  # stopped in line, before the work began
             side.state = comparing.STOPPED
@@ -177,18 +154,17 @@ def _check_memory(request: MeasurementRequest, side: Side) -> None:
             side.fail(str(error))
 
 
-def shown(request: MeasurementRequest, sides: Sequence[Side]) -> dict[str, Any]:
-    """The board with everything that there is to draw."""
-    panel, choice = request.panel, request.choice
+def draw(request: MeasurementRequest, sides: Sequence[Side]) -> MeasurementFigures:
+    """Everything that there is to draw."""
+    panel, options = request.panel, request.options
     texts = {
-        side.run.id: said for side in sides if side.records is not None and (said := panel.words(side.records, choice))
+        side.run.id: said for side in sides if side.records is not None and (said := panel.words(side.records, options))
     }
-    figures = comparing.figures(sides, panel, choice)
-    return board.board_value(figures, request.runs, texts, _marked(request))
+    return MeasurementFigures(request.runs, comparing.figures(sides, panel, options), texts, _marked(request))
 
 
 def _marked(request: MeasurementRequest) -> str:
-    mark = request.choice.mark
+    mark = request.options.mark
     word = None if mark is None else comparing.word_at(request.model, request.texts[0], mark)
     return "" if word is None else f"Marked: position {mark:,}, {word}"
 
@@ -200,7 +176,7 @@ def sides_view(sides: Sequence[Side], forecasts: Mapping[str, Forecast]) -> str:
 
 def _side(side: Side, forecast: Forecast | None) -> str:
     part = side.done / side.total if side.total else None
-    return board.side_view(side.run, side.state, _said(side, forecast), side.error, part)
+    return progress_view.side_view(side.run, side.state, _said(side, forecast), side.error, part)
 
 
 def _said(side: Side, forecast: Forecast | None) -> str:
@@ -221,12 +197,13 @@ def _said(side: Side, forecast: Forecast | None) -> str:
 
 def files(kind: str, session: Session) -> tuple[str, dict[str, bytes]]:
     """The records that the visitor sees as files of a format, and a name for all of them."""
-    look: Look | None = session.look
-    measured = [] if look is None else [side for side in look.sides if side.records is not None]
-    if look is None or not measured:
+    mine = session.measurement
+    measured = [] if mine is None else [side for side in mine.sides if side.records is not None]
+    if mine is None or not measured:
         raise LongSightError("Nothing has been measured yet; press Run first.")
-    return f"longsight-{look.request.panel.key}", {
+    names = mine.request.panel.names(mine.request.options)
+    return f"longsight-{mine.request.panel.key}", {
         f"{name}-{side.run.id}.{kind}": file_of(record, kind)
         for side in measured
-        for name, record in zip(look.request.panel.names(look.request.choice), side.records or (), strict=True)
+        for name, record in zip(names, side.records or (), strict=True)
     }

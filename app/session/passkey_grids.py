@@ -1,8 +1,8 @@
-"""What the passkey lab does for a visitor, apart from the page: a grid asked for, checked, shown, saved and read."""
+"""What the passkey panel does for a visitor, apart from the page: a grid asked for, checked, shown, saved, read."""
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -15,11 +15,11 @@ from analysis.evaluation.passkey_grid import MOST, TrialGrid, new_grid
 from analysis.evaluation.tasks.passkey import Passkey
 from analysis.evaluation.tasks.texts import HIDDEN, PAPER, PROSE
 from analysis.export.files import file_of, from_json
-from analysis.runs import make_runs
+from analysis.runs import Run
 from app.assets import SAMPLES
-from app.components import board
-from app.session import document_loading
+from app.session import document_loading, progress_view
 from app.session.sessions import Session
+from app.session.shown_grid import ShownGrid
 from longsight.errors import LongSightError
 from longsight.methods import Method
 from longsight.models.model import Model
@@ -35,22 +35,27 @@ MOST_FILE = 5_000_000
 
 
 @dataclass(frozen=True)
+class GridSettings:
+    """What the controls of a grid hold: anything, until `make_request` has checked it.
+
+    `lengths` [tokens] and `depths` [percent] as they are typed, `trials` per cell, a `filler` and a `seed`.
+    """
+
+    lengths: Any
+    depths: Any
+    trials: Any
+    filler: Any
+    seed: Any
+
+
+@dataclass(frozen=True)
 class GridRequest:
     """A grid to be run, checked; `text` is the visitor's own, cleared of the keys that ours have in them."""
 
     model: Model
-    methods: tuple[Method, ...]
+    runs: tuple[Run, ...]
     grid: TrialGrid
     text: str | None
-
-
-@dataclass
-class Lab:
-    """What a visitor has before them: a grid, why some of its methods cannot go on, and the answer that came last."""
-
-    grid: TrialGrid
-    problems: dict[int, str] = field(default_factory=dict)
-    latest: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
 
 
 @cache
@@ -59,9 +64,9 @@ def example() -> TrialGrid:
     return from_json(TrialGrid, EXAMPLE.read_text(encoding="utf-8"))
 
 
-def current(session: Session) -> Lab:
+def current(session: Session) -> ShownGrid:
     """The visitor's grid, or the example."""
-    return session.lab or Lab(example())
+    return session.grid or ShownGrid(example())
 
 
 def whole(name: str, given: Any, low: int, high: int) -> int:
@@ -105,10 +110,10 @@ def own_text(session: Session) -> str:
     return HIDDEN.sub("", session.document.text)
 
 
-def make_request(session: Session, model: Model, methods: Sequence[Method], asked: Sequence[Any]) -> GridRequest:
-    """Raises `LongSightError` where the `asked` lengths, depths, trials, filler and seed make no grid."""
-    lengths, depths, filler = read_lengths(asked[0]), read_depths(asked[1]), read_filler(asked[3])
-    trials, seed = whole("Trials", asked[2], 1, MOST["trial"]), whole("Seed", asked[4], 0, MOST_SEED)
+def make_request(session: Session, model: Model, methods: Sequence[Method], asked: GridSettings) -> GridRequest:
+    """Raises `LongSightError` where the settings that are `asked` for make no grid."""
+    lengths, depths, filler = read_lengths(asked.lengths), read_depths(asked.depths), read_filler(asked.filler)
+    trials, seed = whole("Trials", asked.trials, 1, MOST["trial"]), whole("Seed", asked.seed, 0, MOST_SEED)
     count = len(methods) * len(lengths) * len(depths) * trials
     if count > MOST_TRIALS:
         raise LongSightError(f"That makes {count:,} trials; up to {MOST_TRIALS:,} are run at once. Ask for fewer.")
@@ -123,33 +128,33 @@ def make_request(session: Session, model: Model, methods: Sequence[Method], aske
     name = session.document.name if text is not None and session.document is not None else ""
     shares = [depth / 100 for depth in depths]
     grid = new_grid(model, task, methods, lengths, shares, trials, seed, text, name)
-    return GridRequest(model, tuple(methods), grid, text)
+    return GridRequest(model, grid.runs(), grid, text)
 
 
 def continued(session: Session, request: GridRequest) -> TrialGrid:
     """The visitor's grid where it asks the same, with all that was answered; else the one asked for."""
-    mine: Lab | None = session.lab
+    mine = session.grid
     return mine.grid if mine is not None and mine.grid.asks_like(request.grid) else request.grid
 
 
-def side_view(lab: Lab, number: int, working: int | None = None, part: float = 0.0) -> str:
-    """How far the method at place `number` is and what it answered last, as HTML."""
-    found = lab.grid.found[number]
+def side_view(mine: ShownGrid, number: int, working: str = "", part: float = 0.0) -> str:
+    """How far the run at place `number` is and what it answered last, as HTML; `working`: the id of the one at work."""
+    run, found = mine.grid.runs()[number], mine.grid.found[number]
     done = int(np.isfinite(found).sum())
     said = f"{int(np.nansum(found)):,} found in {done:,} of {found.size:,} trials" if done else "nothing done yet"
-    if number in lab.latest:
-        place = lab.latest[number]
-        answer = str(lab.grid.said[place]).strip() or "nothing"
-        said += f"; of {lab.grid.expected[place[1:]]} it said “{answer}”"
-    state = "working" if number == working else "failed" if number in lab.problems else "done"
-    return board.side_view(make_runs(lab.grid.methods())[number], state, said, lab.problems.get(number, ""), part)
+    if run.id in mine.latest:
+        place = mine.latest[run.id]
+        answer = str(mine.grid.said[place]).strip() or "nothing"
+        said += f"; of {mine.grid.expected[place[1:]]} it said “{answer}”"
+    state = "working" if run.id == working else "failed" if run.id in mine.problems else "done"
+    return progress_view.side_view(run, state, said, mine.problems.get(run.id, ""), part)
 
 
-def settings(grid: TrialGrid) -> list[Any]:
-    """What the controls of lengths, depths, trials, filler and seed have to be for this grid."""
-    depths = [f"{100 * depth:.0f}" for depth in grid.depth.tolist()]
+def settings(grid: TrialGrid) -> GridSettings:
+    """What the controls have to hold for this grid."""
+    lengths, depths = map(str, grid.length.tolist()), (f"{100 * depth:.0f}" for depth in grid.depth.tolist())
     filler = OWN if grid.digest else grid.passkey().filler
-    return [", ".join(map(str, grid.length.tolist())), ", ".join(depths), len(grid.trial), filler, grid.seed]
+    return GridSettings(", ".join(lengths), ", ".join(depths), len(grid.trial), filler, grid.seed)
 
 
 def about(grid: TrialGrid) -> str:
@@ -158,8 +163,8 @@ def about(grid: TrialGrid) -> str:
     return html.escape(f"{grid.model} · {source} · {len(grid.trial)} per cell · seed {grid.seed}")
 
 
-def grid_picture(grid: TrialGrid, number: int) -> go.Figure:
-    """The grid of one method, its limits named; x and y of a cell are the places of its length and its depth."""
+def run_figure(grid: TrialGrid, number: int) -> go.Figure:
+    """The grid of the run at place `number`, its limits named; x and y of a cell: the places of length and depth."""
     record = grid.of_method(number)
     figure = grid_figure([record])
     limits = [limits[-1] for limits in (record.reach, record.sight) if limits[-1] < record.length[-1]]

@@ -11,6 +11,8 @@ import numpy as np
 
 from app.session.answers import Answer, Speaker
 from app.session.documents import Document
+from app.session.measurement_request import Measurement
+from app.session.shown_grid import ShownGrid
 from longsight.methods import Method
 
 
@@ -38,8 +40,8 @@ class Session:
         self.speakers: dict[str, list[Speaker]] = {}  # by model: who has spoken in the conversation
         self.incoming: object = None  # the text being taken in; a newer one makes an older one give up
         self.panel = ""  # the diagnostics panel that is open
-        self.look: Any = None  # what the diagnostics show: see app.session.measurements
-        self.lab: Any = None  # what the passkey lab shows: see app.session.passkey_grids
+        self.measurement: Measurement | None = None  # what the diagnostics show
+        self.grid: ShownGrid | None = None  # the pass keys that were hidden and asked for
         self.results: Any = None  # results that the visitor brought: see app.panels.evaluate
         self.fitted_length = 0  # tokens that the methods' parameters were last fitted to
         self.stop = threading.Event()
@@ -89,7 +91,7 @@ class Session:
         """The page was closed: stop the work and free the memory. What is being written now is freed when it ends."""
         self.left = True
         self.stop.set()
-        self.look = self.lab = self.results = None
+        self.measurement = self.grid = self.results = None
         self.free()
 
 

@@ -1,8 +1,9 @@
-"""One trial of the passkey lab, opened: done again with an eye on the heads, in line for the device, and shown."""
+"""One trial of a grid of pass keys, opened: done again with an eye on the heads, in line for the device, and shown."""
 
 import html
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,12 +11,12 @@ import plotly.graph_objects as go
 from analysis.evaluation.passkey_grid import TrialGrid, make_case, text_digest
 from analysis.evaluation.tracing import TrialRecord, trace_steps
 from analysis.evaluation.trial_figure import marked_prompt, trial_figure
-from app.session import estimate, model_catalogue, passkey_grids, running
+from app.session import estimate, model_catalogue, passkey_grids, progress_view, running
 from app.session.devices import Waiting
-from app.session.running import Pace
+from app.session.progress_view import Pace, titled
 from app.session.sessions import Session
 from longsight.errors import LongSightError
-from longsight.progress import Progress
+from longsight.progress import Progress, mapped
 
 Place = tuple[int, int, int, int]
 """A trial of a grid: method, length, depth, trial."""
@@ -48,7 +49,7 @@ def choices(grid: TrialGrid, place: Place) -> list[tuple[str, int]]:
 
 
 @dataclass(frozen=True)
-class TrialPicture:
+class TrialView:
     """A line on progress, and, once the trial has been done, what came of it."""
 
     status: str
@@ -57,8 +58,8 @@ class TrialPicture:
     figure: go.Figure | None = None
 
 
-def open_steps(session: Session, cell: object) -> Generator[TrialPicture, None, None]:
-    """Do a trial of the visitor's grid again; yields pictures, the last with everything, unless it was stopped."""
+def open_steps(session: Session, cell: object) -> Generator[TrialView, None, None]:
+    """Do a trial of the visitor's grid again; yields views, the last with everything, unless it was stopped."""
     grid = passkey_grids.current(session).grid
     place = read_place(grid, cell)
     model = model_catalogue.model(grid.model)
@@ -74,26 +75,22 @@ def open_steps(session: Session, cell: object) -> Generator[TrialPicture, None, 
         return (yield from trace_steps(model, method, grid.passkey(), case))
 
     pace = Pace(method.keeps(int(grid.length[place[1]])))
-    steps = running.run_steps(session, model.device, work())
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as finished:
-            record = finished.value
-            break
-        if isinstance(step, Waiting):
-            yield TrialPicture(running.progress(str(step)))
-        elif step is None:
-            yield TrialPicture(running.progress("making the prompt"))
-        else:
-            yield TrialPicture(running.progress(f"reading {pace.said(step.done)}", step.done / step.total))
+    record = yield from mapped(running.run_steps(session, model.device, work()), partial(_progress, pace=pace))
     if record is None:
-        yield TrialPicture("<span>stopped, memory freed</span>")
+        yield TrialView("<span>stopped, memory freed</span>")
         return
-    yield TrialPicture("", told(grid, place, record), marked_prompt(record), heads_picture(record))
+    yield TrialView("", told(grid, place, record), marked_prompt(record), heads_figure(record))
 
 
-def heads_picture(record: TrialRecord) -> go.Figure:
+def _progress(step: Progress[None] | Waiting | None, pace: Pace) -> TrialView:
+    if isinstance(step, Waiting):
+        return TrialView(progress_view.progress_bar(str(step)))
+    if step is None:
+        return TrialView(progress_view.progress_bar("making the prompt"))
+    return TrialView(progress_view.progress_bar(f"reading {pace.said(step.done)}", step.done / step.total))
+
+
+def heads_figure(record: TrialRecord) -> go.Figure:
     """Attention on the key by layer and head, with its numbers where there is room for them."""
     figure = trial_figure(record)
     if max(record.attention.shape[1:]) <= NAMED_CELLS:
@@ -103,7 +100,8 @@ def heads_picture(record: TrialRecord) -> go.Figure:
 
 def told(grid: TrialGrid, place: Place, record: TrialRecord) -> str:
     """The trial in words, as HTML: what was asked, what came, whether the key could be seen, and who looked."""
-    head = f"{record.caption} · {grid.length[place[1]]:,} tokens · key at depth {grid.depth[place[2]]:.0%}"
+    run, depth = grid.runs()[place[0]], grid.depth[place[2]]
+    head = f"{titled(run)} · {grid.length[place[1]]:,} tokens · key at depth {depth:.0%}"
     answer = html.escape(record.answer.strip()) or "nothing"
     verdict = "found" if record.found else "not found"
     return (

@@ -13,7 +13,7 @@ from app import page
 from app.components import errors, permalink, theme
 from app.components.changes import NOTED
 from app.components.permalink import LinkedControl
-from app.panels import chat, diagnostics, method_controls, passkey
+from app.panels import chat, method_controls, passkey
 from app.session import sessions
 from app.session.sessions import Session
 from app.session.side_by_side import MOST_METHODS
@@ -119,13 +119,14 @@ def test_plans_say_again_how_long_they_take_once_the_machine_is_measured(model, 
     speed = next(block._id for block in demo.blocks.values() if block.elem_id == "speed")
     notes = {fn.outputs[0]._id for fn in demo.fns.values() if (speed, "change") in fn.targets}
     listening = [fn.fn for fn in demo.fns.values() if any((note, "change") in fn.targets for note in notes)]
-    assert listening == [passkey.follow, diagnostics.follow]
+    follow, _ = listening
+    assert [fn.__qualname__ for fn in listening] == ["PasskeyPanel.follow", "DiagnosticsPanel.follow"]
 
     values = [["vanilla"], "-", *[None] * (MOST_METHODS * method_controls.MOST_FIELDS)]
     request = [passkey.TAB, "240", "0,100", 1, PAPER, 3, "tiny", session, *values]
-    assert passkey.follow(*request)[0] == "<span>2 trials</span>"
+    assert _named(follow(*request))["passkey-status"] == "<span>2 trials</span>"
     assert list(chat.show_costs("tiny", session, *values))[-1][1] == "tiny"
-    assert "2 trials: " in passkey.follow(*request)[0]
+    assert "2 trials: " in _named(follow(*request))["passkey-status"]
 
 
 def test_a_listener_notes_what_it_listens_to_also_where_it_is_no_input(model):

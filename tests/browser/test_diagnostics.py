@@ -43,14 +43,14 @@ def sides(page, state):
 
 def choose(page, panel):
     page.locator(f"#panel input[value={panel}]").check()
-    expect(page.locator("#look .lead")).to_contain_text(PANELS[panel].look[:40])
+    expect(page.locator("#diagnostics-lead .lead")).to_contain_text(PANELS[panel].look[:40])
 
 
 def run(page, methods=2):
-    expect(page.locator("#look-run")).to_be_visible()
-    page.click("#look-run")
+    expect(page.locator("#diagnostics-run")).to_be_visible()
+    page.click("#diagnostics-run")
     expect(sides(page, "done")).to_have_count(methods)
-    expect(page.locator("#look-run")).to_be_visible()
+    expect(page.locator("#diagnostics-run")).to_be_visible()
 
 
 def figures(page, names, until=lambda drawn: True):
@@ -86,7 +86,7 @@ def test_the_first_thing_seen_is_a_finished_look(visit_page):
     assert buttons
     assert not any("Share" in title for title in buttons)  # plotly would send figures to its makers
     expect(page.locator(".board .note")).to_contain_text("A finished example, recorded")
-    expect(page.locator("#look-status")).to_contain_text(re.compile(r"2,048 tokens with 3 methods: .* s"))
+    expect(page.locator("#diagnostics-status")).to_contain_text(re.compile(r"2,048 tokens with 3 methods: .* s"))
     shoot(page, "diagnostics")
 
 
@@ -124,7 +124,7 @@ def test_the_text_is_coloured_by_its_surprise_and_one_position_is_marked_everywh
     figures(page, ["nll"], lambda drawn: drawn["nll"]["marks"] == [456])
     expect(page.locator(".board .note")).to_contain_text("Marked: position 456, ")
     page.wait_for_function("location.search.includes('mark=456')")
-    page.fill("#look-smoothing input", "9")
+    page.fill("#diagnostics-smoothing input", "9")
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelector('[data-name=nll] .gtitle').textContent.includes('over 9 tokens')")
     for panel, at in (("logits", 456), ("entropy", 457)):  # a context of 457 tokens ends with token 456
@@ -135,11 +135,11 @@ def test_the_text_is_coloured_by_its_surprise_and_one_position_is_marked_everywh
 
 def test_clusters_of_two_texts_show_the_first_tokens_and_name_the_sinks(visit_page):
     page = visit_page(f"{BOOK}&panel=clusters&layers=0,4")
-    expect(page.locator("#look-others")).to_be_visible()
-    page.locator("#look-others input").click()
+    expect(page.locator("#diagnostics-others")).to_be_visible()
+    page.locator("#diagnostics-others input").click()
     page.get_by_role("option", name="Dracula").click()
     page.keyboard.press("Escape")
-    expect(page.locator("#look-status")).to_contain_text("2 texts")
+    expect(page.locator("#diagnostics-status")).to_contain_text("2 texts")
     run(page)
     names = [f"{kind}-{method}" for kind in ("clusters", "sinks") for method in ("vanilla", "lm-infinite")]
     drawn = figures(page, names)
@@ -165,8 +165,8 @@ def test_a_head_is_picked_by_a_click_and_a_frame_is_looked_at_in_full(visit_page
     names = ["overview-vanilla", "overview-lm-infinite", "mass", "map-vanilla", "map-lm-infinite"]
     names += ["difference-lm-infinite"]
     drawn = figures(page, names)
-    assert (page.input_value("#look-layers textarea, #look-layers input"),) == ("0",)
-    assert (page.input_value("#look-heads textarea, #look-heads input"),) == ("1",)
+    assert (page.input_value("#diagnostics-layers textarea, #diagnostics-layers input"),) == ("0",)
+    assert (page.input_value("#diagnostics-heads textarea, #diagnostics-heads input"),) == ("1",)
     assert drawn["map-vanilla"]["x"] == ["key position j"]
     expect(sides(page, "done")).to_have_count(2)
     shoot(page, "diagnostics-attention")
@@ -184,17 +184,17 @@ def test_a_head_is_picked_by_a_click_and_a_frame_is_looked_at_in_full(visit_page
 def test_stop_ends_the_reading_and_frees_the_device(visit_page):
     page = visit_page("?tab=diagnostics&text=dracula&methods=vanilla;self-extend&length=60000&panel=entropy")
     expect(page.locator("#document .count")).to_contain_text("tokens")
-    expect(page.locator("#look-status")).to_contain_text("60,000 tokens with 2 methods")
-    page.click("#look-run")
+    expect(page.locator("#diagnostics-status")).to_contain_text("60,000 tokens with 2 methods")
+    page.click("#diagnostics-run")
     expect(sides(page, "working")).to_contain_text(
         re.compile(r"reading [\d,]+ of 60,000 tokens · .* a second · .* left")
     )
     figures(page, ["entropy"])  # what is known so far
     assert not at_rest()
-    page.click("#look-stop")
+    page.click("#diagnostics-stop")
     expect(sides(page, "stopped")).to_have_count(2)
     expect(sides(page, "stopped").first).to_contain_text("memory freed")
-    expect(page.locator("#look-run")).to_be_visible()
+    expect(page.locator("#diagnostics-run")).to_be_visible()
     page.wait_for_timeout(200)
     assert at_rest()
     assert measurements.result_cache.nbytes == 0
@@ -202,17 +202,19 @@ def test_stop_ends_the_reading_and_frees_the_device(visit_page):
 
 def test_what_cannot_be_done_is_one_sentence_and_the_other_methods_go_on(visit_page):
     page = visit_page(f"{BOOK}&panel=logits&layers=9")
-    page.click("#look-run")
+    page.click("#diagnostics-run")
     expect(sides(page, "failed")).to_have_count(2)
     expect(sides(page, "failed").first).to_contain_text("layer 9 was asked for; rope-small has 0 to")
-    page.fill("#look-layers textarea, #look-layers input", "many")
+    page.fill("#diagnostics-layers textarea, #diagnostics-layers input", "many")
     page.keyboard.press("Tab")
-    expect(page.locator("#look-status .problem")).to_have_text("layers must give a whole number, but 'many' was given.")
-    page.fill("#look-layers textarea, #look-layers input", "1")
+    expect(page.locator("#diagnostics-status .problem")).to_have_text(
+        "layers must give a whole number, but 'many' was given."
+    )
+    page.fill("#diagnostics-layers textarea, #diagnostics-layers input", "1")
     page.keyboard.press("Tab")
     run(page)
     page.click("#remove")
-    expect(page.locator("#look-status .problem")).to_contain_text("There is no text yet")
+    expect(page.locator("#diagnostics-status .problem")).to_contain_text("There is no text yet")
     assert at_rest()
 
 
@@ -223,7 +225,7 @@ def test_records_and_figures_are_saved(visit_page):
     saved = {}
     for kind in FORMATS:
         with page.expect_download() as download:
-            page.click(f"#look-{kind}")
+            page.click(f"#diagnostics-{kind}")
         assert download.value.suggested_filename == "longsight-nll.zip"
         archive = zipfile.ZipFile(download.value.path())
         assert archive.namelist() == [f"nll-vanilla.{kind}", f"nll-lm-infinite.{kind}"]

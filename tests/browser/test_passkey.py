@@ -18,32 +18,32 @@ def turnstile():
 
 def grid(page, number):
     """The numbers in the cells of a grid, row by row, once it is drawn."""
-    page.wait_for_function(f"document.querySelector('#lab-grid-{number} .plot-area')?._fullData")
+    page.wait_for_function(f"document.querySelector('#passkey-grid-{number} .plot-area')?._fullData")
     return page.evaluate(
-        f"[...document.querySelector('#lab-grid-{number} .plot-area')._fullData[0].text].map((row) => [...row])"
+        f"[...document.querySelector('#passkey-grid-{number} .plot-area')._fullData[0].text].map((row) => [...row])"
     )
 
 
 def lines(page, number):
     return page.evaluate(
-        f"(document.querySelector('#lab-grid-{number} .plot-area').layout.shapes ?? []).map((line) => line.x0)"
+        f"(document.querySelector('#passkey-grid-{number} .plot-area').layout.shapes ?? []).map((line) => line.x0)"
     )
 
 
 def run(page):
-    expect(page.locator("#lab-status")).to_contain_text("trials")
-    page.click("#lab-run")
+    expect(page.locator("#passkey-status")).to_contain_text("trials")
+    page.click("#passkey-run")
 
 
 def finished(page):
-    expect(page.locator("#lab-status")).to_contain_text("trials are done")
+    expect(page.locator("#passkey-status")).to_contain_text("trials are done")
 
 
 def click_cell(page, number, column, row):
-    page.evaluate(f"document.querySelector('#lab-grid-{number}').scrollIntoView({{block: 'center'}})")
+    page.evaluate(f"document.querySelector('#passkey-grid-{number}').scrollIntoView({{block: 'center'}})")
     at = page.evaluate(
         """([number, column, row]) => {
-          const area = document.querySelector(`#lab-grid-${number} .plot-area`);
+          const area = document.querySelector(`#passkey-grid-${number} .plot-area`);
           const {xaxis, yaxis} = area._fullLayout, box = area.getBoundingClientRect();
           return [box.x + xaxis._offset + xaxis.d2p(column), box.y + yaxis._offset + yaxis.d2p(row)];
         }""",
@@ -53,7 +53,7 @@ def click_cell(page, number, column, row):
     page.mouse.click(*at)
 
 
-def load(page, name, content, button="#lab-load"):
+def load(page, name, content, button="#passkey-load"):
     with page.expect_file_chooser() as chooser:
         page.click(button)
     chooser.value.set_files([{"name": name, "mimeType": "application/json", "buffer": content}])
@@ -61,22 +61,22 @@ def load(page, name, content, button="#lab-load"):
 
 def save(page, kind):
     with page.expect_download() as download:
-        page.click(f"#lab-{kind}")
+        page.click(f"#passkey-{kind}")
     return download.value.path()
 
 
 def test_a_finished_example_stands_here_at_first_sight_and_a_cell_of_it_opens(visit_page):
     page = visit_page("?tab=passkey")
-    expect(page.locator("#lab-note")).to_contain_text("A finished example, recorded with")
+    expect(page.locator("#passkey-note")).to_contain_text("A finished example, recorded with")
     assert all(re.fullmatch(r"\d+/\d+", cell) for number in range(3) for row in grid(page, number) for cell in row)
     assert len(lines(page, 0)) == len(lines(page, 2)) == 1  # truncation's and SelfExtend's
     shoot(page, "passkey")
     click_cell(page, 1, 2, 0)
-    expect(page.locator("#lab-told")).to_contain_text("The model answered")
-    expect(page.locator("#lab-told .sight")).to_contain_text("is hidden, but can be fetched by content")
-    key = page.locator("#lab-prompt [style*='0.7)']")  # a token for each digit, in each of two statements
+    expect(page.locator("#passkey-told")).to_contain_text("The model answered")
+    expect(page.locator("#passkey-told .sight")).to_contain_text("is hidden, but can be fetched by content")
+    key = page.locator("#passkey-prompt [style*='0.7)']")  # a token for each digit, in each of two statements
     assert re.fullmatch(r"(\d{5})\1", "".join(key.all_inner_texts()))
-    page.wait_for_function("document.querySelector('#lab-heads .plot-area')?._fullData")
+    page.wait_for_function("document.querySelector('#passkey-heads .plot-area')?._fullData")
     assert not turnstile().busy
 
 
@@ -93,42 +93,42 @@ def test_a_grid_fills_in_and_its_file_loads_again(visit_page):
     assert "method index,length index,depth index,trial index" in table
     before = [grid(page, 0), grid(page, 1)]
     again = visit_page("?tab=passkey")
-    expect(again.locator("#lab-note")).to_contain_text("example")
+    expect(again.locator("#passkey-note")).to_contain_text("example")
     load(again, "saved.json", text.encode())
-    expect(again.locator("#lab-note")).to_contain_text("rope-small · The papers' text · 2 per cell · seed 0")
-    expect(again.locator("#lab-status")).to_contain_text("all 16 trials are done")
-    expect(again.locator("#lab-grid-2")).to_be_hidden()
+    expect(again.locator("#passkey-note")).to_contain_text("rope-small · The papers' text · 2 per cell · seed 0")
+    expect(again.locator("#passkey-status")).to_contain_text("all 16 trials are done")
+    expect(again.locator("#passkey-grid-2")).to_be_hidden()
     assert [grid(again, 0), grid(again, 1)] == before
 
 
 def test_a_grid_is_stopped_and_gone_on_with(visit_page):
     page = visit_page(LONG)
     run(page)
-    expect(page.locator("#lab-grids")).to_contain_text("it said")  # the example's answers are not told
-    page.click("#lab-stop")
-    expect(page.locator("#lab-status")).to_contain_text("trials are left")
-    expect(page.locator("#lab-run")).to_have_text("Resume")
+    expect(page.locator("#passkey-grids")).to_contain_text("it said")  # the example's answers are not told
+    page.click("#passkey-stop")
+    expect(page.locator("#passkey-status")).to_contain_text("trials are left")
+    expect(page.locator("#passkey-run")).to_have_text("Resume")
     assert not turnstile().busy
     before = grid(page, 0)
     assert "" in [cell for row in before for cell in row]
-    page.click("#lab-run")
+    page.click("#passkey-run")
     finished(page)
     after = grid(page, 0)
     assert all(re.fullmatch("[0-8]/8", cell) for row in after for cell in row)
     done = [(one, two) for ones, twos in zip(before, after, strict=True) for one, two in zip(ones, twos, strict=True)]
     assert all(one == two for one, two in done if one.endswith("/8"))
-    expect(page.locator("#lab-run")).to_have_text("Run")
+    expect(page.locator("#passkey-run")).to_have_text("Run")
 
 
 def test_the_address_is_the_view_and_what_does_not_fit_gets_a_sentence(visit_page):
     page = visit_page("?tab=passkey&lengths=512,700&depths=30&trials=1&filler=prose&text=none")
-    expect(page.locator("#lab-status")).to_contain_text("6 trials")
-    page.fill("#lab-lengths input, #lab-lengths textarea", "512, many")
+    expect(page.locator("#passkey-status")).to_contain_text("6 trials")
+    page.fill("#passkey-lengths input, #passkey-lengths textarea", "512, many")
     page.keyboard.press("Enter")
-    expect(page.locator("#lab-status")).to_contain_text("Lengths must give a whole number, but 'many' was given")
-    page.fill("#lab-lengths input, #lab-lengths textarea", "300, 600, 900")
+    expect(page.locator("#passkey-status")).to_contain_text("Lengths must give a whole number, but 'many' was given")
+    page.fill("#passkey-lengths input, #passkey-lengths textarea", "300, 600, 900")
     page.keyboard.press("Enter")
-    expect(page.locator("#lab-status")).to_contain_text("9 trials")
+    expect(page.locator("#passkey-status")).to_contain_text("9 trials")
     page.wait_for_function("location.search.includes('lengths=300') && location.search.includes('filler=prose')")
 
 
@@ -138,9 +138,11 @@ def test_another_trial_of_the_cell_and_the_dark_and_a_phone(visit_page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     shoot(page, "phone-passkey")
     click_cell(page, 2, 0, 1)
-    expect(page.locator("#lab-told")).to_contain_text("The model answered")
-    first = page.inner_text("#lab-told .answer")
-    page.locator("#lab-trials-of-cell label").nth(1).click()
-    page.wait_for_function("(before) => document.querySelector('#lab-told .answer').innerText !== before", arg=first)
+    expect(page.locator("#passkey-told")).to_contain_text("The model answered")
+    first = page.inner_text("#passkey-told .answer")
+    page.locator("#passkey-trials-of-cell label").nth(1).click()
+    page.wait_for_function(
+        "(before) => document.querySelector('#passkey-told .answer').innerText !== before", arg=first
+    )
     shoot(page, "phone-trial")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

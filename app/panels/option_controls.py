@@ -1,7 +1,7 @@
 """What is chosen of a diagnostic: a control for each field of `PanelOptions` that is on the page, made from what the
 field says of itself, and read back and checked."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,13 +73,13 @@ KINDS = {name: CONTROL_KINDS[type(option)] for name, option in OPTIONS.items() i
 """By the field of `PanelOptions` that each one asks for."""
 
 
-def build_choices(panel: Panel) -> dict[str, Any]:
+def build_options(panel: Panel) -> dict[str, Any]:
     """The control of each field, by its name; those that `panel` does not read are hidden."""
     return {
         name: kind.make(
             OPTIONS[name],
             getattr(DEFAULT, name),
-            elem_id=f"look-{name}",
+            elem_id=f"diagnostics-{name}",
             min_width=120,
             visible=name in panel.reads,
         )
@@ -87,30 +87,26 @@ def build_choices(panel: Panel) -> dict[str, Any]:
     }
 
 
-def changes(controls: dict[str, Any]) -> list[Any]:
+def changes(controls: Mapping[str, Any]) -> list[Any]:
     """The events by which a visitor changes any of the controls."""
     return [getattr(controls[name], event) for name, kind in KINDS.items() for event in kind.events]
 
 
-def shown(panel: Panel) -> list[Any]:
-    """Updates for the controls: those that the panel reads, the others hidden."""
-    return [gr.update(visible=name in panel.reads) for name in KINDS]
+def shown(panel: Panel) -> dict[str, Any]:
+    """Updates for the controls, by field: those that the panel reads, the others hidden."""
+    return {name: gr.update(visible=name in panel.reads) for name in KINDS}
 
 
-def read_choice(panel: Panel, values: Sequence[Any]) -> PanelOptions:
-    """The options that the controls' values stand for; what a panel does not read stays as it is by default.
+def read_options(panel: Panel, values: Mapping[str, Any]) -> PanelOptions:
+    """The options that the controls' values, by field, stand for; what a panel does not read stays at its default.
 
     Raises `LongSightError` on values that are none.
     """
-    if len(values) != len(KINDS):
-        raise LongSightError(f"{len(values)} choices were given; {len(KINDS)} are expected: {', '.join(KINDS)}.")
-    pairs = zip(KINDS.items(), values, strict=True)
-    return PanelOptions(
-        **{name: kind.read(name, OPTIONS[name], value) for (name, kind), value in pairs if name in panel.reads}
-    )
+    read = {name: kind for name, kind in KINDS.items() if name in panel.reads}
+    return PanelOptions(**{name: kind.read(name, OPTIONS[name], values[name]) for name, kind in read.items()})
 
 
-def views(controls: dict[str, Any]) -> list[LinkedControl]:
+def views(controls: Mapping[str, Any]) -> list[LinkedControl]:
     """The controls as parts of the address."""
     return [LinkedControl(name, control, _reader(name)) for name, control in controls.items()]
 
@@ -119,7 +115,7 @@ def _reader(name: str) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         kind, option = KINDS[name], OPTIONS[name]
         held = kind.restore(text, option.parse(name, text))
-        PanelOptions(**{name: kind.read(name, option, held)})  # whatever is no choice is refused here
+        PanelOptions(**{name: kind.read(name, option, held)})  # whatever is no option is refused here
         return held
 
     return read

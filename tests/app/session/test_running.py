@@ -1,11 +1,11 @@
-"""Run and Stop: in line for the device, one thing at a time for each page, and everything let go of at the end."""
+"""Work that can be stopped: in line for the device, one thing at a time for each page, all let go of at the end."""
 
-import gradio as gr
 import pytest
 import torch
 
 from app.session import devices, running
-from app.session.running import RESTING, WORKING, Pace, Waiting, marked, run_steps
+from app.session.devices import Waiting
+from app.session.running import run_steps
 from longsight.errors import LongSightError
 
 CPU = torch.device("cpu")
@@ -101,74 +101,3 @@ def test_a_page_does_one_thing_at_a_time(session):
         next(run_steps(session, CPU, Work().steps()))
     steps.close()
     assert result(run_steps(session, CPU, Work().steps()))[1] == "result"
-
-
-def test_pace_says_what_is_done_how_fast_and_what_is_left(monkeypatch):
-    monkeypatch.setattr(running.time, "perf_counter", lambda: 10.0)
-    pace = Pace(400, start=8.0)
-    assert pace.said(100) == "100 of 400 tokens · 50 a second · 6 s left"
-    assert pace.said(100, left=60) == "100 of 400 tokens · 50 a second · 1 min 0 s left"
-    assert Pace(20, "trials", start=8.0).said(0) == "0 of 20 trials"
-
-
-def test_a_sentence_on_progress_is_text():
-    assert "&lt;b&gt;" in running.progress("<b>")
-    assert 'value="0.250"' in running.progress("reading", 0.25)
-    assert "value=" not in running.progress("loading")
-
-
-def updates_of(callback, *values):
-    """The updates until the end, and the error that it ended with."""
-    seen = []
-    try:
-        seen.extend(marked(callback)(*values))
-    except gr.Error as error:
-        return seen, error.message
-    return seen, None
-
-
-def test_the_mark_stands_in_every_message_and_the_last_one_says_everything_again_at_rest():
-    def callback(count):
-        yield from ([number, "shown"] for number in range(count))
-
-    assert updates_of(callback, 2)[0] == [[0, "shown", WORKING], [1, "shown", WORKING], [1, "shown", RESTING]]
-    assert updates_of(callback, 0)[0] == []
-
-
-def test_a_message_that_says_nothing_new_is_sent_again_only_now_and_then(monkeypatch):
-    times = iter(range(100))
-    monkeypatch.setattr(running.time, "monotonic", lambda: next(times) * running.REPEAT / 4)
-    drawn = [gr.skip(), {"figures": [1]}]
-
-    def callback():
-        yield from (["waiting", *drawn] for _ in range(8))
-        yield ["reading", *drawn]
-
-    seen = updates_of(callback)[0]
-    assert 2 <= sum(update[0] == "waiting" for update in seen) < 8  # the page may have missed the first one
-    assert seen[-2:] == [["reading", *drawn, WORKING], ["reading", *drawn, RESTING]]
-
-
-def test_an_error_in_the_middle_brings_run_back_and_one_before_it_began_changes_nothing():
-    def callback(begins):
-        if begins:
-            yield ["reading"]
-        raise LongSightError("No.")
-
-    assert updates_of(callback, True) == ([["reading", WORKING], ["reading", RESTING]], "No.")
-    assert updates_of(callback, False) == ([], "No.")
-
-
-def test_leaving_the_page_closes_the_callback():
-    closed = []
-
-    def callback():
-        try:
-            yield ["reading"]
-        finally:
-            closed.append(True)
-
-    steps = marked(callback)()
-    assert next(steps) == ["reading", WORKING]
-    steps.close()
-    assert closed

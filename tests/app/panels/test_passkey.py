@@ -1,4 +1,4 @@
-"""The passkey lab apart from the browser: what is asked is checked, runs are resumed, files are read, trials open."""
+"""The passkey panel without a browser: what is asked is checked, runs are resumed, files are read, trials open."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,8 @@ from analysis.evaluation.tasks.texts import PAPER
 from analysis.export.files import from_json, to_json
 from app.panels import method_controls, passkey, passkey_trial
 from app.session import devices, document_loading, grid_runs, model_catalogue, passkey_grids, running, trials
-from app.session.passkey_grids import OWN, Lab
+from app.session.passkey_grids import OWN
+from app.session.shown_grid import ShownGrid
 from app.session.side_by_side import MOST_METHODS
 from longsight.errors import LongSightError
 
@@ -27,6 +28,23 @@ def quick(monkeypatch):
 
 
 @pytest.fixture
+def panel(shell):
+    return passkey.build_panel(shell)
+
+
+@pytest.fixture
+def request_of(panel):
+    """The request that the values of all controls stand for."""
+    return lambda values: panel.request(panel.read(*values))
+
+
+@pytest.fixture
+def filled(session, request_of):
+    """Runs what is asked for to its end; the views of it."""
+    return lambda values: list(grid_runs.run_steps(session, request_of(values)))
+
+
+@pytest.fixture
 def asked(model, session):
     """The values of all controls, as the page sends them."""
 
@@ -34,10 +52,6 @@ def asked(model, session):
         return [lengths, depths, trials, filler, seed, "tiny", session, list(keys), NO_LINE, *NUMBERS]
 
     return values
-
-
-def pictures(session, values):
-    return list(grid_runs.run_steps(session, passkey.read_request(values)))
 
 
 def test_the_example_is_a_finished_grid_of_an_offered_model():
@@ -49,67 +63,67 @@ def test_the_example_is_a_finished_grid_of_an_offered_model():
     assert from_json(TrialGrid, to_json(grid)) == grid
 
 
-def test_a_run_fills_the_visitors_grid_and_says_what_was_answered(session, asked):
-    seen = pictures(session, asked())
-    assert session.lab.grid.finished
-    assert seen[-1].lab is session.lab
+def test_a_run_fills_the_visitors_grid_and_says_what_was_answered(filled, session, asked):
+    seen = filled(asked())
+    assert session.grid.grid.finished
+    assert seen[-1].grid is session.grid
     assert "all 8 trials are done" in seen[-1].status
-    assert any("of 8 trials" in picture.status and "<progress" in picture.status for picture in seen)
-    assert "it said" in passkey_grids.side_view(session.lab, 0)
+    assert any("of 8 trials" in view.status and "<progress" in view.status for view in seen)
+    assert "it said" in passkey_grids.side_view(session.grid, 0)
     assert not devices.turnstile(model_catalogue.model("tiny").device).busy
 
 
-def test_stop_keeps_what_is_done_and_the_next_run_goes_on(session, asked):
-    steps = grid_runs.run_steps(session, passkey.read_request(asked()))
-    while not any(picture.lab and picture.lab.grid.done for picture in [next(steps)]):
+def test_stop_keeps_what_is_done_and_the_next_run_goes_on(panel, request_of, filled, session, asked):
+    steps = grid_runs.run_steps(session, request_of(asked()))
+    while not any(view.grid and view.grid.grid.done for view in [next(steps)]):
         pass
     running.stop(session)
     last = list(steps)[-1]
-    done = session.lab.grid.done
+    done = session.grid.grid.done
     assert 0 < done < 8
     assert f"{8 - done:,} of 8 trials are left" in last.status
-    kept = session.lab.grid
-    status, button = passkey.show_plan(*asked())
-    assert (button.value, "are left" in status) == ("Resume", True)
-    assert passkey.show_plan(*asked(seed=4))[1].value == "Run"
-    pictures(session, asked())
-    assert session.lab.grid.finished
+    kept = session.grid.grid
+    planned = panel.plan(*asked())
+    assert (planned[panel.run.run].value, "are left" in planned[panel.run.status]) == ("Resume", True)
+    assert panel.plan(*asked(seed=4))[panel.run.run].value == "Run"
+    filled(asked())
+    assert session.grid.grid.finished
     known = np.isfinite(kept.found)
-    assert np.array_equal(session.lab.grid.found[known], kept.found[known])
-    assert np.array_equal(session.lab.grid.said[known], kept.said[known])
+    assert np.array_equal(session.grid.grid.found[known], kept.found[known])
+    assert np.array_equal(session.grid.grid.said[known], kept.said[known])
 
 
-def test_stop_while_waiting_for_others_leaves_everything_as_it_was(session, asked):
+def test_stop_while_waiting_for_others_leaves_everything_as_it_was(request_of, session, asked):
     door = devices.turnstile(model_catalogue.model("tiny").device)
     with pytest.raises(StopIteration) as entered:
         next(door.enter(lambda: False))
-    steps = grid_runs.run_steps(session, passkey.read_request(asked()))
+    steps = grid_runs.run_steps(session, request_of(asked()))
     assert "waiting for another visitor" in next(steps).status
     running.stop(session)
-    assert [picture.lab for picture in steps] == [None]
-    assert session.lab is None
+    assert [view.grid for view in steps] == [None]
+    assert session.grid is None
     door.leave(entered.value.value)
 
 
-def test_leaving_the_page_ends_the_run_and_frees_the_device(session, asked):
-    steps = grid_runs.run_steps(session, passkey.read_request(asked()))
+def test_leaving_the_page_ends_the_run_and_frees_the_device(request_of, session, asked):
+    steps = grid_runs.run_steps(session, request_of(asked()))
     next(steps)
     steps.close()
     assert not devices.turnstile(model_catalogue.model("tiny").device).busy
     assert not session.busy.locked()
 
 
-def test_a_method_that_does_not_fit_marks_its_own_place(session, asked, monkeypatch):
+def test_a_method_that_does_not_fit_marks_its_own_place(filled, session, asked, monkeypatch):
     def check(model, method, tokens):
         if method.key == "vanilla":
             raise LongSightError("Too much memory.")
 
     monkeypatch.setattr(grid_runs.estimate, "check_memory", check)
-    pictures(session, asked())
-    assert session.lab.problems == {0: "Too much memory."}
-    assert np.isnan(session.lab.grid.found[0]).all()
-    assert np.isfinite(session.lab.grid.found[1]).all()
-    assert "Too much memory." in passkey_grids.side_view(session.lab, 0)
+    filled(asked())
+    assert session.grid.problems == {"vanilla": "Too much memory."}
+    assert np.isnan(session.grid.grid.found[0]).all()
+    assert np.isfinite(session.grid.grid.found[1]).all()
+    assert "Too much memory." in passkey_grids.side_view(session.grid, 0)
 
 
 @pytest.mark.parametrize(
@@ -133,47 +147,51 @@ def test_a_method_that_does_not_fit_marks_its_own_place(session, asked, monkeypa
         ({"keys": ()}, "0 methods were chosen"),
     ],
 )
-def test_what_cannot_be_asked_gets_one_sentence(asked, change, sentence):
+def test_what_cannot_be_asked_gets_one_sentence(panel, request_of, asked, change, sentence):
     with pytest.raises(LongSightError, match=sentence):
-        passkey.read_request(asked(**change))
-    assert "problem" in passkey.show_plan(*asked(**change))[0]
+        request_of(asked(**change))
+    assert "problem" in panel.plan(*asked(**change))[panel.run.status]
 
 
-def test_the_visitors_document_loses_the_example_key_and_must_be_long_enough(session, asked, document):
+def test_the_visitors_document_loses_the_example_key_and_must_be_long_enough(
+    request_of, filled, session, asked, document
+):
     key = "The pass key is 12345. Remember it. 12345 is the pass key. "
     session.take(replace(document, text=document.text[:200] + key + document.text[200:]))
     assert key not in passkey_grids.own_text(session)
     for _ in document_loading.tokens_steps(session, model_catalogue.model("tiny")):
         pass
-    pictures(session, asked(filler=OWN, lengths="240", keys=("vanilla",)))
-    assert session.lab.grid.text == "grass.txt"
-    assert session.lab.grid.finished
+    filled(asked(filler=OWN, lengths="240", keys=("vanilla",)))
+    assert session.grid.grid.text == "grass.txt"
+    assert session.grid.grid.finished
     with pytest.raises(LongSightError, match="too few for a prompt of 100,000"):
-        passkey.read_request(asked(filler=OWN, lengths="100000"))
+        request_of(asked(filler=OWN, lengths="100000"))
     session.take(replace(document, text=document.text.upper()))
     with pytest.raises(LongSightError, match="choose that document again to open a trial"):
         list(trials.open_steps(session, "0:0:0:0"))
 
 
-def test_parameters_by_rule_of_thumb_are_fitted_to_the_longest_prompt(asked):
-    request = passkey.read_request(asked(lengths="64,250", keys=("self-extend",)))
-    assert request.methods == (request.model.method("self-extend", 250),)
-    assert request.grid.reach.tolist() == [request.methods[0].reach(32)]
+def test_parameters_by_rule_of_thumb_are_fitted_to_the_longest_prompt(request_of, asked):
+    request = request_of(asked(lengths="64,250", keys=("self-extend",)))
+    [run] = request.runs
+    assert run.method == request.model.method("self-extend", 250)
+    assert request.grid.reach.tolist() == [run.method.reach(32)]
 
 
-def test_files_hold_the_grid_and_are_read_again(session, asked, tmp_path):
-    pictures(session, asked())
+def test_files_hold_the_grid_and_are_read_again(panel, filled, session, asked, tmp_path):
+    filled(asked())
     name, files = passkey_grids.files("json", session)
     assert name == "passkey"
     path = tmp_path / "saved.json"
     path.write_bytes(files["longsight-passkey.json"])
-    before, session.lab = session.lab.grid, None
-    updates = passkey.load_grid(str(path), "tiny", session)
-    assert session.lab.grid == before
+    before, session.grid = session.grid.grid, None
+    updates = panel.load_grid(str(path), "tiny", session)
+    assert session.grid.grid == before
     assert not path.exists()
-    assert updates[:5] == ["240, 400", "0, 100", 1, PAPER, 3]
-    assert updates[5] == ["vanilla", "window"]
-    assert len(updates) == 5 + passkey.METHOD_PARTS + passkey.SHOWN
+    told = {name: updates[control] for name, control in panel.settings.items()}
+    assert told == {"lengths": "240, 400", "depths": "0, 100", "trials": 1, "filler": PAPER, "seed": 3}
+    assert updates[panel.shell.methods.picker] == ["vanilla", "window"]
+    assert set(panel.shown) - set(updates) == {panel.columns[2].side, panel.columns[2].grid}
     assert b"trial index" in passkey_grids.files("csv", session)[1]["longsight-passkey.csv"]
     with pytest.raises(LongSightError, match="no format 'exe'"):
         passkey_grids.files("exe", session)
@@ -187,33 +205,33 @@ def test_files_hold_the_grid_and_are_read_again(session, asked, tmp_path):
         (lambda told: told.update(record="NLLRecord"), "the file holds a NLLRecord"),
     ],
 )
-def test_a_file_that_asks_for_too_much_is_refused(session, asked, tmp_path, change, sentence):
-    told = json.loads(to_json(passkey.read_request(asked()).grid))
+def test_a_file_that_asks_for_too_much_is_refused(panel, request_of, session, asked, tmp_path, change, sentence):
+    told = json.loads(to_json(request_of(asked()).grid))
     change(told)
     path = tmp_path / "odd.json"
     path.write_text(json.dumps(told))
     with pytest.raises(gr.Error, match=sentence):
-        passkey.load_grid(str(path), "tiny", session)
-    assert session.lab is None
+        panel.load_grid(str(path), "tiny", session)
+    assert session.grid is None
 
 
-def test_a_trial_is_done_again_and_shown(session, asked):
-    pictures(session, asked())
+def test_a_trial_is_done_again_and_shown(filled, session, asked):
+    filled(asked())
     *_, last = trials.open_steps(session, "1:1:0:0")
     assert "is not visible under this method" in last.told
-    assert str(session.lab.grid.expected[1, 0, 0]) in last.told
+    assert str(session.grid.grid.expected[1, 0, 0]) in last.told
     assert "0.7)" in last.prompt
     assert last.figure.data[0].type == "heatmap"
     assert "In the grid it had answered" not in last.told
-    said = session.lab.grid.said.copy().astype(object)
+    said = session.grid.grid.said.copy().astype(object)
     said[1, 1, 0, 0] = "<b>else</b>"
-    session.lab = Lab(replace(session.lab.grid, said=said.astype(str)))
+    session.grid = ShownGrid(replace(session.grid.grid, said=said.astype(str)))
     *_, last = trials.open_steps(session, "1:1:0:0")
     assert "In the grid it had answered: <q>&lt;b&gt;else&lt;/b&gt;</q>" in last.told
 
 
-def test_a_trial_can_be_stopped(session, asked):
-    session.lab = Lab(passkey.read_request(asked()).grid)
+def test_a_trial_can_be_stopped(request_of, session, asked):
+    session.grid = ShownGrid(request_of(asked()).grid)
     steps = trials.open_steps(session, "0:0:0:0")
     next(steps)
     running.stop(session)
@@ -224,24 +242,25 @@ def test_a_trial_can_be_stopped(session, asked):
 @pytest.mark.parametrize(
     "cell", ["", "0:0:0", "9:0:0:0", "0:0:0:1", "a:0:0:0", "-1:0:0:0", "0:0:0:0:0", "9999:0:0:0", None]
 )
-def test_a_cell_that_is_none_gets_one_sentence(session, asked, cell):
-    session.lab = Lab(passkey.read_request(asked()).grid)
+def test_a_cell_that_is_none_gets_one_sentence(request_of, session, asked, cell):
+    session.grid = ShownGrid(request_of(asked()).grid)
     with pytest.raises(LongSightError, match="A trial is named by|in this grid"):
         next(trials.open_steps(session, cell))
 
 
-def test_a_click_names_the_trial_and_offers_the_others(session, asked):
-    pictures(session, asked(trials=2))
+def test_a_click_names_the_trial_and_offers_the_others(panel, filled, session, asked):
+    filled(asked(trials=2))
     event = gr.EventData(None, {"x": 1, "y": 0})
-    cell, radio, _ = passkey_trial.picked(1)(session, event)
+    updates = panel.trial.picked(1)(session, event)
+    cell = updates[panel.trial.cell]
     assert cell == "1:1:0:0"
-    assert [value for _, value in radio.choices] == [0, 1]
+    assert [value for _, value in updates[panel.trial.trial].choices] == [0, 1]
     assert passkey_trial.other_trial(cell, 1) == "1:1:0:1"
     with pytest.raises(gr.Error):
-        passkey_trial.picked(1)(session, gr.EventData(None, {"x": 99, "y": 0}))
+        panel.trial.picked(1)(session, gr.EventData(None, {"x": 99, "y": 0}))
 
 
-def test_a_model_that_is_not_offered_is_named(session, asked):
-    session.lab = Lab(replace(passkey.read_request(asked()).grid, model="unknown"))
+def test_a_model_that_is_not_offered_is_named(request_of, session, asked):
+    session.grid = ShownGrid(replace(request_of(asked()).grid, model="unknown"))
     with pytest.raises(LongSightError, match="No model called 'unknown'"):
         list(trials.open_steps(session, "0:0:0:0"))

@@ -7,8 +7,13 @@ import pytest
 
 from analysis.evaluation.results import FILE
 from app.panels import evaluate
-from app.panels.evaluate import SHIPPED, Opened, load_results, shipped, show
+from app.panels.evaluate import SHIPPED, Opened, shipped
 from longsight.errors import LongSightError
+
+
+@pytest.fixture
+def panel(shell):
+    return evaluate.build_panel()
 
 
 @pytest.fixture
@@ -22,63 +27,64 @@ def saved(tmp_path, rows):
     return str(path)
 
 
-def test_what_ships_has_every_part_with_tables_and_what_the_papers_report(session):
+def test_what_ships_has_every_part_with_tables_and_what_the_papers_report(panel, session):
     for title, number in shipped().choices:
-        note, look, figures, tables, about = show(number, session)
-        assert "A finished run of the embedded models" in note
-        assert len(look) > 40
-        assert "<table" in tables, title
-        assert "Reported" in tables, title
-        assert all(json.loads(figure["json"])["data"] for figure in figures["figures"])
-        assert "trained on" in about
+        told = panel.show(number, session)
+        assert "A finished run of the embedded models" in told[panel.note]
+        assert len(told[panel.lead]) > 40
+        assert "<table" in told[panel.tables], title
+        assert "Reported" in told[panel.tables], title
+        assert all(json.loads(figure["json"])["data"] for figure in told[panel.figures]["figures"])
+        assert "trained on" in told[panel.about]
     assert any("Passkey" in title for title, _ in shipped().choices)
 
 
-def test_a_file_of_ones_own_takes_the_place_and_survives_a_bad_one(session, tmp_path, rows):
+def test_a_file_of_ones_own_takes_the_place_and_survives_a_bad_one(panel, session, tmp_path, rows):
     mine = [row | {"model": row["model"] | {"name": "my-model"}} for row in rows if row["task"]["key"] == "passkey"]
-    dropdown, note, *_, about = load_results(saved(tmp_path, mine), session)
+    told = panel.load_results(saved(tmp_path, mine), session)
+    dropdown, about = told[panel.part], told[panel.about]
     assert [title for title, _ in dropdown.choices] == [title for title, _ in session.results.choices]
     assert all("my-model" in title for title, _ in dropdown.choices)
-    assert (note, "my-model" in about) == ("", True)
+    assert (told[panel.note], "my-model" in about) == ("", True)
     before = session.results
     with pytest.raises(gr.Error, match="line 1 is not a cell"):
-        load_results(saved(tmp_path, [{"cell": 1}]), session)
+        panel.load_results(saved(tmp_path, [{"cell": 1}]), session)
     assert session.results is before
     session.leave()
     assert session.results is None
 
 
-def test_rows_that_no_table_can_be_made_of_get_one_sentence(session, tmp_path, rows):
+def test_rows_that_no_table_can_be_made_of_get_one_sentence(panel, session, tmp_path, rows):
     row = next(row for row in rows if row["task"]["key"] == "passkey" and row["refused"] is None)
     row["cases"][0]["facts"] = {}
     with pytest.raises(gr.Error, match="these are no facts of a case of passkey; depth: Field required"):
-        load_results(saved(tmp_path, [row]), session)
+        panel.load_results(saved(tmp_path, [row]), session)
     with pytest.raises(gr.Error, match="There are no finished cells"):
-        load_results(saved(tmp_path, [row | {"refused": "No.", "cases": [], "scores": {}}]), session)
+        panel.load_results(saved(tmp_path, [row | {"refused": "No.", "cases": [], "scores": {}}]), session)
 
 
-def test_names_in_a_file_are_text(session, tmp_path, rows):
+def test_names_in_a_file_are_text(panel, session, tmp_path, rows):
     hostile = "<img src=x onerror=alert(1)>"
     mine = [row | {"model": row["model"] | {"name": hostile}} for row in rows]
-    _, note, look, _, tables, about = load_results(saved(tmp_path, mine), session)
-    assert all("<img" not in part for part in (note, look, tables, about))
+    told = panel.load_results(saved(tmp_path, mine), session)
+    assert all("<img" not in told[place] for place in (panel.note, panel.lead, panel.tables, panel.about))
 
 
 @pytest.mark.parametrize("number", [-1, 10_000, None, "0", True, 1.5])
-def test_a_part_that_is_not_there_gets_one_sentence(session, number):
+def test_a_part_that_is_not_there_gets_one_sentence(panel, session, number):
     with pytest.raises(gr.Error, match="There is no part"):
-        show(number, session)
+        panel.show(number, session)
 
 
-def test_too_large_a_file_is_not_even_read(session, tmp_path, monkeypatch):
+def test_too_large_a_file_is_not_even_read(panel, session, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "MOST_BYTES", 10)
     path = tmp_path / "big.jsonl"
     path.write_text("x" * 11)
     with pytest.raises(gr.Error, match=r"big.jsonl has 11 B; up to 10 B are read here"):
-        load_results(str(path), session)
+        panel.load_results(str(path), session)
     assert not path.exists()
     with pytest.raises(gr.Error, match="No file arrived"):
-        load_results(None, session)
+        panel.load_results(None, session)
 
 
 def test_no_results_are_no_results():

@@ -1,18 +1,10 @@
-"""The distance-map panel: maps of the chosen methods, in small and true, and a sentence that fits each."""
-
-import json
+"""Distance maps of a method, in small and true, and a sentence that fits each."""
 
 import pytest
 
-from analysis.diagnostics.distance_map import DistanceMap
-from analysis.export.files import from_npz
-from app.components.plot import drawn
-from app.panels import maps
 from app.session import distance_maps
-from app.session.side_by_side import MOST_METHODS
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
-from tests.app.test_method_controls import values_of
 
 
 @pytest.mark.parametrize("key", METHODS)
@@ -65,35 +57,3 @@ def test_sizes_out_of_range_from_a_raw_call_are_refused(sizes, sentence):
     tokens, small, trained = sizes
     with pytest.raises(LongSightError, match=sentence):
         distance_maps.method_maps(METHODS["vanilla"](), tokens, 512, small, trained)
-
-
-def test_the_panel_shows_a_column_for_each_method_and_hides_the_others(model):
-    methods = [METHODS["vanilla"](), METHODS["window"](window=32)]
-    updates = maps.show_maps("tiny", 16, 8, 0, 300, *values_of(model, methods, 300))
-    per_column = len(updates) // MOST_METHODS
-    columns = [updates[n * per_column].constructor_args["visible"] for n in range(MOST_METHODS)]
-    assert columns == [True, True, False]
-    assert "<b>Window</b>" in updates[per_column + 1]
-    assert "300 tokens" in updates[per_column - 1]
-    assert json.loads(updates[2])["data"][0]["type"] == "heatmap"
-
-
-def test_a_figure_reaches_the_page_as_json_with_its_arrays():
-    figure = distance_maps.map_figure(distance_maps.method_maps(METHODS["vanilla"](), 300, 32, 16, 8).small)
-    sent = json.loads(drawn(figure))
-    assert sent["data"][0]["type"] == "heatmap"
-    assert sent["layout"]["xaxis"]["title"]["text"] == "key position j"
-
-
-def test_maps_nobody_looks_at_are_not_drawn_and_none_while_the_page_opens(model):
-    values = values_of(model, [METHODS["vanilla"]()], 300)
-    assert maps.follow_maps("chat", "tiny", 16, 8, 0, 300, *values) == maps.NOTHING
-    assert maps.follow_maps("maps", "tiny", 16, 8, 0, 300, *values) != maps.NOTHING
-    assert maps.follow_maps("maps", "tiny", 16, 8, 0, 300, values[0], "", *values[2:]) == maps.NOTHING
-
-
-def test_the_true_maps_are_saved_as_they_are_drawn(model):
-    values = values_of(model, [METHODS["vanilla"](), METHODS["window"](window=32)], 300)
-    name, files = maps.map_files("npz", "tiny", 16, 8, 0, 300, *values)
-    assert (name, list(files)) == ("longsight-maps", ["map-vanilla.npz", "map-window.npz"])
-    assert from_npz(DistanceMap, files["map-window.npz"]).n == 300

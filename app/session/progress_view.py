@@ -1,0 +1,59 @@
+"""How far work is, as a visitor reads it: sentences, and small pieces of HTML."""
+
+import html
+import time
+from dataclasses import dataclass, field
+
+from analysis.runs import Run
+from app.session import formatting
+
+
+@dataclass
+class Pace:
+    """How fast equal pieces of work are done, and how long the rest of them will take."""
+
+    total: int
+    unit: str = "tokens"
+    start: float = field(default_factory=time.perf_counter)
+
+    @property
+    def elapsed(self) -> float:
+        return time.perf_counter() - self.start
+
+    def left(self, done: int) -> float | None:
+        """Seconds to go after `done` pieces; None before the first."""
+        return self.elapsed * (self.total - done) / done if done else None
+
+    def said(self, done: int, left: float | None = None) -> str:
+        """1,024 of 4,096 tokens · 3.1k a second · 2 s left. `left` [seconds]: where the caller knows better."""
+        parts = [f"{done:,} of {self.total:,} {self.unit}"]
+        if done and self.elapsed:
+            parts.append(f"{formatting.short_count(done / self.elapsed)} a second")
+        seconds = self.left(done) if left is None else left
+        if seconds is not None:
+            parts.append(f"{formatting.duration(seconds)} left")
+        return " · ".join(parts)
+
+
+def progress_bar(sentence: str, part: float | None = None) -> str:
+    """A sentence with a bar under it, as HTML; `part` (0 to 1) is done, None: nobody knows."""
+    value = "" if part is None else f' value="{part:.3f}"'
+    return (
+        f'<div class="running" role="status"><span>{html.escape(sentence)}</span>'
+        f'<progress class="bar" max="1"{value}></progress></div>'
+    )
+
+
+def titled(run: Run) -> str:
+    """A run's name and all its parameters in one line: SelfExtend G=4 (group=4, window=128)."""
+    return run.method.describe().replace(run.method.title, run.label, 1)
+
+
+def side_view(run: Run, state: str, said: str, error: str = "", part: float | None = None) -> str:
+    """How far one run is, as HTML: its colour, its name and parameters, a sentence, and a bar while it works."""
+    bar = "" if state != "working" else f'<progress class="bar" max="1" value="{part or 0:.3f}"></progress>'
+    problem = f'<p class="problem" role="alert">{html.escape(error)}</p>' if error else ""
+    return (
+        f'<div class="side" data-state="{state}" style="--method:{run.colour}">'
+        f"<b>{html.escape(titled(run))}</b><span>{html.escape(said)}</span>{bar}{problem}</div>"
+    )

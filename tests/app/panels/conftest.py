@@ -1,0 +1,18 @@
+"""What every panel is given, without the rest of the page."""
+
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+
+from app.panels.method_controls import build_method_controls
+from app.panels.shell import Shell
+
+
+@pytest.fixture
+def shell(model):
+    with gr.Blocks():  # panels are built inside
+        yield Shell(
+            gr.Dropdown(["tiny"]), gr.State(), build_method_controls(), SimpleNamespace(length=gr.Number()),
+            gr.Textbox(), gr.Textbox(),
+        )  # fmt: skip

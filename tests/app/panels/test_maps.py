@@ -1,0 +1,62 @@
+"""The distance-map panel: a column of maps for each chosen method, and their files."""
+
+import json
+
+import gradio as gr
+import pytest
+
+from analysis.diagnostics.distance_map import DistanceMap
+from analysis.export.files import from_npz
+from app.components.plot import drawn
+from app.panels import maps
+from app.session import distance_maps
+from longsight.methods import METHODS
+from tests.app.test_method_controls import values_of
+
+
+@pytest.fixture
+def panel(shell):
+    return maps.build_panel(shell)
+
+
+@pytest.fixture
+def asked(panel, model):
+    """The values of all controls, as the page sends them."""
+
+    def values(*methods, tokens=0, length=300):
+        return ["tiny", 16, 8, tokens, length, *values_of(model, methods, length)]
+
+    return values
+
+
+def test_the_panel_shows_a_column_for_each_method_and_hides_the_others(panel, asked):
+    updates = panel.show(*asked(METHODS["vanilla"](), METHODS["window"](window=32)))
+    columns = panel.columns
+    visible = [updates[column.column].constructor_args["visible"] for column in columns]
+    assert visible == [True, True] + [False] * (len(columns) - 2)
+    assert "<b>Window</b>" in updates[columns[1].title]
+    assert "300 tokens" in updates[columns[0].true_caption]
+    assert json.loads(updates[columns[0].small])["data"][0]["type"] == "heatmap"
+    assert set(updates) <= set(panel.shown)
+
+
+def test_a_figure_reaches_the_page_as_json_with_its_arrays():
+    figure = distance_maps.map_figure(distance_maps.method_maps(METHODS["vanilla"](), 300, 32, 16, 8).small)
+    sent = json.loads(drawn(figure))
+    assert sent["data"][0]["type"] == "heatmap"
+    assert sent["layout"]["xaxis"]["title"]["text"] == "key position j"
+
+
+def test_maps_nobody_looks_at_are_not_drawn_and_none_while_the_page_opens(panel, asked):
+    values = asked(METHODS["vanilla"]())
+    assert panel.follow("chat", *values) == gr.skip()
+    assert panel.columns[0].column in panel.follow("maps", *values)
+    line = panel.shell.methods.line
+    opening = ["" if control is line else value for control, value in zip(panel.inputs, values, strict=True)]
+    assert panel.follow("maps", *opening) == gr.skip()
+
+
+def test_the_true_maps_are_saved_as_they_are_drawn(panel, asked):
+    name, files = panel.files("npz", *asked(METHODS["vanilla"](), METHODS["window"](window=32)))
+    assert (name, list(files)) == ("longsight-maps", ["map-vanilla.npz", "map-window.npz"])
+    assert from_npz(DistanceMap, files["map-window.npz"]).n == 300
