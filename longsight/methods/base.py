@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from longsight.errors import LongSightError
-from longsight.methods.bands import Band, Span
+from longsight.methods.bands import Band, Span, causal
 
 LARGEST = 2**40
 """No parameter of any method needs to exceed this."""
@@ -83,12 +83,14 @@ class Method:
         raise NotImplementedError
 
     def visible(self, i: Tensor, j: Tensor) -> Tensor:
-        """Whether query `i` attends to key `j` (int64 tensors, broadcast) -> bool; never when `j > i`."""
-        raise NotImplementedError
+        """Whether query `i` attends to key `j` (int64 tensors, broadcast) -> bool; never when `j > i`. By default: to
+        every key that is not in its future."""
+        return true_distance(i, j) >= 0
 
     def distance(self, i: Tensor, j: Tensor) -> Tensor:
-        """The effective distance that the position encoding is given for query `i` and key `j`, where visible."""
-        raise NotImplementedError
+        """The effective distance that the position encoding is given for query `i` and key `j`, where visible. By
+        default: the true one."""
+        return true_distance(i, j)
 
     def logit_scale(self, i: Tensor) -> Tensor | None:
         """A factor on query `i`, and so on its products with keys (not on ALiBi's bias); None stands for 1 everywhere.
@@ -123,8 +125,8 @@ class Method:
 
     @property
     def bands(self) -> tuple[Band, ...]:
-        """Disjoint bands that together cover exactly the visible keys."""
-        raise NotImplementedError
+        """Disjoint bands that together cover exactly the visible keys. By default one, that states the defaults."""
+        return (Band("all", causal()),)
 
     @property
     def retrieval(self) -> Retrieval | None:

@@ -32,9 +32,6 @@ class Ceiling(Method):
     def for_model(cls, train_length: int, target_length: int) -> Self:
         return cls(ceiling=train_length)
 
-    def visible(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j) >= 0
-
     def distance(self, i: Tensor, j: Tensor) -> Tensor:
         return true_distance(i, j).clamp(max=self.ceiling)
 

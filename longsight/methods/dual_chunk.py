@@ -8,7 +8,7 @@ from torch import Tensor
 
 from longsight.errors import LongSightError
 from longsight.methods.bands import Band, Span, at, causal
-from longsight.methods.base import Method, parameter, true_distance
+from longsight.methods.base import Method, parameter
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,6 @@ class DualChunk(Method):
     @classmethod
     def for_model(cls, train_length: int, target_length: int) -> Self:
         return cls(chunk=max(train_length * 3 // 4, 1), length=train_length)
-
-    def visible(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j) >= 0
 
     def distance(self, i: Tensor, j: Tensor) -> Tensor:
         i, j = torch.as_tensor(i), torch.as_tensor(j)

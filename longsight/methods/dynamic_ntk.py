@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from longsight.methods.base import parameter
-from longsight.methods.frequencies import LENGTH_HELP, SeesAll, ntk
+from longsight.methods.frequencies import LENGTH_HELP, FrequencyMethod, ntk
 
 
 @dataclass(frozen=True)
-class DynamicNTK(SeesAll):
+class DynamicNTK(FrequencyMethod):
     """NTK-aware with the scale `alpha * l / length - (alpha - 1)` once the text is longer than `length`.
 
     A query's own text length decides: l is the number of tokens up to it, rounded up to a multiple of `step`. So a
@@ -28,7 +28,6 @@ class DynamicNTK(SeesAll):
     title: ClassVar[str] = "Dynamic NTK"
     paper: ClassVar[str] = "emozilla 2023, described in Peng et al. 2023, arXiv 2309.00071, section 3.3"
     summary: ClassVar[str] = "NTK-aware scaling that grows with the text, and does nothing before the trained length."
-    needs: ClassVar[str | None] = "rope"
 
     @classmethod
     def for_model(cls, train_length: int, target_length: int) -> Self:

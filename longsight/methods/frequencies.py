@@ -1,7 +1,5 @@
-"""What the methods share that stretch RoPE itself: they see every token, at its true distance.
-
-Position interpolation is a rule of distance, `d / scale`, alike for all frequencies; NTK-aware scaling, dynamic NTK and
-YaRN slow each frequency by its own amount and leave the distance as it is.
+"""What the methods share that stretch RoPE itself, each of its frequencies by an amount of its own: NTK-aware scaling,
+dynamic NTK and YaRN. Every token is seen, at its true distance.
 """
 
 from dataclasses import dataclass
@@ -10,29 +8,19 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from longsight.methods.bands import Band, causal
-from longsight.methods.base import Method, true_distance
+from longsight.methods.base import Method
 
 SCALE_HELP = "How many times longer than the trained length the text may be."
 LENGTH_HELP = "The trained length of the model."
 
 
 @dataclass(frozen=True)
-class SeesAll(Method):
-    """A method that sees every token, at its true distance, and changes frequencies."""
+class FrequencyMethod(Method):
+    """A method that changes the frequencies of RoPE, and nothing else."""
 
     sees: ClassVar[str] = "all"
     tells: ClassVar[str] = "d, at slower frequencies"
-
-    def visible(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j) >= 0
-
-    def distance(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j)
-
-    @property
-    def bands(self) -> tuple[Band, ...]:
-        return (Band("all", causal()),)
+    needs: ClassVar[str | None] = "rope"
 
 
 def ntk(inv_freq: Tensor, scale: float) -> Tensor:

@@ -41,9 +41,6 @@ class Lambda(Method):
     def visible(self, i: Tensor, j: Tensor) -> Tensor:
         return lambda_visible(i, j, self.window, self.starting)
 
-    def distance(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j)
-
     @property
     def bands(self) -> tuple[Band, ...]:
         return Band("window", recent(self.window)), Band("starting", starting(self.starting) & beyond(self.window))

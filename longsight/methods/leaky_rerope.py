@@ -33,9 +33,6 @@ class LeakyReRoPE(Method):
         slope = math.ceil(max(target_length - window, 1) / max(train_length - window, 1))
         return cls(window=window, slope=slope)
 
-    def visible(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j) >= 0
-
     def distance(self, i: Tensor, j: Tensor) -> Tensor:
         d = true_distance(i, j)
         return torch.where(d < self.window, d.double(), self.window + (d - self.window).double() / self.slope)

@@ -6,11 +6,11 @@ from typing import ClassVar, Self
 from torch import Tensor
 
 from longsight.methods.base import parameter
-from longsight.methods.frequencies import SCALE_HELP, SeesAll, ntk
+from longsight.methods.frequencies import SCALE_HELP, FrequencyMethod, ntk
 
 
 @dataclass(frozen=True)
-class NTK(SeesAll):
+class NTK(FrequencyMethod):
     """Fast frequencies stay and slow ones are interpolated, by a larger base."""
 
     scale: float = parameter(SCALE_HELP, unit="×", low=1)
@@ -19,7 +19,6 @@ class NTK(SeesAll):
     title: ClassVar[str] = "NTK-aware"
     paper: ClassVar[str] = "bloc97 2023, described in Peng et al. 2023, arXiv 2309.00071, definition 1"
     summary: ClassVar[str] = "Neighbours stay sharp, far distances shrink: slow frequencies are slowed, fast ones kept."
-    needs: ClassVar[str | None] = "rope"
 
     @classmethod
     def for_model(cls, train_length: int, target_length: int) -> Self:

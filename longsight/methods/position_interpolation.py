@@ -6,12 +6,12 @@ from typing import ClassVar, Self
 from torch import Tensor
 
 from longsight.methods.bands import Band, causal
-from longsight.methods.base import parameter, true_distance
-from longsight.methods.frequencies import SCALE_HELP, SeesAll
+from longsight.methods.base import Method, parameter, true_distance
+from longsight.methods.frequencies import SCALE_HELP
 
 
 @dataclass(frozen=True)
-class PositionInterpolation(SeesAll):
+class PositionInterpolation(Method):
     """Distances divided by `scale`: as if the text had been written with fractions of a token (equation 4)."""
 
     scale: float = parameter(SCALE_HELP, unit="×", low=1)
@@ -22,6 +22,7 @@ class PositionInterpolation(SeesAll):
     summary: ClassVar[str] = (
         "All distances shrink alike; neighbours blur, because they were never this close in training."
     )
+    sees: ClassVar[str] = "all"
     tells: ClassVar[str] = "d/scale"
 
     @classmethod

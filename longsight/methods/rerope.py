@@ -31,9 +31,6 @@ class ReRoPE(Method):
     def for_model(cls, train_length: int, target_length: int) -> Self:
         return cls(window=max(train_length // 2, 1), log_n=train_length if train_length > 1 else 0)
 
-    def visible(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j) >= 0
-
     def distance(self, i: Tensor, j: Tensor) -> Tensor:
         return true_distance(i, j).clamp(max=self.window)
 

@@ -57,9 +57,6 @@ class SelfExtend(Method):
         candidates = [cls(group=g, window=g) for g in powers_of_two(train_length)]
         return max(candidates, key=lambda method: method.reach(train_length) or 0)
 
-    def visible(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j) >= 0
-
     def distance(self, i: Tensor, j: Tensor) -> Tensor:
         d = true_distance(i, j)
         grouped = i // self.group - j // self.group + self.window - self.window // self.group

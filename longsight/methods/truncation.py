@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from torch import Tensor
-
 from longsight.methods.bands import Band, causal
-from longsight.methods.base import Method, parameter, true_distance
+from longsight.methods.base import Method, parameter
 
 
 @dataclass(frozen=True)
@@ -29,12 +27,6 @@ class Truncation(Method):
     @classmethod
     def for_model(cls, train_length: int, target_length: int) -> Self:
         return cls(length=train_length)
-
-    def visible(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j) >= 0
-
-    def distance(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j)
 
     @property
     def bands(self) -> tuple[Band, ...]:

@@ -3,10 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from torch import Tensor
-
-from longsight.methods.bands import Band, causal
-from longsight.methods.base import Method, true_distance
+from longsight.methods.base import Method
 
 
 @dataclass(frozen=True)
@@ -23,13 +20,3 @@ class Vanilla(Method):
     @classmethod
     def for_model(cls, train_length: int, target_length: int) -> Self:
         return cls()
-
-    def visible(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j) >= 0
-
-    def distance(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j)
-
-    @property
-    def bands(self) -> tuple[Band, ...]:
-        return (Band("all", causal()),)

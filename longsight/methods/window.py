@@ -35,9 +35,6 @@ class Window(Method):
         d = true_distance(i, j)
         return (d >= 0) & (d < self.window)
 
-    def distance(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j)
-
     @property
     def bands(self) -> tuple[Band, ...]:
         return (Band("window", recent(self.window)),)

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from longsight.errors import LongSightError
 from longsight.methods.base import parameter
-from longsight.methods.frequencies import LENGTH_HELP, SCALE_HELP, SeesAll
+from longsight.methods.frequencies import LENGTH_HELP, SCALE_HELP, FrequencyMethod
 
 
 @dataclass(frozen=True)
-class YaRN(SeesAll):
+class YaRN(FrequencyMethod):
     """Each frequency is interpolated by how often it turns within the trained length (section 3.2, "NTK-by-parts").
 
     More than `FAST` turns: kept. Fewer than `SLOW`: divided by `scale`. Between, a ramp over the frequency's index.
@@ -29,7 +29,6 @@ class YaRN(SeesAll):
     summary: ClassVar[str] = (
         "Only frequencies that training never saw turn fully are slowed, and attention is sharpened."
     )
-    needs: ClassVar[str | None] = "rope"
 
     FAST: ClassVar[float] = 32.0
     SLOW: ClassVar[float] = 1.0

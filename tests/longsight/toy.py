@@ -31,9 +31,6 @@ class BlindSpot(Method):
         d = true_distance(i, j)
         return (d >= 0) & ((d < self.near) | (d >= self.far))
 
-    def distance(self, i: Tensor, j: Tensor) -> Tensor:
-        return true_distance(i, j)
-
     @property
     def bands(self) -> tuple[Band, ...]:
         return Band("near", recent(self.near)), Band("far", causal() & beyond(max(self.near, self.far)))
