@@ -15,7 +15,10 @@ from transformers.cache_utils import CacheLayerMixin
 
 from longsight.errors import LongSightError
 from longsight.methods import Method
-from longsight.methods.bands import NEVER_LEAVES, cache_footprint
+from longsight.methods.bands import EVERYTHING, Footprint, cache_footprint
+
+UNLIMITED = 2**62
+"""More slots than any text has tokens."""
 
 
 class KeptLayer(CacheLayerMixin):
@@ -30,7 +33,7 @@ class KeptLayer(CacheLayerMixin):
     def __init__(self, starting: int, window: int | None) -> None:
         super().__init__()
         self.starting = starting
-        self.window = NEVER_LEAVES if window is None else window
+        self.window = UNLIMITED if window is None else window
         self.length = 0  # tokens read so far
         self.reserved = 0
         self.positions = torch.empty(0, dtype=torch.int64)  # of the keys that the last update returned
@@ -191,11 +194,11 @@ class Cache(TransformersCache):
             layer.reserve(length)
 
 
-def kept(method: Method, layer: int) -> tuple[int, int | None]:
-    """`(starting, window)` keys that `layer` must remember under `method`; window None: all."""
+def kept(method: Method, layer: int) -> Footprint:
+    """The keys that `layer` must remember under `method`: a layer that fetches remembers everything."""
     retrieval = method.retrieval
     if retrieval is not None and layer >= retrieval.from_layer:
-        return 0, None
+        return EVERYTHING
     return cache_footprint(method.bands)
 
 

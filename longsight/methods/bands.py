@@ -3,27 +3,55 @@
 In every method of this project a query sees, under one rule of distance, one *interval* of keys, and both ends of that
 interval only ever move forward as the query moves forward. A `Span` is such a pair of ends. Because the ends are
 monotone, a block of queries needs no mask to know which keys it can see (from the first end of its first query to the
-last end of its last one), which keys all of its queries see, and which keys no later query will ever see again.
+last end of its last one), and which keys all of its queries see.
+
+What the KV cache may let go of does not follow from a few values of the ends: a span declares it, as a `Footprint`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 PositionMap = Callable[[Tensor], Tensor]
 
-NEVER_LEAVES = 2**62
-"""A query position beyond every text: spans evaluated here tell what stays visible forever."""
+
+class Footprint(NamedTuple):
+    """All that queries may ever need of a text: its first `starting` keys, and of the others only those with
+    `i - j < window` for query `i` (None: any). The cache lets go of everything else."""
+
+    starting: int
+    window: int | None
+
+    def __and__(self, other: "Footprint") -> "Footprint":
+        """For what lies in both of two spans: either footprint is enough, and the smaller one is taken."""
+        return min(self, other, key=lambda each: (math.inf if each.window is None else each.window, each.starting))
+
+    def __or__(self, other: "Footprint") -> "Footprint":
+        """For what lies in one of two spans."""
+        if self.window is None or other.window is None:
+            return EVERYTHING
+        return Footprint(max(self.starting, other.starting), max(self.window, other.window))
+
+
+EVERYTHING = Footprint(0, None)
+ONE_SLOT = Footprint(0, 1)
+"""The least that a cache can hold: the latest key."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """Keys `first(i) <= j < last(i)` for query `i` (none when `first >= last`); both ends never fall as `i` grows."""
+    """Keys `first(i) <= j < last(i)` for query `i` (none when `first >= last`); both ends never fall as `i` grows, and
+    `last(i) <= i + 1`. A `cache_footprint` that is left out lets go of nothing."""
 
     first: PositionMap
     last: PositionMap
+    cache_footprint: Footprint = EVERYTHING
 
     def __call__(self, i: Tensor, j: Tensor) -> Tensor:
         """Whether query `i` sees key `j` (int64 tensors, broadcast) -> bool."""
@@ -33,6 +61,7 @@ class Span:
         return Span(
             lambda i: torch.maximum(self.first(i), other.first(i)),
             lambda i: torch.minimum(self.last(i), other.last(i)),
+            self.cache_footprint & other.cache_footprint,
         )
 
 
@@ -43,7 +72,7 @@ def causal() -> Span:
 
 def recent(window: int) -> Span:
     """`i - j < window`: the `window` most recent keys, the query's own included."""
-    return Span(lambda i: (i - window + 1).clamp(min=0), lambda i: i + 1)
+    return Span(lambda i: (i - window + 1).clamp(min=0), lambda i: i + 1, Footprint(0, window))
 
 
 def beyond(window: int) -> Span:
@@ -53,7 +82,7 @@ def beyond(window: int) -> Span:
 
 def starting(count: int) -> Span:
     """`j < count`: the first `count` tokens of the text, on which many models park attention (attention sinks)."""
-    return Span(torch.zeros_like, lambda i: (i + 1).clamp(max=count))
+    return Span(torch.zeros_like, lambda i: (i + 1).clamp(max=count), Footprint(count, 0))
 
 
 def after(count: int) -> Span:
@@ -88,22 +117,6 @@ class Band:
         return self.q_position(i) - self.k_position(j)
 
 
-def cache_footprint(bands: tuple[Band, ...]) -> tuple[int, int | None]:
-    """What a method must remember for ever: `(starting, window)`.
-
-    The first `starting` keys of the text stay visible to every later query, and of the others only the `window` most
-    recent ones do (`None`: all of them). This is what the cache keeps; nothing states it a second time.
-    """
-    far = torch.tensor(NEVER_LEAVES)
-    kept, window = 0, 0
-    for band in bands:
-        first, last = int(band.span.first(far)), int(band.span.last(far))
-        if first >= last:
-            continue
-        if last < NEVER_LEAVES // 2:
-            kept = max(kept, last)
-        elif first < NEVER_LEAVES // 2:
-            return 0, None
-        else:
-            window = max(window, NEVER_LEAVES - first + 1)
-    return kept, window
+def cache_footprint(bands: tuple[Band, ...]) -> Footprint:
+    """What a layer's cache must hold so that no band of a method ever misses a key."""
+    return reduce(or_, (band.span.cache_footprint for band in bands), ONE_SLOT)

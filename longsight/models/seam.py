@@ -23,6 +23,7 @@ from longsight.attention.kv_cache import Cache
 from longsight.attention.observer import Observer
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
+from longsight.methods.contract import check_contract
 from longsight.models.families import Family, Shim, family_of
 from longsight.models.module_patching import Shadowed, cache_keyword, replace_forward, restore
 
@@ -112,13 +113,15 @@ class Seam:
         return None if self.hf._supports_attention_backend else self.family.shim
 
     def check_method(self, method: Method) -> None:
-        """Raise LongSightError when the method could have no effect on this model: nothing is ever silently undone."""
+        """Raise LongSightError when the method breaks its contract, or could have no effect on this model: nothing is
+        ever silently undone."""
         name = type(self.hf).__name__
         if method.needs not in (None, self.encoding.kind):
             raise LongSightError(
                 f"{method.title} changes the frequencies of RoPE, but {name} uses {self.encoding.kind}, not RoPE; "
                 "choose one that changes visibility or distances."
             )
+        check_contract(method)
         self.encoding.under(method, method.length_at(torch.tensor(0)))  # refused when it has too few frequencies
         retrieval = method.retrieval
         if retrieval is not None and retrieval.from_layer >= self.layers:

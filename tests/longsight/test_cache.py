@@ -5,11 +5,10 @@ import random
 import pytest
 import torch
 
-from longsight.attention.kv_cache import Cache, KeptLayer, kept, slots
+from longsight.attention.kv_cache import UNLIMITED, Cache, KeptLayer, kept, slots
 from longsight.errors import LongSightError
 from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
-from longsight.methods.bands import NEVER_LEAVES
 from tests.longsight import tiny
 from tests.longsight.tiny import TRAINED, defaults, ids, spread, usable
 
@@ -101,7 +100,7 @@ def test_lm_infinite_uses_the_same_bytes_for_any_length(model):
 def test_only_layers_that_retrieve_keep_everything(grouped):
     method = METHODS["lm-infinite"](window=TRAINED, starting=4, top_k=3, from_layer=2)
     cache = prefill(grouped, ids(200), method).cache
-    assert [layer.window for layer in cache.layers] == [TRAINED, TRAINED, NEVER_LEAVES]
+    assert [layer.window for layer in cache.layers] == [TRAINED, TRAINED, UNLIMITED]
     assert slots(method, 3, 200) == 2 * (TRAINED + 4) + 200
 
 
@@ -151,7 +150,7 @@ def test_an_empty_cache_holds_nothing():
 
 def test_a_padded_cache_keeps_everything():
     cache = Cache(METHODS["lm-infinite"](window=8), layers=2, padded=True)
-    assert {layer.window for layer in cache.layers} == {NEVER_LEAVES}
+    assert {layer.window for layer in cache.layers} == {UNLIMITED}
 
 
 def test_rows_of_a_batch_can_be_repeated_and_chosen():

@@ -1,11 +1,11 @@
-"""A method that no paper has: all that anyone has to write to try an idea."""
+"""Methods that no paper has: all that anyone has to write to try an idea."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from torch import Tensor
 
-from longsight.methods.bands import Band, beyond, causal, recent
+from longsight.methods.bands import Band, Footprint, Span, beyond, causal, recent
 from longsight.methods.base import Method, parameter, true_distance
 
 
@@ -34,3 +34,29 @@ class BlindSpot(Method):
     @property
     def bands(self) -> tuple[Band, ...]:
         return Band("near", recent(self.near)), Band("far", causal() & beyond(max(self.near, self.far)))
+
+
+@dataclass(frozen=True)
+class SameChunk(Method):
+    """Chunked attention: the keys of the query's own chunk, at true distances. What is seen shrinks at each edge."""
+
+    chunk: int = parameter("Tokens per chunk.", unit="tokens", low=1)
+
+    key: ClassVar[str] = "same-chunk"
+    title: ClassVar[str] = "Same chunk"
+    paper: ClassVar[str] = "nobody, never"
+    summary: ClassVar[str] = "Forgets everything at the edge of a chunk."
+    sees: ClassVar[str] = "j // chunk = i // chunk"
+    tells: ClassVar[str] = "d"
+
+    @classmethod
+    def for_model(cls, train_length: int, target_length: int) -> Self:
+        return cls(chunk=train_length)
+
+    def visible(self, i: Tensor, j: Tensor) -> Tensor:
+        return super().visible(i, j) & (i // self.chunk == j // self.chunk)
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        own = Span(lambda i: i // self.chunk * self.chunk, lambda i: i + 1, Footprint(0, self.chunk))
+        return (Band("own chunk", own),)
