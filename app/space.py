@@ -27,13 +27,13 @@ LONGEST_DESCRIPTION = 60
 """Hugging Face refuses a longer `short_description` [characters]."""
 
 
-class Block(BaseModel):
+class SpacefileSection(BaseModel):
     """A part of the Spacefile. What is not named here would not be honoured, so it is refused."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
-class Settings(Block):
+class Settings(SpacefileSection):
     """Of the Space itself; the Spacefile says what each is."""
 
     repo: str
@@ -44,14 +44,14 @@ class Settings(Block):
     secrets: list[str]
 
 
-class Patterns(Block):
+class Patterns(SpacefileSection):
     """Shell patterns over paths below the project's root."""
 
     include: list[str]
     exclude: list[str]
 
 
-class Spacefile(Block):
+class Spacefile(SpacefileSection):
     """The manifest: `card` is the README's front matter, verbatim; `files` is what is published."""
 
     card: dict[str, Any]

@@ -136,12 +136,3 @@ def progress_card(document: Document, step: LoadingStep) -> str:
         f'<span class="size">{formatting.size(document.nbytes)}</span>'
         f'<p class="count">{step.name} …</p><progress class="bar" max="1"{part}></progress></div>'
     )
-
-
-def describe(session: Session, model: Model) -> str:
-    """The document in one line, as it stands above the first question about it."""
-    if session.document is None:
-        return ""
-    tokens = document_loading.token_count(session, model)
-    size = formatting.size(session.document.nbytes)
-    return f"{session.document.name} · {size} · {tokens:,} tokens = {formatting.times(tokens, model.train_length)}"

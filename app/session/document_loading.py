@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.session import devices, estimate
+from app.session import devices, estimate, formatting
 from app.session.devices import Waiting
 from app.session.documents import Document, tokenize_steps
 from app.session.sessions import Session
@@ -21,6 +21,15 @@ class LoadingStep:
 
     name: str
     part: float | None = None
+
+
+def describe(session: Session, model: Model) -> str:
+    """The document in one line, as it stands above the first question about it."""
+    if session.document is None:
+        return ""
+    tokens = token_count(session, model)
+    size = formatting.size(session.document.nbytes)
+    return f"{session.document.name} · {size} · {tokens:,} tokens = {formatting.times(tokens, model.train_length)}"
 
 
 def take_steps(session: Session, model: Model, document: Document) -> Generator[LoadingStep, None, None]:

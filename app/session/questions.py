@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from analysis.runs import Run, make_runs
-from app.panels.context import describe
 from app.session import answer_view, answers, devices, document_loading, running, transcript
 from app.session.answers import Answer
 from app.session.devices import Waiting
@@ -116,5 +115,5 @@ def _answer(
 
 def _about(session: Session, model: Model) -> str:
     """The document's line, above the first question about it only."""
-    line = describe(session, model)
+    line = document_loading.describe(session, model)
     return "" if any(turn.about == line for turn in session.turns[:-1]) else line

@@ -3,7 +3,7 @@
 import pytest
 
 from app.panels import context
-from app.panels.context import UNSET, choose, clear, describe, take, upload
+from app.panels.context import UNSET, choose, clear, take, upload
 from app.session import document_loading
 from app.session.documents import Document, read_document
 from app.session.samples import samples
@@ -81,7 +81,7 @@ def test_removing_leaves_an_invitation(model, session, file):
     assert card == context.NOTHING
     assert not remove.constructor_args["visible"]
     assert length == model.train_length
-    assert describe(session, model) == ""
+    assert document_loading.describe(session, model) == ""
 
 
 @pytest.mark.parametrize("key", samples())
