@@ -31,7 +31,11 @@ def chat_ids(tokenizer: PreTrainedTokenizerBase | None, messages: Sequence[Messa
 
 
 class TextStream:
-    """Turns token ids, one at a time, into text increments that never end inside a character."""
+    """Turns token ids, one at a time, into text increments that never end inside a character.
+
+    `tokenizers.decoders.DecodeStream` does not serve here: where single bytes stand for rare characters, as in Llama's
+    vocabulary, it raises for a broken byte after a character, which a model past its trained length may well say.
+    """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer

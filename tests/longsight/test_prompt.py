@@ -191,11 +191,28 @@ def test_a_role_that_nobody_knows_is_refused():
         chat_ids(tokenizer(0), [{"role": "narrator", "content": "Once"}])
 
 
-def test_a_tokenizer_that_falls_back_to_single_bytes_streams_whole_characters():
-    """As Llama's does: while a character is unfinished it decodes to one replacement sign per byte."""
-    core = Tokenizer(models.BPE({f"<0x{byte:02X}>": byte for byte in range(256)}, [], byte_fallback=True))
+LETTER = "t"
+
+
+@pytest.fixture
+def fallback():
+    """A tokenizer whose tokens are the 256 bytes, as in Llama's for rare characters, and one letter."""
+    vocabulary = {f"<0x{byte:02X}>": byte for byte in range(256)} | {LETTER: 256}
+    core = Tokenizer(models.BPE(vocabulary, [], byte_fallback=True))
     core.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
-    fallback = PreTrainedTokenizerFast(tokenizer_object=core)
+    return PreTrainedTokenizerFast(tokenizer_object=core)
+
+
+def test_a_tokenizer_that_falls_back_to_single_bytes_streams_whole_characters(fallback):
+    """While a character is unfinished it decodes to one replacement sign per byte."""
     text = "naïve 敏捷 😀🎉"
     assert "".join(streamed(fallback, list(text.encode()))) == text
     assert not any("\ufffd" in piece for piece in streamed(fallback, list(text.encode())))
+
+
+@pytest.mark.parametrize("broken", [b"\x80", b"\xc3", b"\xe2\x82", b"\xc3\xc3"])
+def test_a_broken_byte_after_a_character_does_not_end_the_stream(fallback, broken):
+    """It changes how the bytes before it decode, and DecodeStream raises for it."""
+    said = streamed(fallback, [*"é".encode(), *broken, 256, 256])
+    assert said[:2] == ["", "é"]
+    assert "".join(said).endswith("\ufffd" + 2 * LETTER)
