@@ -4,6 +4,7 @@ import ast
 import pkgutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("longsight", "analysis", "app")
 """Each may know those before it."""
+ROOMS = ("methods", "attention", "models", "generation")
+"""The rooms of the library. Each may know those before it, and the errors and progress that stand beside them."""
 FORBIDDEN = {
     "longsight": {"analysis", "app", "gradio", "plotly", "sklearn", "umap", "pandas"},
     "analysis": {"app", "gradio", "sklearn", "umap"},
@@ -77,6 +80,33 @@ def test_no_import_statement_points_against_the_arrows(package):
                 assert package == "analysis", f"{path.relative_to(ROOT)} imports relatively"
                 assert node.level <= len(path.relative_to(ROOT).parent.parts), f"{path.relative_to(ROOT)} leaves it"
             assert {name.split(".")[0] for name in names} & above == set(), f"{path.relative_to(ROOT)}: {names}"
+
+
+def known_rooms(path):
+    """The rooms (or modules beside them, "" for the front door) that a file of the library imports anywhere."""
+    return {(name + ".").split(".")[1] for name in _known_modules(path)}
+
+
+def _known_modules(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "longsight")
+        elif isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "longsight":
+            yield node.module
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_room_of_the_library_knows_one_above_it(room):
+    allowed = {"errors", "progress", *ROOMS[: ROOMS.index(room) + 1]}
+    for path in (ROOT / "longsight" / room).glob("*.py"):
+        known = known_rooms(path)
+        assert known <= allowed, f"{path.relative_to(ROOT)} knows {sorted(known - allowed)}"
+
+
+def test_the_rooms_of_the_library_are_those_of_the_arrows_and_each_uses_the_one_below():
+    assert {path.parent.name for path in (ROOT / "longsight").glob("*/__init__.py")} == set(ROOMS)
+    for below, room in pairwise(ROOMS):
+        assert any(below in known_rooms(path) for path in (ROOT / "longsight" / room).glob("*.py"))
 
 
 def test_the_arrow_test_can_fail(present):
