@@ -88,7 +88,7 @@ def write(model: Model, methods: Sequence[Method], target_length: int) -> str:
 
 def read(model: Model, line: str, target_length: int) -> list[Method]:
     """The methods of a line that `write` wrote or a person typed. Raises `LongSightError` on anything else."""
-    return [read_one(model, part, target_length) for part in _parts(line)]
+    return [read_one(model, part, target_length) for part in parts(line)]
 
 
 def read_one(model: Model, part: str, target_length: int) -> Method:
@@ -99,7 +99,7 @@ def read_one(model: Model, part: str, target_length: int) -> Method:
 
 def keys(line: str) -> list[str]:
     """The keys of the methods that a line names, in order."""
-    return [part.partition(":")[0] for part in _parts(line)]
+    return [part.partition(":")[0] for part in parts(line)]
 
 
 def method_parts(line: str) -> list[str]:
@@ -108,19 +108,20 @@ def method_parts(line: str) -> list[str]:
 
     Raises `LongSightError` on a method or parameter that does not exist; no model is needed to see that.
     """
-    parts = [p.strip() for part in _parts(line) for p in ([part] if ":" in part else part.split(",")) if p.strip()]
-    parts = [p for part in parts for p in (METHODS if part == EVERY else [part])]
-    for part in parts:
+    typed_ones = [p.strip() for part in parts(line) for p in ([part] if ":" in part else part.split(",")) if p.strip()]
+    found = [p for part in typed_ones for p in (METHODS if part == EVERY else [part])]
+    for part in found:
         key, given = _split(part)
         if key not in METHODS:
             raise LongSightError(f"There is no method {key!r}; there are {', '.join(METHODS)}.")
         typed.check_names(METHODS[key].title, [spec.name for spec in fields(METHODS[key])], given, "parameter")
-    if not parts:
+    if not found:
         raise LongSightError(f"No method was named; there are {', '.join(METHODS)}.")
-    return list(dict.fromkeys(parts))
+    return list(dict.fromkeys(found))
 
 
-def _parts(line: str) -> list[str]:
+def parts(line: str) -> list[str]:
+    """The text of each method that a line names, in order."""
     return [part for part in line.split(";") if part]
 
 

@@ -47,7 +47,7 @@ LAUNCH: dict[str, Any] = {
 def launch_options() -> dict[str, Any]:
     """Everything for `demo.launch`, which in Gradio 6 also takes the looks."""
     theme.serve_files()
-    script = f"<script>{permalink.SCRIPT}{theme.SCRIPT}</script>"
+    script = f"<script>{permalink.SCRIPT}{method_controls.script()}{theme.SCRIPT}</script>"
     return {
         **LAUNCH,
         "theme": theme.theme(),
@@ -132,10 +132,9 @@ def _wire(demo: gr.Blocks, shell: Shell, status: gr.HTML, tabs: gr.Tabs, views: 
         yield from fill_page(model_catalogue.model(model_name), session, _asked(request), shell)
 
     views_of = [view.control for view in views]
-    controls = [shell.methods.picker, *shell.methods.parts, shell.methods.line]
     options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
     demo.load(for_visitor(opening), None, [shell.session, shell.model, status, tabs, *views_of], **options).then(
-        for_visitor(filling), [shell.model, shell.session], [*controls, *context.parts], **options
+        for_visitor(filling), [shell.model, shell.session], [*shell.methods.shown, *context.parts], **options
     ).then(None, None, None, js=permalink.OPENED, api_visibility="private")
     demo.unload(close_page)
 
@@ -181,12 +180,7 @@ def _restored_methods(controls: MethodControls, model: Model, line: str | None, 
     except LongSightError as error:
         gr.Warning(html.escape(f"The address asks for methods that cannot be shown. {error}"), title="Address")
         methods = side_by_side.read(model, ";".join(FIRST_METHODS), length)
-    updates = dict(zip(controls.parts, method_controls.show(methods, model.train_length), strict=True))
-    return {
-        controls.picker: [m.key for m in methods],
-        controls.line: side_by_side.write(model, methods, length),
-        **updates,
-    }
+    return controls.show(model, methods, length)
 
 
 def _or_first(asked: str | None, offered: list[str]) -> str:

@@ -156,7 +156,11 @@ def show_costs(model_name: str, session: Session, *values: Any) -> Generator[lis
         yield ["", gr.skip()]
         return
     model = model_catalogue.model(model_name)
-    methods = method_controls.read_values(model, values, document_loading.target_length(session, model))
+    try:
+        methods = method_controls.read_values(model, values, document_loading.target_length(session, model))
+    except LongSightError as error:
+        yield [f'<div class="costs"><em>{html.escape(str(error))}</em></div>', gr.skip()]
+        return
     yield [costs_view(session, model, methods), gr.skip()]
     for step in document_loading.measure_steps(session, model):
         yield [costs_view(session, model, methods, f"{step.name} …"), gr.skip()]

@@ -7,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.drawing import palette
+from analysis.runs import Run, make_runs
+from app.components import edited_line
 from app.session import formatting, side_by_side
 from app.session.side_by_side import MOST_METHODS
-from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
 from longsight.models.model import Model
 
@@ -19,136 +19,157 @@ MOST_FIELDS = max(len(fields(method)) for method in METHODS.values())
 
 
 @dataclass(frozen=True)
-class Slot:
+class MethodSlot:
     """The controls of one chosen method; there are as many numbers as the richest method has fields."""
 
     group: gr.Column
-    title: gr.HTML
+    picker: gr.Dropdown
+    remove: gr.Button
+    head: gr.HTML
     drawer: gr.Accordion
     numbers: tuple[gr.Number, ...]
 
     @property
-    def parts(self) -> list[Any]:
-        return [self.group, self.title, self.drawer, *self.numbers]
+    def boxes(self) -> list[Any]:
+        """What `show` updates."""
+        return [self.group, self.picker, self.remove, self.drawer, *self.numbers]
+
+    def show(self, method: Method, alone: bool) -> dict[Any, Any]:
+        """Updates that lay a method out, with a number for each of its parameters."""
+        specs = controlled(method)
+        numbers = [_number(method, spec) for spec in specs]
+        spare = [gr.Number(value=None, visible=False) for _ in self.numbers[len(specs) :]]
+        return {
+            self.group: gr.Column(visible=True),
+            self.picker: method.key,
+            self.remove: gr.Button(visible=not alone),
+            self.drawer: gr.Accordion(visible=bool(specs)),
+            **dict(zip(self.numbers, [*numbers, *spare], strict=True)),
+        }
+
+    def hide(self) -> dict[Any, Any]:
+        """Updates for a place that no method takes."""
+        return {self.group: gr.Column(visible=False)}
 
 
 @dataclass(frozen=True)
 class MethodControls:
-    """`inputs` go into any callback, which turns them into methods again with `read_values`."""
+    """The slots of the methods, side by side, and the line of text that stands for them.
 
-    picker: gr.Dropdown
-    slots: tuple[Slot, ...]
+    `draft` follows the slots at once, and is what callbacks take and read with `side_by_side.read`; it may ask for what
+    cannot be. `line` is its latest state that can, which the address holds, and whose change means: draw again.
+    """
+
+    slots: tuple[MethodSlot, ...]
+    add: gr.Button
+    draft: gr.Textbox
     line: gr.Textbox
 
     @property
     def inputs(self) -> list[Any]:
-        return [self.picker, self.line, *self.numbers]
+        return [self.draft]
+
+    @property
+    def boxes(self) -> list[Any]:
+        """What `show_boxes` updates."""
+        return [*(part for slot in self.slots for part in slot.boxes), self.add]
+
+    @property
+    def heads(self) -> list[gr.HTML]:
+        return [slot.head for slot in self.slots]
 
     @property
     def numbers(self) -> list[gr.Number]:
         return [number for slot in self.slots for number in slot.numbers]
 
     @property
-    def parts(self) -> list[Any]:
+    def shown(self) -> list[Any]:
         """Everything that `show` updates."""
-        return [part for slot in self.slots for part in slot.parts]
+        return [*self.boxes, *self.heads, self.draft, self.line]
+
+    def show(self, model: Model, methods: Sequence[Method], target_length: int) -> dict[Any, Any]:
+        """Updates that lay these methods out, and make them the ones that the page asks for."""
+        line = side_by_side.write(model, methods, target_length)
+        said = [head(run, model.train_length) for run in make_runs(methods)]
+        heads = dict(zip(self.heads, said, strict=False))
+        return {**self.show_boxes(methods), **heads, self.draft: line, self.line: line}
+
+    def show_boxes(self, methods: Sequence[Method]) -> dict[Any, Any]:
+        """Updates that lay these methods out, a slot for each, the other slots hidden."""
+        updates: dict[Any, Any] = {self.add: gr.Button(visible=len(methods) < MOST_METHODS)}
+        for slot, method in zip(self.slots, methods, strict=False):
+            updates |= slot.show(method, alone=len(methods) == 1)
+        for slot in self.slots[len(methods) :]:
+            updates |= slot.hide()
+        return updates
 
 
 def build_method_controls() -> MethodControls:
-    picker = gr.Dropdown(
-        [(method.title, key) for key, method in METHODS.items()],
-        value=list(FIRST_METHODS),
-        multiselect=True,
-        max_choices=MOST_METHODS,
-        label=f"Side by side, up to {MOST_METHODS}",
-        elem_id="methods",
-    )
-    slots = tuple(_build_slot(index) for index in range(MOST_METHODS))
+    slots = tuple(_build_slot(place) for place in range(MOST_METHODS))
+    add = gr.Button("Add a method", size="sm", visible=False, elem_id="add-method")
+    draft = gr.Textbox(visible="hidden", elem_id="method-draft", label="methods")
     line = gr.Textbox(visible="hidden", elem_id="method-line", label="methods in the address")
-    return MethodControls(picker, slots, line)
+    return MethodControls(slots, add, draft, line)
 
 
-def _build_slot(index: int) -> Slot:
-    with gr.Column(visible=False, elem_id=f"method-{index}", elem_classes="method") as group:
-        title = gr.HTML()
+def _build_slot(place: int) -> MethodSlot:
+    name = f"method-{place}"
+    with gr.Column(visible=False, elem_id=name, elem_classes="method") as group:
+        with gr.Row(elem_classes="method-choice"):
+            picker = gr.Dropdown(
+                [(method.title, key) for key, method in METHODS.items()], label=f"Method {place + 1}", show_label=False,
+                container=False, filterable=False, elem_id=f"{name}-picker", min_width=120,
+            )  # fmt: skip
+            remove = gr.Button("Remove", size="sm", elem_id=f"{name}-remove", scale=0, min_width=60)
+        head = gr.HTML()
         with gr.Accordion("Parameters", open=False, visible=False, elem_classes="drawer") as drawer:
             numbers = tuple(
-                gr.Number(visible=False, elem_id=f"method-{index}-{field}", elem_classes="parameter")
+                gr.Number(visible=False, elem_id=f"{name}-{field}", elem_classes="parameter")
                 for field in range(MOST_FIELDS)
             )
-    return Slot(group, title, drawer, numbers)
+    return MethodSlot(group, picker, remove, head, drawer, numbers)
+
+
+def script() -> str:
+    """What the page's head carries so that the browser can edit the line."""
+    return edited_line.script({key: [spec.name for spec in controlled(method)] for key, method in METHODS.items()})
 
 
 def opening(values: Sequence[Any]) -> bool:
-    """Whether these values come from a page that is still being opened: its methods are not laid out yet."""
-    return not values[1]
+    """Whether these values of `MethodControls.inputs` come from a page that is still being opened: its methods are not
+    laid out yet."""
+    return not values[0]
 
 
-def controlled(method: Method) -> list[Field[Any]]:
+def controlled(method: Method | type[Method]) -> list[Field[Any]]:
     """The fields of a method in the order of its controls: its own first, then those that every method has."""
     return sorted(fields(method), key=lambda spec: bool(spec.kw_only))
 
 
 def read_values(model: Model, values: Sequence[Any], target_length: int) -> list[Method]:
-    """The methods that the values of `MethodControls.inputs` stand for.
-
-    The numbers belong to the methods that `line` names, which for a moment need not be those just picked: a method that
-    has no numbers yet takes what suits the model. Raises `LongSightError` when no method, too many, or one with
-    impossible parameters is asked for.
-    """
-    keys, line, numbers = list(values[0] or []), str(values[1] or ""), values[2:]
-    side_by_side.check_count(keys)
-    if len(numbers) != MOST_METHODS * MOST_FIELDS:
-        raise LongSightError(f"{len(numbers)} parameter values were given; {MOST_METHODS * MOST_FIELDS} are expected.")
-    own = {key: numbers[slot * MOST_FIELDS :] for slot, key in enumerate(side_by_side.keys(line)[:MOST_METHODS])}
-    return [side_by_side.build(model, key, _given(model, key, own.get(key, ())), target_length) for key in keys]
+    """The methods that the values of `MethodControls.inputs` stand for; see `side_by_side.read`."""
+    [draft] = values
+    return side_by_side.read(model, str(draft or ""), target_length)
 
 
-def _given(model: Model, key: str, numbers: Sequence[Any]) -> dict[str, Any]:
-    names = [spec.name for spec in controlled(model.method(key, model.train_length))]
-    return dict(zip(names, numbers, strict=False))
+def _number(method: Method, spec: Field[Any]) -> gr.Number:
+    return gr.Number(
+        value=getattr(method, spec.name),
+        label=f"{spec.name} [{spec.metadata['unit']}]",
+        info=spec.metadata["help"],
+        precision=None if spec.type is float else 0,
+        visible=True,
+    )
 
 
-def show(methods: Sequence[Method], train_length: int) -> list[Any]:
-    """Updates for `MethodControls.parts`: one slot for each method, the others hidden."""
-    updates: list[Any] = []
-    for index in range(MOST_METHODS):
-        updates += _show_slot(methods[index] if index < len(methods) else None, train_length)
-    return updates
-
-
-def _show_slot(method: Method | None, train_length: int) -> list[Any]:
-    if method is None:
-        return [gr.Column(visible=False), gr.skip(), gr.skip(), *(gr.Number(visible=False) for _ in range(MOST_FIELDS))]
-    controls = [
-        gr.Number(
-            value=getattr(method, spec.name),
-            label=f"{spec.name} [{spec.metadata['unit']}]",
-            info=spec.metadata["help"],
-            precision=None if spec.type is float else 0,
-            visible=True,
-        )
-        for spec in controlled(method)
-    ]
-    hidden = [gr.Number(value=None, visible=False) for _ in range(MOST_FIELDS - len(controls))]
-    drawer = gr.Accordion(visible=bool(controls))
-    return [gr.Column(visible=True), title(method, train_length), drawer, *controls, *hidden]
-
-
-def title(method: Method, train_length: int) -> str:
-    """The head of a slot: the method in its colour, what it does, and how far it reaches."""
-    return _head(method, f"<small>{formatting.reach(method, train_length)}</small>")
-
-
-def problem(method: type[Method], sentence: str) -> str:
-    """The head of a slot whose parameters cannot be."""
-    return _head(method, f'<em role="alert">{html.escape(sentence)}</em>')
-
-
-def _head(method: Method | type[Method], last: str) -> str:
+def head(run: Run, train_length: int, problem: str = "") -> str:
+    """What stands under a slot's method: the label where that says more, what the run does, and how far it reaches, or
+    why it cannot be."""
+    label = "" if problem or run.label == run.method.title else f"<b>{html.escape(run.label)}</b>"
+    reach = f"<small>{formatting.reach(run.method, train_length)}</small>"
+    last = f'<em role="alert">{html.escape(problem)}</em>' if problem else reach
     return (
-        f'<div class="method-head" style="--method:{palette.colour(method.key)}"><b>{method.title}</b>'
-        f"<span>{method.summary}</span>{last}</div>"
+        f'<div class="method-head" style="--method:{run.colour}">{label}<span>{run.method.summary}</span>{last}</div>'
     )
 
 

@@ -1,103 +1,114 @@
 """What happens when methods are picked, their parameters changed, or the text gets another length."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from analysis.runs import make_runs
+from app.components import edited_line
 from app.components.changes import when_changed
 from app.components.errors import for_visitor
 from app.panels import method_controls
+from app.panels.method_controls import MOST_FIELDS, MethodControls
 from app.panels.shell import Shell
 from app.session import document_loading, model_catalogue, side_by_side
 from app.session.sessions import Session
-from longsight.errors import LongSightError
-from longsight.methods import METHODS, Method
-from longsight.models.model import Model
+from app.session.side_by_side import ChosenMethod
+from longsight.methods import Method
+
+HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+Updates = dict[Any, Any]
 
 
 def wire_methods(shell: Shell) -> Any:
     """Returns what follows the choice of another model."""
-    controls, length = shell.methods, shell.context.length
-    shape = [*controls.parts, controls.line]
-    values = [shell.model, shell.session, *controls.inputs]
-    options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
-    controls.picker.input(arrange, values, shape, **options)
-    edits = [number.input for number in controls.numbers]
-    gr.on(edits, tune, values, [*(slot.title for slot in controls.slots), controls.line], **options)
-    when_changed([length.change], refit, [shell.model, shell.session, length, *controls.inputs], shape)
-    return shell.model.input(suit, values, shape, **options)
+    controls, callbacks = shell.methods, MethodCallbacks(shell.methods)
+    inputs = [shell.model, shell.session, *controls.inputs]
+    when_changed(_edit_choice(controls), callbacks.lay_out, inputs, [*controls.boxes, controls.draft]).then(
+        None, [controls.draft, *controls.numbers], controls.numbers, js=edited_line.boxes(MOST_FIELDS), **HIDDEN
+    )  # the draft may have been edited since the server laid it out
+    for place, slot in enumerate(controls.slots):
+        for field, number in enumerate(slot.numbers):
+            _edit(controls, number.input, edited_line.change(place, field), number)
+    when_changed([controls.draft.change], callbacks.check, inputs, [*controls.heads, controls.line])
+    when_changed([shell.context.length.change], callbacks.refit, inputs, controls.shown)
+    return shell.model.input(callbacks.suit, inputs, controls.shown, trigger_mode="always_last", **HIDDEN)
 
 
-SHAPE = side_by_side.MOST_METHODS * (3 + method_controls.MOST_FIELDS) + 1
-"""How many updates lay the slots and the line out."""
+def _edit_choice(controls: MethodControls) -> list[Any]:
+    """Let pickers and buttons edit the draft; returns their events."""
+    _edit(controls, controls.add.click, edited_line.ADD)
+    for place, slot in enumerate(controls.slots):
+        _edit(controls, slot.picker.input, edited_line.pick(place), slot.picker)
+        _edit(controls, slot.remove.click, edited_line.remove(place))
+    return [controls.add.click, *(event for slot in controls.slots for event in (slot.picker.input, slot.remove.click))]
 
 
-@for_visitor
-def arrange(model_name: str, session: Session, *values: Any) -> list[Any]:
-    """Other methods were picked: show the controls of each, keeping what was set for those that stay."""
-    model = model_catalogue.model(model_name)
-    length = document_loading.target_length(session, model)
-    return laid_out(model, forgiving(model, values, length), length)
+def _edit(controls: MethodControls, event: Callable[..., Any], script: str, *given: Any) -> None:
+    event(None, [controls.draft, *given], controls.draft, js=script, api_visibility="private")
 
 
-@for_visitor
-def tune(model_name: str, session: Session, *values: Any) -> list[Any]:
-    """A parameter was changed: say what that means, or why it cannot be, at the head of its method."""
-    model = model_catalogue.model(model_name)
-    length = document_loading.target_length(session, model)
-    keys = list(values[0] or [])
-    side_by_side.check_count(keys)
-    methods, titles = [], []
-    for key in keys:
-        try:
-            methods += method_controls.read_values(model, [[key], *values[1:]], length)
-            titles.append(method_controls.title(methods[-1], model.train_length))
-        except LongSightError as error:
-            titles.append(method_controls.problem(METHODS[key], str(error)))
-    line = side_by_side.write(model, methods, length) if len(methods) == len(keys) else gr.skip()
-    return [*titles, *[gr.skip()] * (side_by_side.MOST_METHODS - len(keys)), line]
+@dataclass(frozen=True)
+class MethodCallbacks:
+    """What the server says to an edited draft."""
+
+    controls: MethodControls
+
+    @for_visitor
+    def lay_out(self, model_name: str, session: Session, draft: str) -> Updates:
+        """Other methods were picked: show the controls of each; parameters that cannot be give way to the usual.
+
+        The draft, which may be edited meanwhile, is left alone unless it had some of those.
+        """
+        model = model_catalogue.model(model_name)
+        length = document_loading.target_length(session, model)
+        chosen = side_by_side.read_each(model, draft, length)
+        methods = _possible(chosen)
+        changed = {self.controls.draft: side_by_side.write(model, methods, length)}
+        return {**self.controls.show_boxes(methods), **(changed if any(each.problem for each in chosen) else {})}
+
+    @for_visitor
+    def check(self, model_name: str, session: Session, draft: str) -> Updates:
+        """The draft was edited: say at the head of each method what that means, or why it cannot be."""
+        model = model_catalogue.model(model_name)
+        length = document_loading.target_length(session, model)
+        chosen = side_by_side.read_each(model, draft, length)
+        methods, problems = [each.method for each in chosen], [each.problem for each in chosen]
+        heads = {
+            place: method_controls.head(run, model.train_length, problem)
+            for place, run, problem in zip(self.controls.heads, make_runs(methods), problems, strict=False)
+        }
+        return heads if any(problems) else {**heads, self.controls.line: side_by_side.write(model, methods, length)}
+
+    @for_visitor
+    def suit(self, model_name: str, session: Session, draft: str) -> Updates:
+        """Another model was chosen: every method takes the parameters that suit it."""
+        model = model_catalogue.model(model_name)
+        session.fitted_length = length = document_loading.target_length(session, model)
+        keys = side_by_side.keys(draft)
+        side_by_side.check_count(keys)
+        return self.controls.show(model, [model.method(key, length) for key in keys], length)
+
+    @for_visitor
+    def refit(self, model_name: str, session: Session, draft: str) -> Updates:
+        """The text has another length: parameters that stood at their rule of thumb follow it."""
+        if method_controls.opening([draft]):
+            return gr.skip()
+        model = model_catalogue.model(model_name)
+        length = document_loading.target_length(session, model)
+        before, session.fitted_length = session.fitted_length or length, length
+        if before == length:  # nothing to follow, so what is being typed stays
+            return gr.skip()
+        chosen = side_by_side.read_each(model, draft, before)
+        methods = method_controls.follow(model, _possible(chosen), before, length)
+        return self.controls.show(model, methods, length)
 
 
-@for_visitor
-def suit(model_name: str, session: Session, *values: Any) -> list[Any]:
-    """Another model was chosen: every method takes the parameters that suit it."""
-    model = model_catalogue.model(model_name)
-    session.fitted_length = length = document_loading.target_length(session, model)
-    keys = list(values[0] or [])
-    side_by_side.check_count(keys)
-    return laid_out(model, [model.method(key, length) for key in keys], length)
-
-
-@for_visitor
-def refit(model_name: str, session: Session, now: float | None, *values: Any) -> list[Any]:
-    """The text has another length: parameters that stood at their rule of thumb follow it."""
-    model = model_catalogue.model(model_name)
-    length = document_loading.target_length(session, model)
-    if method_controls.opening(values):
-        return [gr.skip()] * SHAPE
-    before, session.fitted_length = session.fitted_length or length, length
-    if before == length:  # nothing to follow, so what is being typed stays
-        return [gr.skip()] * SHAPE
-    methods = forgiving(model, values, before)
-    return laid_out(model, method_controls.follow(model, methods, before, length), length)
-
-
-def laid_out(model: Model, methods: Sequence[Method], length: int) -> list[Any]:
-    """Updates for the slots and the line."""
-    return [*method_controls.show(methods, model.train_length), side_by_side.write(model, methods, length)]
-
-
-def forgiving(model: Model, values: Sequence[Any], length: int) -> list[Method]:
-    """The methods as set; one with impossible parameters takes what suits the model instead, and a notice says so."""
-    keys = list(values[0] or [])
-    side_by_side.check_count(keys)
-    methods = []
-    for key in keys:
-        try:
-            methods += method_controls.read_values(model, [[key], *values[1:]], length)
-        except LongSightError as error:
-            gr.Warning(html.escape(f"{error} Its usual parameters are shown."), title="Parameters")
-            methods.append(model.method(key, length))
-    return methods
+def _possible(chosen: Sequence[ChosenMethod]) -> list[Method]:
+    """The chosen methods; a notice says so where one has other parameters than were asked for."""
+    for problem in filter(None, (each.problem for each in chosen)):
+        gr.Warning(html.escape(f"{problem} Its usual parameters are shown."), title="Parameters")
+    return [each.method for each in chosen]

@@ -13,11 +13,10 @@ from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
 from app.components.plot import drawn, plot
 from app.components.run_controls import RunControls, Updates, build_run, wire_run
-from app.panels import method_controls
 from app.panels.asked import Asked, shared_inputs
 from app.panels.passkey_trial import TrialPanel, build_trial
 from app.panels.shell import Shell
-from app.session import document_loading, grid_runs, model_catalogue, passkey_grids, running, side_by_side
+from app.session import document_loading, grid_runs, model_catalogue, passkey_grids, running
 from app.session.documents import take_upload
 from app.session.passkey_grids import FILLERS, GridRequest, GridSettings
 from app.session.sessions import Session
@@ -139,14 +138,9 @@ class PasskeyPanel:
     def _methods(self, grid: TrialGrid, model_name: str, session: Session) -> Updates:
         """Updates for the controls of the methods; they stay as they are where the grid is another model's."""
         model, methods = model_catalogue.model(model_name), grid.methods()
-        if grid.model != model.name or len(set(grid.method.tolist())) < len(methods):
+        if grid.model != model.name:
             return {}
-        controls, length = self.shell.methods, document_loading.target_length(session, model)
-        return {
-            controls.picker: grid.method.tolist(),
-            controls.line: side_by_side.write(model, methods, length),
-            **dict(zip(controls.parts, method_controls.show(methods, model.train_length), strict=True)),
-        }
+        return self.shell.methods.show(model, methods, document_loading.target_length(session, model))
 
 
 def build_passkey(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
@@ -225,9 +219,9 @@ def _wire(panel: PasskeyPanel, tab: gr.Tab) -> None:
     changes = [shell.methods.line.change, shell.context.length.change, shell.speed.change]
     when_changed([*typed, settings["filler"].input, *changes], panel.follow, [shell.tab, *inputs], planned)
     tab.select(panel.show, shell.session, panel.shown, **HIDDEN).then(panel.plan, inputs, planned, **HIDDEN)
-    methods = [shell.methods.picker, *shell.methods.parts, shell.methods.line]
+    outputs = [*settings.values(), *shell.methods.shown, *panel.shown]
     panel.load.upload(
-        panel.load_grid, [panel.load, shell.model, shell.session], [*settings.values(), *methods, *panel.shown],
+        panel.load_grid, [panel.load, shell.model, shell.session], outputs,
         show_progress="hidden", api_name="load_grid",
     ).then(panel.plan, inputs, planned, **HIDDEN)  # fmt: skip
     for number, place in enumerate(panel.columns):

@@ -1,6 +1,7 @@
 """How many methods the page shows side by side, and the line of text that names them in its address."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from analysis import runs
 from longsight.errors import LongSightError
@@ -17,6 +18,28 @@ def read(model: Model, line: str, target_length: int) -> list[Method]:
     """The methods of a line of text. Raises `LongSightError` on one that names too many or none, or that is wrong."""
     check_count(keys(line))
     return runs.read(model, line, target_length)
+
+
+@dataclass(frozen=True)
+class ChosenMethod:
+    """A method of a line; where its parameters cannot be, one that suits the model in its place, and the `problem`."""
+
+    method: Method
+    problem: str = ""
+
+
+def read_each(model: Model, line: str, target_length: int) -> list[ChosenMethod]:
+    """Each method of a line by itself. Raises `LongSightError` where there are too many or none, or one is unknown."""
+    check_count(keys(line))
+    return [_read_one(model, part, target_length) for part in runs.parts(line)]
+
+
+def _read_one(model: Model, part: str, target_length: int) -> ChosenMethod:
+    try:
+        return ChosenMethod(runs.read_one(model, part, target_length))
+    except LongSightError as error:
+        [key] = keys(part)
+        return ChosenMethod(model.method(key, target_length), str(error))
 
 
 def check_count(methods: Sequence[object]) -> None:

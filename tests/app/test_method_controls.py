@@ -5,8 +5,9 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
-from app.panels import method_controls, methods
-from app.panels.method_controls import MOST_FIELDS, controlled, read_values, show
+from app.panels import method_controls
+from app.panels.method_controls import build_method_controls, controlled, read_values
+from app.panels.methods import MethodCallbacks
 from app.session import side_by_side
 from app.session.sessions import Session
 from app.session.side_by_side import MOST_METHODS
@@ -14,33 +15,41 @@ from longsight.errors import LongSightError
 from longsight.methods import METHODS
 
 
-def values_of(model, methods, length, keys=None):
-    """What the page sends when these methods are shown (and `keys` are picked)."""
-    numbers = []
-    for method in methods:
-        own = [getattr(method, spec.name) for spec in controlled(method)]
-        numbers += own + [None] * (MOST_FIELDS - len(own))
-    numbers += [None] * (MOST_METHODS * MOST_FIELDS - len(numbers))
-    return [keys or [method.key for method in methods], side_by_side.write(model, methods, length), *numbers]
+def values_of(model, methods, length):
+    """What the page sends when these methods are shown."""
+    return [side_by_side.write(model, methods, length)]
 
 
-def shown_numbers(updates):
-    """What the visible numbers among these updates are told to be."""
-    told = [update.constructor_args for update in updates if isinstance(update, gr.Number)]
+@pytest.fixture
+def controls():
+    with gr.Blocks():
+        return build_method_controls()
+
+
+@pytest.fixture
+def callbacks(controls):
+    return MethodCallbacks(controls)
+
+
+def shown_numbers(slot, updates):
+    """What the visible numbers of a slot are told to be."""
+    told = [updates[number].constructor_args for number in slot.numbers if number in updates]
     return [number for number in told if number["visible"]]
 
 
 @pytest.mark.parametrize("key", METHODS)
-def test_every_method_survives_the_way_through_its_controls_and_through_the_address(model, key):
+def test_every_method_survives_the_way_through_its_controls_and_through_the_address(model, controls, key):
     method = model.method(key, 500)
-    updates = show([method], model.train_length)
-    controls = shown_numbers(updates)
+    updates = controls.show(model, [method], 500)
+    numbers = shown_numbers(controls.slots[0], updates)
     specs_of = controlled(method)
-    assert [control["label"].split()[0] for control in controls] == [spec.name for spec in specs_of]
-    assert [control["info"] for control in controls] == [spec.metadata["help"] for spec in specs_of]
-    assert [control["value"] for control in controls] == [getattr(method, spec.name) for spec in specs_of]
-    assert read_values(model, values_of(model, [method], 500), 500) == [method]
-    assert side_by_side.read(model, side_by_side.write(model, [method], 500), 500) == [method]
+    assert [number["label"].split()[0] for number in numbers] == [spec.name for spec in specs_of]
+    assert [number["info"] for number in numbers] == [spec.metadata["help"] for spec in specs_of]
+    assert [number["value"] for number in numbers] == [getattr(method, spec.name) for spec in specs_of]
+    assert updates[controls.slots[0].picker] == key
+    assert updates[controls.draft] == updates[controls.line]
+    assert read_values(model, [updates[controls.draft]], 500) == [method]
+    assert side_by_side.read(model, updates[controls.line], 500) == [method]
 
 
 def test_set_parameters_stand_in_the_address_and_come_back(model):
@@ -50,29 +59,29 @@ def test_set_parameters_stand_in_the_address_and_come_back(model):
     assert side_by_side.read(model, line, 9_999) == [METHODS["vanilla"](), method]
 
 
-def test_numbers_belong_to_the_methods_that_are_shown_not_to_those_just_picked(model):
-    window, streaming = METHODS["window"](window=7), model.method("self-extend", 500)
-    values = values_of(model, [window], 500, keys=["self-extend", "window"])
-    assert read_values(model, values, 500) == [streaming, window]
+def test_one_method_stands_beside_itself_under_labels_and_colours_that_tell_the_two_apart(model, controls):
+    small, large = (METHODS["self-extend"](group=group, window=16) for group in (4, 16))
+    updates = controls.show(model, [small, large], 500)
+    assert updates[controls.line] == "self-extend:group=4,window=16;self-extend:group=16,window=16"
+    heads = [updates[slot.head] for slot in controls.slots[:2]]
+    assert [f"<b>SelfExtend G={group}</b>" in head for group, head in zip((4, 16), heads, strict=True)] == [True, True]
+    assert len({head.partition("--method:")[2][:7] for head in heads}) == 2
+    assert read_values(model, [updates[controls.draft]], 500) == [small, large]
 
 
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        ([[], ""], "0 methods were chosen; 1 to 3 can be shown side by side"),
-        ([None, None], "0 methods were chosen"),
-        ([["vanilla"] * 4, ""], "4 methods were chosen"),
-        ([["magic"], ""], "no method 'magic'"),
-    ],
-)
-def test_impossible_choices_are_refused_with_what_would_work(model, values, sentence):
-    with pytest.raises(LongSightError, match=sentence):
-        read_values(model, [*values, *[None] * (MOST_METHODS * MOST_FIELDS)], 500)
+def test_two_equal_methods_are_told_apart_by_a_number(model, controls):
+    updates = controls.show(model, [METHODS["window"](window=7)] * 2, 500)
+    assert [f"<b>Window {number}</b>" in updates[controls.slots[number - 1].head] for number in (1, 2)] == [True, True]
+    assert updates[controls.line] == "window:window=7;window:window=7"
 
 
-def test_too_few_numbers_from_a_raw_call_are_refused(model):
-    with pytest.raises(LongSightError, match=r"2 parameter values were given; \d+ are expected"):
-        read_values(model, [["vanilla"], "vanilla", 1, 2], 500)
+def test_there_is_always_one_method_and_room_for_another_until_all_places_are_taken(model, controls):
+    for count in range(1, MOST_METHODS + 1):
+        updates = controls.show(model, [METHODS["vanilla"]()] * count, 500)
+        visible = [updates[slot.group].constructor_args["visible"] for slot in controls.slots]
+        assert visible == [True] * count + [False] * (MOST_METHODS - count)
+        assert updates[controls.add].constructor_args["visible"] == (count < MOST_METHODS)
+        assert updates[controls.slots[0].remove].constructor_args["visible"] == (count > 1)
 
 
 @pytest.mark.parametrize(
@@ -81,25 +90,19 @@ def test_too_few_numbers_from_a_raw_call_are_refused(model):
         ("self-extend:group=16,window=50", "window = 50 is not a multiple of group = 16; choose window = 48 or 64"),
         ("window:window=0", "window must be between 1 and"),
         ("window:window=abc", "window: window must be a number, but 'abc' was given"),
+        ("window:window=", "window: window must be a number, but '' was given"),
         ("window:window=1.5", "window must be a whole number, but 1.5"),
         ("window:window=1e999", "must be a whole number, but inf"),
         ("window:width=3", "Window has no parameter 'width'; its parameters are"),
-        ("", "0 methods were chosen"),
+        ("", "0 methods were chosen; 1 to 3 can be shown side by side"),
+        (None, "0 methods were chosen"),
         ("vanilla;" * 4, "4 methods were chosen"),
         ("<script>", "no method '<script>'"),
     ],
 )
 def test_impossible_lines_are_refused_with_what_would_work(model, line, sentence):
     with pytest.raises(LongSightError, match=sentence):
-        side_by_side.read(model, line, 500)
-
-
-def test_an_emptied_number_is_refused_by_the_methods_own_sentence(model):
-    values = values_of(model, [METHODS["window"](window=7)], 500)
-    names = [spec.name for spec in controlled(METHODS["window"])]
-    values[2 + names.index("window")] = None
-    with pytest.raises(LongSightError, match="window must be a whole number, but None was given"):
-        read_values(model, values, 500)
+        read_values(model, [line], 500)
 
 
 def test_defaults_follow_the_text_and_what_was_set_stays(model):
@@ -110,58 +113,60 @@ def test_defaults_follow_the_text_and_what_was_set_stays(model):
     assert method_controls.follow(model, [mine], 64, 5_000) == [mine]
 
 
-def test_picking_another_method_keeps_the_parameters_of_those_that_stay(model):
-    mine = METHODS["window"](window=7)
-    updates = methods.arrange("tiny", Session(), *values_of(model, [mine], 32, keys=["vanilla", "window"]))
-    assert updates[-1] == "vanilla;window:window=7"
+def test_picking_another_method_keeps_the_parameters_of_those_that_stay(model, controls, callbacks):
+    updates = callbacks.lay_out("tiny", Session(), "vanilla;window:window=7")
+    assert [updates[slot.picker] for slot in controls.slots[:2]] == ["vanilla", "window"]
+    assert not {controls.draft, controls.line} & updates.keys()  # they may have been edited meanwhile
+    assert shown_numbers(controls.slots[1], updates)[0]["value"] == 7
 
 
-def test_a_method_left_with_impossible_parameters_is_shown_with_its_usual_ones(model, monkeypatch):
+def test_a_method_left_with_impossible_parameters_is_shown_with_its_usual_ones(model, controls, callbacks, monkeypatch):
     warned = []
-    monkeypatch.setattr(methods.gr, "Warning", lambda text, title: warned.append(text))
-    values = values_of(model, [METHODS["window"](window=7)], 32, keys=["window", "vanilla"])
-    names = [spec.name for spec in controlled(METHODS["window"])]
-    values[2 + names.index("window")] = 0
-    updates = methods.arrange("tiny", Session(), *values)
-    assert updates[-1] == "window:window=32;vanilla"
+    monkeypatch.setattr(gr, "Warning", lambda text, title: warned.append(text))
+    updates = callbacks.lay_out("tiny", Session(), "window:window=0;vanilla")
+    assert updates[controls.draft] == "window:window=32;vanilla"
+    assert shown_numbers(controls.slots[0], updates)[0]["value"] == 32
     assert "window must be between 1" in warned[0]
 
 
-def test_an_impossible_parameter_says_so_at_the_head_of_its_method_and_leaves_the_address(model):
-    values = values_of(model, [METHODS["window"](window=7), METHODS["vanilla"]()], 32)
-    values[2] = 0
-    window, vanilla, _, line = methods.tune("tiny", Session(), *values)
+def test_an_impossible_parameter_says_so_at_the_head_of_its_method_and_leaves_the_address(model, controls, callbacks):
+    updates = callbacks.check("tiny", Session(), "window:window=0;vanilla")
+    window, vanilla = (updates[slot.head] for slot in controls.slots[:2])
     assert "window must be between 1 and" in window
     assert 'role="alert"' in window
     assert "Distances stay familiar up to 32 tokens" in vanilla
-    assert line == gr.skip()
+    assert controls.line not in updates
 
 
-def test_changing_a_parameter_rewrites_the_address_and_the_title(model):
-    updates = methods.tune("tiny", Session(), *values_of(model, [METHODS["window"](window=7)], 32))
-    assert updates[-1] == "window:window=7"
-    assert "Distances stay familiar at any length" in updates[0]
+def test_changing_a_parameter_rewrites_the_address_and_the_head_but_not_what_is_being_typed(model, controls, callbacks):
+    updates = callbacks.check("tiny", Session(), "window:window=7")
+    assert updates[controls.line] == "window:window=7"
+    assert "Distances stay familiar at any length" in updates[controls.slots[0].head]
+    assert not {controls.draft, *controls.slots[0].numbers} & updates.keys()
 
 
-def test_another_model_gets_the_parameters_that_suit_it(model):
+def test_another_model_gets_the_parameters_that_suit_it(model, controls, callbacks):
     session = Session()
-    updates = methods.suit("tiny", session, *values_of(model, [METHODS["window"](window=7)], 32))
-    assert next(iter(shown_numbers(updates)))["value"] == model.train_length
+    updates = callbacks.suit("tiny", session, "window:window=7")
+    assert shown_numbers(controls.slots[0], updates)[0]["value"] == model.train_length
     assert session.fitted_length == model.train_length
 
 
-def test_a_text_of_the_same_length_leaves_alone_what_is_being_typed(model):
+def test_a_text_of_the_same_length_leaves_alone_what_is_being_typed(model, callbacks):
     session = Session()
     session.fitted_length = model.train_length
-    values = values_of(model, [METHODS["window"](window=7)], 32)
-    values[2] = 0  # impossible, and not yet what the visitor means
-    assert not any(isinstance(update, gr.Number) for update in methods.refit("tiny", session, None, *values))
+    assert callbacks.refit("tiny", session, "window:window=0") == gr.skip()
 
 
-def test_parameters_follow_a_text_of_another_length(model):
+def test_a_page_that_is_still_being_opened_is_left_alone(model, callbacks):
+    assert callbacks.refit("tiny", Session(), "") == gr.skip()
+
+
+def test_parameters_follow_a_text_of_another_length(model, controls, callbacks):
     session = Session()
     session.fitted_length = 16 * model.train_length
     before = METHODS["self-extend"].for_model(model.train_length, session.fitted_length)
-    updates = methods.refit("tiny", session, None, *values_of(model, [before], session.fitted_length))
+    updates = callbacks.refit("tiny", session, *values_of(model, [before], session.fitted_length))
     after = METHODS["self-extend"].for_model(model.train_length, model.train_length)
-    assert [number["value"] for number in shown_numbers(updates)][:2] == [after.group, after.window]
+    numbers = shown_numbers(controls.slots[0], updates)
+    assert [number["value"] for number in numbers][:2] == [after.group, after.window]

@@ -13,10 +13,9 @@ from app import page
 from app.components import errors, permalink, theme
 from app.components.changes import NOTED
 from app.components.permalink import LinkedControl
-from app.panels import chat, method_controls, passkey
-from app.session import sessions
+from app.panels import chat, passkey
+from app.session import sessions, side_by_side
 from app.session.sessions import Session
-from app.session.side_by_side import MOST_METHODS
 from longsight.errors import LongSightError
 from tests.conftest import ROOT
 
@@ -71,7 +70,7 @@ def test_the_reload_command_finds_the_script_and_not_the_package(tmp_path):
 def test_the_page_opens_with_the_first_example_and_the_first_methods(opened, model):
     told = opened({})
     assert told["example"] == "grass"
-    assert told["methods"] == list(page.FIRST_METHODS)
+    assert side_by_side.keys(told["method-line"]) == list(page.FIRST_METHODS)
     assert "trained length <b>32</b>" in told["status"]
     assert isinstance(told["State"], Session)
 
@@ -79,8 +78,9 @@ def test_the_page_opens_with_the_first_example_and_the_first_methods(opened, mod
 def test_the_page_opens_as_its_address_says(opened, warned):
     told = opened({"tab": "maps", "text": "none", "methods": "window:window=9;vanilla", "small": "12", "longest": "8"})
     assert told["tabs"].constructor_args["selected"] == "maps"
-    assert told["methods"] == ["window", "vanilla"]
-    assert told["method-line"] == "window:window=9;vanilla"
+    assert told["method-line"] == told["method-draft"] == "window:window=9;vanilla"
+    assert [told[f"method-{place}-picker"] for place in (0, 1)] == ["window", "vanilla"]
+    assert [told[f"method-{place}"].constructor_args["visible"] for place in range(3)] == [True, True, False]
     assert told["small"] == 12
     assert told["longest"] == 8
     assert told["example"] == "none"
@@ -99,7 +99,7 @@ def test_the_page_opens_as_its_address_says(opened, warned):
 )
 def test_what_does_not_fit_in_an_address_is_left_out_and_said_so_as_text(opened, warned, query):
     told = opened(query)
-    assert told["methods"] == list(page.FIRST_METHODS)
+    assert side_by_side.keys(told["method-line"]) == list(page.FIRST_METHODS)
     assert len(warned) == 1
     assert "<" not in warned[0]
 
@@ -122,10 +122,9 @@ def test_plans_say_again_how_long_they_take_once_the_machine_is_measured(model, 
     follow, _ = listening
     assert [fn.__qualname__ for fn in listening] == ["PasskeyPanel.follow", "DiagnosticsPanel.follow"]
 
-    values = [["vanilla"], "-", *[None] * (MOST_METHODS * method_controls.MOST_FIELDS)]
-    request = [passkey.TAB, "240", "0,100", 1, PAPER, 3, "tiny", session, *values]
+    request = [passkey.TAB, "240", "0,100", 1, PAPER, 3, "tiny", session, "vanilla"]
     assert _named(follow(*request))["passkey-status"] == "<span>2 trials</span>"
-    assert list(chat.show_costs("tiny", session, *values))[-1][1] == "tiny"
+    assert list(chat.show_costs("tiny", session, "vanilla"))[-1][1] == "tiny"
     assert "2 trials: " in _named(follow(*request))["passkey-status"]
 
 

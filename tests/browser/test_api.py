@@ -5,10 +5,6 @@ import json
 import httpx
 import pytest
 
-from app.panels import method_controls
-from app.session.side_by_side import MOST_METHODS
-
-NUMBERS = [None] * (MOST_METHODS * method_controls.MOST_FIELDS)
 MODEL = "rope-small"
 
 
@@ -22,58 +18,58 @@ def call(url, name, data):
     return kind, content
 
 
-def ask(question="Hello", longest=4, temperature=0, seed=0, keys=("vanilla",), line="", numbers=NUMBERS):
-    return [{"text": question, "files": []}, MODEL, longest, temperature, seed, list(keys), line, *numbers]
+def ask(question="Hello", longest=4, temperature=0, seed=0, methods="vanilla"):
+    return [{"text": question, "files": []}, MODEL, longest, temperature, seed, methods]
 
 
 CHOICES = {"layers": "", "heads": "", "queries": "", "keys": "", "smoothing": 64, "projection": "pca", "axes": 2,
            "starting": 10, "mark": ""}  # fmt: skip
 
 
-def look(panel="logits", length=64, beside=(), keys=("vanilla",), line="vanilla", **chosen):
-    return [panel, length, list(beside), *(CHOICES | chosen).values(), MODEL, list(keys), line, 0, *NUMBERS[1:]]
+def look(panel="logits", length=64, beside=(), methods="vanilla", **chosen):
+    return [panel, length, list(beside), *(CHOICES | chosen).values(), MODEL, methods]
 
 
-def keys_asked(lengths="256", depths="50", trials=1, filler="paper", seed=0, keys=("vanilla",)):
-    return [lengths, depths, trials, filler, seed, MODEL, list(keys), "-", *NUMBERS]
+def keys_asked(lengths="256", depths="50", trials=1, filler="paper", seed=0, methods="vanilla"):
+    return [lengths, depths, trials, filler, seed, MODEL, methods]
 
 
 def test_a_question_is_answered(url):
-    kind, content = call(url, "ask", ask())
+    kind, content = call(url, "ask", ask(methods="self-extend:group=4,window=128;self-extend:group=16,window=128"))
     assert kind == "complete"
     [turn] = json.loads(content)[0]["turns"]
-    assert turn["cells"][0]["state"] == "done"
+    assert [(cell["title"], cell["state"]) for cell in turn["cells"]] == [
+        ("SelfExtend G=4", "done"),
+        ("SelfExtend G=16", "done"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("name", "data", "sentence"),
     [
-        ("ask", ask(keys=["vanilla", "window", "lambda", "ceiling"]), "4 methods were chosen"),
-        ("ask", ask(keys=[]), "0 methods were chosen"),
-        ("ask", ask(keys=["magic"]), "not in the list of choices"),
+        ("ask", ask(methods="vanilla;window;lambda;ceiling"), "4 methods were chosen"),
+        ("ask", ask(methods=""), "0 methods were chosen"),
+        ("ask", ask(methods="magic"), "There is no method 'magic'"),
         ("ask", ask(longest=10**9), "1 to 1,024 tokens, but 1,000,000,000 was given"),
         ("ask", ask(temperature=-5), "temperature must be between 0 and 100, but -5"),
         ("ask", ask(seed=-1), "seed must be from 0"),
         ("ask", ask(question="x" * 50_000), "has 50,000 characters; up to 4,000 are read"),
         ("ask", ask(question=""), "There is no question yet"),
-        ("ask", ask(keys=["window"], line="window", numbers=[-7, 0, *NUMBERS[2:]]), "window must be between 1 and"),
-        ("ask", ask(keys=["window"], line="window", numbers=[10**30, 0, *NUMBERS[2:]]), "window must be between 1 and"),
-        (
-            "ask",
-            ask(keys=["self-extend"], line="self-extend", numbers=[16, 50, 0, *NUMBERS[3:]]),
-            "is not a multiple of group",
-        ),
-        ("maps", [MODEL, 10**6, 8, 0, 0, ["vanilla"], "vanilla", 0, *NUMBERS[1:]], "Value 1000000 is greater"),
-        ("maps", [MODEL, 16, 8, -5, 0, ["vanilla"], "vanilla", 0, *NUMBERS[1:]], "1 to 10,000,000 tokens, but -5"),
-        ("maps", [MODEL, 16, 8, 10**15, 0, ["vanilla"], "vanilla", 0, *NUMBERS[1:]], "1 to 10,000,000 tokens"),
-        ("maps", ["../../etc", 16, 8, 0, 0, ["vanilla"], "vanilla", 0, *NUMBERS[1:]], "not in the list of choices"),
+        ("ask", ask(methods="window:window=-7"), "window must be between 1 and"),
+        ("ask", ask(methods=f"window:window={10**30}"), "window must be between 1 and"),
+        ("ask", ask(methods="self-extend:group=16,window=50"), "is not a multiple of group"),
+        ("ask", ask(methods="<img src=x>"), "There is no method &#x27;&lt;img src=x&gt;&#x27;"),
+        ("maps", [MODEL, 10**6, 8, 0, 0, "vanilla"], "Value 1000000 is greater"),
+        ("maps", [MODEL, 16, 8, -5, 0, "vanilla"], "1 to 10,000,000 tokens, but -5"),
+        ("maps", [MODEL, 16, 8, 10**15, 0, "vanilla"], "1 to 10,000,000 tokens"),
+        ("maps", ["../../etc", 16, 8, 0, 0, "vanilla"], "not in the list of choices"),
         ("passkey", keys_asked(lengths="10"), "Lengths must be a whole number from 64 to 131,072, but 10 was given"),
         ("passkey", keys_asked(depths="0-100"), "1 to 21 depths can be shown, but 101 were given"),
         ("passkey", keys_asked(trials=10**9), "greater than"),
         ("passkey", keys_asked(filler="/etc/passwd"), "not in the list of choices"),
         (
             "passkey",
-            keys_asked(lengths="64, 65", depths="0-20", trials=50, keys=["vanilla", "window", "rerope"]),
+            keys_asked(lengths="64, 65", depths="0-20", trials=50, methods="vanilla;window;rerope"),
             "6,300 trials; up to 5,000",
         ),
         ("trial", ["0:0:0"], "A trial is named by method, length, depth, trial"),

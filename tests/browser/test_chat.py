@@ -51,6 +51,58 @@ def test_three_methods_answer_one_question_and_a_follow_up_reads_only_what_is_ne
     assert not turnstile().busy
 
 
+def pick(page, place, title):
+    """Another method in one of the slots."""
+    page.click(f"#method-{place}-picker input")
+    page.get_by_role("option", name=title, exact=True).click()
+
+
+def heads(page):
+    return page.locator("#side .method-head:visible")
+
+
+def test_one_method_answers_beside_itself_and_the_link_restores_both(visit_page):
+    page = visit_page("?text=none&methods=self-extend:group=4,window=128;vanilla&longest=8")
+    expect(heads(page)).to_have_count(2)
+    page.click("#method-1-remove")
+    expect(heads(page)).to_have_count(1)
+    expect(page.locator("#method-0-remove")).to_be_hidden()  # the last one stays
+    page.click("#add-method")
+    expect(heads(page)).to_have_count(2)
+    pick(page, 1, "SelfExtend")
+    expect(heads(page).last).to_contain_text("Sees everything: near tokens exactly")
+    page.locator("#method-1").get_by_text("Parameters").click()
+    page.locator("#method-1").get_by_label(re.compile("^group ")).fill("16")
+    ask(page, "Hello")  # at once: what is asked is what the boxes show
+    expect(cells(page, "done")).to_have_count(2)
+    expect(page.locator(".cell header b")).to_have_text(["SelfExtend G=4", "SelfExtend G=16"])
+    expect(heads(page).last).to_contain_text("SelfExtend G=16")
+    shoot(page, "one-method-twice")
+
+    page.click("#link")
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert "methods=self-extend:group=4,window=128;self-extend:group=16,window=128" in link
+    again = visit_page(f"?{link.partition('?')[2]}")
+    expect(heads(again)).to_contain_text(["SelfExtend G=4", "SelfExtend G=16"])
+    for place, group in enumerate(("4", "16")):
+        again.locator(f"#method-{place}").get_by_text("Parameters").click()
+        expect(again.locator(f"#method-{place}").get_by_label(re.compile("^group "))).to_have_value(group)
+
+
+def test_a_slot_is_filled_and_emptied_by_the_keyboard_alone(visit_page):
+    page = visit_page("?text=none&methods=vanilla")
+    page.focus("#add-method")
+    page.keyboard.press("Enter")
+    page.focus("#method-1-picker input")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.focus("#method-0-remove")
+    page.keyboard.press("Space")
+    expect(page.locator("#method-0-picker input")).to_have_value("Truncation")
+    expect(heads(page)).to_have_count(1)
+    expect(page.locator("#method-line textarea, #method-line input")).to_have_value(re.compile("^truncation"))
+
+
 def test_fifty_thousand_tokens_are_read_by_three_methods(visit_page):
     page = visit_page("?text=none&longest=24")
     paste(page, long_text(50_000))

@@ -59,8 +59,9 @@ def test_its_distance_map_shows_the_blind_spot():
 def test_the_page_offers_it_and_makes_controls_of_its_fields(grouped):
     with gr.Blocks():
         controls = method_controls.build_method_controls()
-    assert ("Blind spot", "blind-spot") in controls.picker.choices
-    updates = [u.constructor_args for u in method_controls.show([TOY], 16) if isinstance(u, gr.Number)]
+    assert ("Blind spot", "blind-spot") in controls.slots[0].picker.choices
+    updates = controls.show(grouped, [TOY], 100).values()
+    updates = [update.constructor_args for update in updates if isinstance(update, gr.Number)]
     shown = {u["label"]: (u["value"], u["info"]) for u in updates if u["visible"]}
     assert shown["near [tokens]"] == (8, "How many recent tokens a query sees, itself included.")
     assert shown["far [tokens]"] == (20, "From how many tokens back on it sees again.")

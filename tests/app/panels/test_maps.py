@@ -51,8 +51,8 @@ def test_maps_nobody_looks_at_are_not_drawn_and_none_while_the_page_opens(panel,
     values = asked(METHODS["vanilla"]())
     assert panel.follow("chat", *values) == gr.skip()
     assert panel.columns[0].column in panel.follow("maps", *values)
-    line = panel.shell.methods.line
-    opening = ["" if control is line else value for control, value in zip(panel.inputs, values, strict=True)]
+    draft = panel.shell.methods.draft
+    opening = ["" if control is draft else value for control, value in zip(panel.inputs, values, strict=True)]
     assert panel.follow("maps", *opening) == gr.skip()
 
 

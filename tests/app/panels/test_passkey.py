@@ -10,15 +10,23 @@ import pytest
 from analysis.evaluation.passkey_grid import TrialGrid
 from analysis.evaluation.tasks.texts import PAPER
 from analysis.export.files import from_json, to_json
-from app.panels import method_controls, passkey, passkey_trial
-from app.session import devices, document_loading, grid_runs, model_catalogue, passkey_grids, running, trials
+from app.panels import passkey, passkey_trial
+from app.session import (
+    devices,
+    document_loading,
+    grid_runs,
+    model_catalogue,
+    passkey_grids,
+    running,
+    side_by_side,
+    trials,
+)
 from app.session.passkey_grids import OWN
 from app.session.shown_grid import ShownGrid
 from app.session.side_by_side import MOST_METHODS
 from longsight.errors import LongSightError
 
-NO_LINE = "-"  # as while methods are being picked: all take what suits the model
-NUMBERS = [None] * (MOST_METHODS * method_controls.MOST_FIELDS)
+NO_METHODS = ";"
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +57,7 @@ def asked(model, session):
     """The values of all controls, as the page sends them."""
 
     def values(lengths="240,400", depths="0,100", trials=1, filler=PAPER, seed=3, keys=("vanilla", "window")):
-        return [lengths, depths, trials, filler, seed, "tiny", session, list(keys), NO_LINE, *NUMBERS]
+        return [lengths, depths, trials, filler, seed, "tiny", session, ";".join(keys) or NO_METHODS]
 
     return values
 
@@ -190,7 +198,7 @@ def test_files_hold_the_grid_and_are_read_again(panel, filled, session, asked, t
     assert not path.exists()
     told = {name: updates[control] for name, control in panel.settings.items()}
     assert told == {"lengths": "240, 400", "depths": "0, 100", "trials": 1, "filler": PAPER, "seed": 3}
-    assert updates[panel.shell.methods.picker] == ["vanilla", "window"]
+    assert side_by_side.keys(updates[panel.shell.methods.draft]) == ["vanilla", "window"]
     assert set(panel.shown) - set(updates) == {panel.columns[2].side, panel.columns[2].grid}
     assert b"trial index" in passkey_grids.files("csv", session)[1]["longsight-passkey.csv"]
     with pytest.raises(LongSightError, match="no format 'exe'"):

@@ -1,0 +1,74 @@
+"""A line of text that names choices with their parameters, `key:a=1,b=2;key`, edited in the visitor's browser.
+
+There it is edited at once, so that whatever is asked next asks for what the controls show, however slow the line to the
+server is. Nothing is checked here: the server reads the line, and says what is wrong with it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+SCRIPT = """
+longsight.line = {
+  parts(line) { return line.split(';').filter(Boolean); },
+  pick(line, place, key) {
+    const parts = this.parts(line);
+    parts[place] = key;
+    return parts.join(';');
+  },
+  remove(line, place) {
+    const parts = this.parts(line);
+    return parts.length > 1 ? parts.filter((_, n) => n !== place).join(';') : line;
+  },
+  add(line) {
+    const parts = this.parts(line), keys = Object.keys(this.names), taken = parts.map((part) => part.split(':')[0]);
+    return [...parts, keys.find((key) => !taken.includes(key)) ?? keys[0]].join(';');
+  },
+  set(line, place, field, value) {
+    const parts = this.parts(line), [key, given = ''] = parts[place].split(':');
+    const values = new Map(given.split(',').filter(Boolean).map((pair) => pair.split('=')));
+    values.set(this.names[key][field], value ?? '');
+    parts[place] = `${key}:${[...values].map((pair) => pair.join('=')).join(',')}`;
+    return parts.join(';');
+  },
+  boxes(line, values, most) {
+    const parts = this.parts(line).map((part) => part.split(':'));
+    return values.map((value, at) => {
+      const [key, given = ''] = parts[Math.floor(at / most)] ?? [];
+      const values = new Map(given.split(',').map((pair) => pair.split('=')));
+      const set = values.get(this.names[key]?.[at % most]);
+      return set ? Number(set) : value;
+    });
+  },
+};
+"""
+"""`set`: parameter number `field` of the choice at `place`; null, where its box was emptied, is written as nothing.
+`boxes`: the values of the boxes, `most` for each place, after what stands in the line; others stay as they are."""
+
+
+def script(names: Mapping[str, Sequence[str]]) -> str:
+    """The script for the head of the page; `names` of the parameters by key, in the order of their boxes."""
+    return f"{SCRIPT}longsight.line.names = {json.dumps({key: list(own) for key, own in names.items()})};"
+
+
+def pick(place: int) -> str:
+    """JavaScript for `(line, key) -> line`: another choice at `place`, with no parameters of its own yet."""
+    return f"(line, key) => longsight.line.pick(line, {place}, key)"
+
+
+def remove(place: int) -> str:
+    """JavaScript for `line -> line`: the choice at `place` taken away, unless it is the only one."""
+    return f"(line) => longsight.line.remove(line, {place})"
+
+
+ADD = "(line) => longsight.line.add(line)"
+"""JavaScript for `line -> line`: one more choice, of those that are not in it yet."""
+
+
+def change(place: int, field: int) -> str:
+    """JavaScript for `(line, value) -> line`: the parameter number `field` of the choice at `place`."""
+    return f"(line, value) => longsight.line.set(line, {place}, {field}, value)"
+
+
+def boxes(most: int) -> str:
+    """JavaScript for `(line, *values) -> values`: the boxes, `most` for each choice, as the line has them."""
+    return f"(line, ...values) => longsight.line.boxes(line, values, {most})"
