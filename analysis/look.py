@@ -11,10 +11,11 @@ import numpy as np
 
 from longsight.errors import LongSightError
 from longsight.models.model import Model, load
+from longsight.progress import finish, mapped
 
 from . import runs
 from .diagnostics.base import Panel, Records
-from .diagnostics.measuring import Text, measure_steps
+from .diagnostics.measuring import PartialRecords, Text, measure_steps
 from .diagnostics.options import OPTIONS, PanelOptions
 from .diagnostics.panels import PANELS
 from .export.files import FORMATS, file_of
@@ -89,14 +90,12 @@ def make_page(panel: Panel, chosen: Sequence[Run], records: Sequence[Records], o
 
 
 def _measure(model: Model, texts: Sequence[Text], each: Run, panel: Panel, options: PanelOptions) -> Records:
-    steps = measure_steps(model, texts, each.method, panel, options)
+    def tell(step: PartialRecords) -> None:
+        told = f"\r{each.label}: {step.doing}, {step.done:,} of {step.total:,} tokens"
+        print(told, end="", file=sys.stderr, flush=True)
+
     try:
-        while True:
-            step = next(steps)
-            told = f"\r{each.label}: {step.doing}, {step.done:,} of {step.total:,} tokens"
-            print(told, end="", file=sys.stderr, flush=True)
-    except StopIteration as finished:
-        return finished.value
+        return finish(mapped(measure_steps(model, texts, each.method, panel, options), tell))
     finally:
         print(file=sys.stderr)
 

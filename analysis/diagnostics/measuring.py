@@ -1,6 +1,5 @@
 """Texts read and measured for a panel: step by step, with progress, and results cached for the next time."""
 
-import contextlib
 import hashlib
 import threading
 import weakref
@@ -14,7 +13,7 @@ import numpy as np
 from longsight.errors import LongSightError
 from longsight.methods import Method
 from longsight.models.model import Model
-from longsight.progress import Progress
+from longsight.progress import Progress, mapped
 
 from .base import Panel, Records
 from .options import DEFAULT, PanelOptions
@@ -102,14 +101,10 @@ def measure_steps(
     for text in texts:
         measured.append((yield from _read_steps(model, text, method, panel, options, cache, chunk, done, total)))
         done += method.keeps(len(text.ids))
-    names, seen = [text.name for text in texts], options.only(panel.concludes)
-    with contextlib.closing(panel.conclude(measured, names, seen)) as conclusion:
-        while True:
-            try:
-                yield Progress(done, total, next(conclusion))
-            except StopIteration as finished:
-                cache.put(end, finished.value)
-                return finished.value
+    conclusion = panel.conclude(measured, [text.name for text in texts], options.only(panel.concludes))
+    records = yield from mapped(conclusion, lambda doing: Progress(done, total, doing))
+    cache.put(end, records)
+    return records
 
 
 def _read_steps(
