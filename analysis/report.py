@@ -2,16 +2,16 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from longsight.errors import LongSightError
 
-from .evaluation.report_parts import to_html, to_markdown
+from .evaluation.report_parts import ReportPart, to_html, to_markdown
 from .evaluation.results import read_results
 from .evaluation.row import Row
-from .evaluation.sections import make_parts
-from .evaluation.tables import label_of
+from .evaluation.score_table import label_of
+from .evaluation.tasks import TASKS, Task
 
 MODULE = f"python -m {__spec__.name}"
 TITLE = "LongSight: results"
@@ -39,6 +39,14 @@ def main(arguments: Sequence[str] | None = None, prog: str = MODULE) -> int:
         Path(given.markdown).write_text(to_markdown(TITLE, lead(rows), parts), encoding="utf-8")
         print(given.markdown)
     return 0
+
+
+def make_parts(rows: Sequence[Row], tasks: Mapping[str, type[Task]] = TASKS) -> list[ReportPart]:
+    """What every task has to say of the results. Raises `LongSightError` when there is nothing at all."""
+    parts = [part for key, task in tasks.items() for part in task.report([row for row in rows if row.task.key == key])]
+    if not parts:
+        raise LongSightError("There are no finished cells in these results; run analysis.evaluate first.")
+    return parts
 
 
 def lead(rows: Sequence[Row]) -> list[str]:

@@ -20,6 +20,16 @@ class ReadingHeader(TypedDict):
     train_length: int
 
 
+class QueriesHeader(ReadingHeader):
+    """The fields of an `AttentionObserved`, as the probe that measures them knows them."""
+
+    sampling: str
+    layer: np.ndarray
+    position: np.ndarray
+    token: np.ndarray
+    keys: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class Observed(Record):
     """What all of them say of the reading that they come from."""

@@ -103,7 +103,9 @@ class PanelOptions:
     Each diagnostic says which of these it reads. Raises `LongSightError` on a value that means nothing.
     """
 
-    layers: tuple[int, ...] | None = asked_by(TextOption("Layers", NUMBERS, example="all, or 0, 2-4"), None)
+    layers: tuple[int, ...] | None = asked_by(
+        TextOption("Layers", f"{NUMBERS}; of clusters, depths: 0 is the embedding", example="all, or 0, 2-4"), None
+    )
     heads: tuple[int, ...] | None = asked_by(TextOption("Heads", NUMBERS, example="all, or 0, 2-4"), None)
     most_queries: int = asked_by(
         NumberOption("Queries measured", "measured at most; others are left out", False, low=2), MOST_QUERIES

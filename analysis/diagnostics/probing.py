@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from longsight.progress import Progress
 
 from ..records import Record
 from .attention_block import AttentionWeights, make_view
+from .observed import QueriesHeader
 from .reading import MOST_QUERIES, Reading, new_reading
 
 BUDGET = {"cpu": 2**19}
@@ -72,10 +73,11 @@ class QueryProbe(Probe):
         """(layer, ..., query) what was noted so far."""
         return self._kept[name].cpu().numpy().copy()
 
-    def common(self) -> dict[str, Any]:
+    def common(self) -> QueriesHeader:
         """The fields that records of measured queries share."""
         position = self.reading.unread + self.queries
-        return self.reading.header() | {
+        return {
+            **self.reading.header(),
             "sampling": self.reading.sampling,
             "layer": np.array(self.layers),
             "position": position,

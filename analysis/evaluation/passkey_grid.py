@@ -18,10 +18,11 @@ from longsight.progress import Progress
 
 from ..records import Column, Record, array, value
 from ..runs import Run, make_runs
+from .grid_record import GridRecord
 from .limits import sight
-from .tables import GridRecord
 from .tasks import Steps
-from .tasks.passkey import KeyCase, Passkey
+from .tasks.hidden_key import KeyCase
+from .tasks.passkey import Passkey
 
 MOST = {"method": 8, "length": 16, "depth": 21, "trial": 50}
 """What one grid may have of each; a file with more is none of ours."""

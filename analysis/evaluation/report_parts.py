@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import plotly.graph_objects as go
 
 from ..export.page import Section, stand_alone
-from .papers import Reported
 
 TABLE_STYLE = (
     "<style>table{border-collapse:collapse;margin:0 0 1rem}td,th{padding:.15rem .6rem;text-align:right;"
@@ -26,8 +25,17 @@ class ReportTable:
 
 
 @dataclass(frozen=True)
+class Reported:
+    """A table of a paper, numbers as printed there: its source, its head, and its rows."""
+
+    source: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class ReportPart:
-    """One table or figure of a paper, as our models give it, what the paper reports, and how the two compare."""
+    """What a report has of one question: tables and figures of our models, what papers report, how the two compare."""
 
     title: str
     look: str

@@ -19,7 +19,8 @@ from ..diagnostics.observed import Observed
 from ..diagnostics.reading import new_reading, token_texts
 from ..records import array, value
 from .tasks.base import tokenizer_of
-from .tasks.passkey import KeyCase, Passkey
+from .tasks.hidden_key import KeyCase
+from .tasks.passkey import Passkey
 
 
 @dataclass(frozen=True, eq=False)

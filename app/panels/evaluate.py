@@ -12,8 +12,7 @@ from analysis.drawing.drawn_figure import DrawnFigure
 from analysis.evaluation.report_parts import html_of
 from analysis.evaluation.results import FILE, MOST_BYTES, read_results, read_rows
 from analysis.evaluation.row import Row
-from analysis.evaluation.sections import make_parts
-from analysis.report import lead
+from analysis.report import lead, make_parts
 from app.assets import RESULTS
 from app.components.board import board, board_value
 from app.components.errors import for_visitor

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis import typed
-from analysis.evaluation.figures import grid_figure
+from analysis.evaluation.grid_figure import grid_figure
 from analysis.evaluation.passkey_grid import MOST, TrialGrid, new_grid
 from analysis.evaluation.tasks.passkey import Passkey
 from analysis.evaluation.tasks.texts import HIDDEN, PAPER, PROSE

@@ -198,7 +198,7 @@ def test_an_interrupted_run_says_how_to_go_on(folder, tmp_path, monkeypatch, cap
     ({"methods": "vanila"}, "There is no method 'vanila'; there are vanilla, "),
     ({"methods": "window:size=3"}, "Window has no parameter 'size'; its parameters are log_n, window."),
     ({"methods": ";"}, "No method was named; there are vanilla, "),
-    ({"task": ["poetry"]}, "There is no task 'poetry'; there are passkey"),
+    ({"task": ["poetry"]}, "There is no task 'poetry'; there are perplexity, passkey"),
     ({"task": ["passkey:deep=3"]}, "Passkey has no option 'deep'; its options are kind, "),
     ({"task": ["passkey:depths=many"]}, "passkey: depths must be a number, but 'many' was given."),
     ({"lengths": "300,x"}, "--lengths must be whole numbers with commas, but '300,x' was given."),

@@ -7,8 +7,7 @@ import pytest
 from analysis.evaluation.cell import digest
 from analysis.evaluation.report_parts import to_markdown
 from analysis.evaluation.results import FILE, read_results
-from analysis.evaluation.sections import make_parts
-from analysis.report import TITLE, lead
+from analysis.report import TITLE, lead, make_parts
 from longsight.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[2]

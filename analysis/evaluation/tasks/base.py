@@ -13,7 +13,10 @@ from longsight.methods import Method
 from longsight.models.model import Model
 from longsight.progress import Progress
 
-from ..row import Strict
+from ..report_parts import ReportPart
+from ..row import Row, Strict
+from ..score_report import score_part
+from ..score_table import comparable
 
 
 def option(
@@ -61,7 +64,7 @@ Steps = Generator[Progress[Outcome], None, None]
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """A task with its options. One entry of TASKS; the runner, the page and the report know no more of it than this."""
+    """A task with its options. One entry of TASKS; runner, page and report know no more of it than this."""
 
     key: ClassVar[str]
     title: ClassVar[str]
@@ -103,6 +106,12 @@ class Task(ABC):
     @abstractmethod
     def score(self, case: Case, answer: Any) -> dict[str, float | None]:
         """The scores of what the model gave for a case."""
+
+    @classmethod
+    def report(cls, rows: Sequence[Row]) -> list[ReportPart]:
+        """What a report has of `rows` of this task, whatever their options and their models: by default a table and a
+        figure for each of its scores."""
+        return [score_part(cls.title, cls.look, cls.scores, group) for group in comparable(rows)]
 
     def describe(self) -> str:
         """The key and every option that is not at its default: the text that `read_task` reads."""

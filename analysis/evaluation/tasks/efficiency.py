@@ -12,9 +12,12 @@ from longsight.models.model import Model
 from longsight.progress import Progress
 
 from ..memory import forget_peak, peak_memory
+from ..report_parts import ReportPart
+from ..row import Row
 from . import texts
 from .base import Case, Outcome, Steps, Task, option
-from .perplexity import PassageFacts, passages
+from .efficiency_report import efficiency_parts
+from .passages import PassageFacts, passages
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,10 @@ class Efficiency(Task):
     def score(self, case: Case, answer: int) -> dict[str, float | None]:
         """`answer` is what the cache holds [bytes]."""
         return {"cache_bytes": answer}
+
+    @classmethod
+    def report(cls, rows: Sequence[Row]) -> list[ReportPart]:
+        return efficiency_parts(rows, cls.look)
 
 
 class Clock:

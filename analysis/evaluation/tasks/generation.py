@@ -1,14 +1,18 @@
 """Going on with a text: how much of what really follows a model writes (LM-Infinite, figures 4 and 6)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from longsight.errors import LongSightError
 from longsight.models.model import Model
 
+from ..report_parts import ReportPart
+from ..row import Row
 from . import texts
 from .base import Asking, Case, option, text_of
-from .perplexity import PassageFacts, passages
+from .generation_report import generation_parts, trade_off_parts
+from .passages import PassageFacts, passages
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,10 @@ class Generation(Asking):
 
     def score(self, case: Case, answer: str) -> dict[str, float | None]:
         return {**bleu(answer, case.answers[0]), **rouge(answer, case.answers[0])}
+
+    @classmethod
+    def report(cls, rows: Sequence[Row]) -> list[ReportPart]:
+        return [*generation_parts(rows, cls.look), *trade_off_parts(rows)]
 
 
 def bleu(answer: str, reference: str) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Reading questions: facts stated in passing in a novel, or Qasper's questions about research papers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
@@ -9,9 +10,15 @@ import numpy as np
 from longsight.generation.prompt import chat_ids
 from longsight.models.model import Model
 
+from ..report_parts import Reported, ReportPart
+from ..row import Row
+from ..score_report import lines_figure
+from ..score_table import comparable, count_cases, in_words, percent, score_of, score_table
 from . import texts
 from .base import Asking, Case, Facts, option, tokenizer_of
-from .passkey import PLACES, digits, insert
+from .hidden_key import digits, insert
+from .kept import kept_comment
+from .passkey import PLACES
 from .qasper import QasperQuestion, normalised, read_qasper, token_f1
 
 MADE = "made"
@@ -22,6 +29,13 @@ QUESTION = "What is the {attribute} of the {name}?"
 WORDS = "apple river silver orange summer thunder velvet copper pepper willow falcon tiger comet anchor ribbon".split()
 VALUES = {"code": digits, "number": digits, "password": None, "secret": None, "colour": None}
 """What can be asked for, and how its value is drawn; None: a word."""
+
+QASPER = Reported(
+    "LM-Infinite, Llama-2-7b-chat: Qasper F1 [%]",
+    ("vanilla", "truncation", "LM-Infinite + top-k"),
+    (("1.2", "30.1", "31.3"),),
+)
+SAYS = "In the paper vanilla loses all of it, and LM-Infinite is a little better than a cut text."
 
 
 class ReadingFacts(Facts):
@@ -103,6 +117,22 @@ class QA(Asking):
     def score(self, case: Case, answer: str) -> dict[str, float | None]:
         exact = normalised(answer) in [normalised(reference) for reference in case.answers]
         return {"f1": token_f1(answer, case.answers), "exact": float(exact)}
+
+    @classmethod
+    def report(cls, rows: Sequence[Row]) -> list[ReportPart]:
+        return [cls._part(group) for group in comparable(rows)]
+
+    @classmethod
+    def _part(cls, rows: Sequence[Row]) -> ReportPart:
+        table = score_table(rows, "token F1", score_of("f1"))
+        return ReportPart(
+            f"Reading questions: {table.task} on {table.model}",
+            cls.look,
+            [in_words(table, f"Token F1, {count_cases(rows)}", percent)],
+            {f"qa-{table.model}": lines_figure(table, "F1")},
+            [QASPER],
+            [kept_comment(table, SAYS)],
+        )
 
 
 def ask(model: Model, text: str, question: str) -> list[int]:

@@ -1,6 +1,11 @@
-"""Rows of results that nobody measured, for tests of what is made of them."""
+"""Rows and tables of results that nobody measured, for tests of what is made of them."""
+
+import numpy as np
 
 from analysis.evaluation.row import Row
+from analysis.evaluation.score_table import ScoreTable
+
+KEYS = ("vanilla", "lm-infinite", "self-extend")
 
 ROW = {
     "cell": "0123456789abcdef",
@@ -39,3 +44,13 @@ def made_row(method="vanilla", task="passkey", length=400, **changes):
         "task": ROW["task"] | {"key": task.partition(":")[0], "text": task},
     }
     return Row.model_validate(ROW | named | {"model": model, "length": length} | changes, strict=False)
+
+
+def made_table(values, lengths=(256, 512, 1024, 4096), labels=("Vanilla", "LM-Infinite", "SelfExtend")):
+    values = np.array(values, dtype=float)
+    return ScoreTable(
+        model="m", task="t", score="s", train_length=512,
+        method=np.array(KEYS[: len(values)]),
+        text=np.array(KEYS[: len(values)]), label=np.array(labels[: len(values)]),
+        length=np.array(lengths), value=values, cases=np.ones(values.shape, dtype=int),
+    )  # fmt: skip

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analysis.evaluation.figures import grid_figure, limit_place
+from analysis.evaluation.grid_figure import grid_figure, limit_place
 from analysis.evaluation.passkey_grid import TrialGrid, fill_steps, make_case, new_grid
 from analysis.evaluation.tasks.passkey import Passkey
 from analysis.export.files import from_json, to_csv, to_json

@@ -7,7 +7,8 @@ import pytest
 
 from analysis.evaluation.memory import forget_peak, peak_memory
 from analysis.evaluation.tasks.efficiency import Clock, Efficiency
-from analysis.evaluation.tasks.perplexity import Perplexity, ShortContext
+from analysis.evaluation.tasks.perplexity import Perplexity
+from analysis.evaluation.tasks.short_context import ShortContext
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
 from tests.longsight import tiny

@@ -1,0 +1,57 @@
+"""Stretches of a text that are read on: drawn, and read with the surprise of each of their tokens."""
+
+from collections.abc import Generator, Sequence
+
+import numpy as np
+
+from longsight.errors import LongSightError
+from longsight.methods import Method
+from longsight.models.model import Model
+from longsight.progress import Progress
+
+from ...diagnostics.nll import NLLProbe
+from ...diagnostics.probing import Probing
+from . import texts
+from .base import Case, Facts, Outcome, tokenizer_of
+
+CHUNK = 1024
+
+
+class PassageFacts(Facts):
+    """`ends`: the last words that were read."""
+
+    ends: str
+
+
+def read_on(
+    model: Model, method: Method, ids: Sequence[int], before: int, total: int
+) -> Generator[Progress[Outcome], None, np.ndarray]:
+    """Read `ids`; yields after each chunk and returns the NLL [nats] (n,) of each token, NaN where it is not known."""
+    probing = Probing(model, ids, method, [NLLProbe])
+    for part in probing.steps(CHUNK):
+        yield Progress(before + part.done, total)
+    return probing.records()[0].nll  # type: ignore[attr-defined]
+
+
+def passages(model: Model, source: str, length: int, trials: int, seed: int) -> list[Case]:
+    """`trials` stretches of `length` tokens of a text. Those of one seed and trial end at the same place whatever their
+    length, so that lengths can be compared by their last tokens. Raises `LongSightError` when the text is too short."""
+    tokenizer = tokenizer_of(model)
+    first = tokenizer("", verbose=False)["input_ids"]
+    cases = []
+    for trial in range(trials):
+        text = texts.ending(source, np.random.default_rng([seed, trial]), 8 * length)
+        ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+        if len(first) + len(ids) < length:
+            raise LongSightError(
+                f"{length:,} tokens of {source} were asked for, but it has {len(ids):,} before the place drawn for it; "
+                "give a longer text or choose a smaller length."
+            )
+        cases.append(Case((*first, *ids[len(first) + len(ids) - length :]), (), PassageFacts(ends=text[-60:])))
+    return cases
+
+
+def known_mean(values: np.ndarray) -> float | None:
+    """The mean of the finite values; None without any, so that it can be written as JSON."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else None
