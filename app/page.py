@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app.components import permalink, theme
-from app.components.errors import for_visitor
+from app.components.errors import as_notice, for_visitor
 from app.components.permalink import LinkedControl
 from app.panels import method_controls
 from app.panels.about import build_about
@@ -65,26 +65,24 @@ def build_page() -> gr.Blocks:
             gr.HTML("<h2>Methods</h2>")
             methods = build_method_controls()
         model, status = _build_header()
-        tab = gr.Textbox(visible="hidden", elem_id="tab", label="open tab")
         speed = gr.Textbox(visible="hidden", elem_id="speed", label="the model whose speed is known")
-        shell = Shell(model, session, methods, context, tab, speed)
+        shell = Shell(model, session, methods, context, speed)
         views: list[LinkedControl] = []
         with gr.Tabs(elem_id="tabs") as tabs:
-            views += _panel(shell, CHAT, "Chat", lambda tab: build_chat(shell))
-            views += _panel(shell, PASSKEY, "Passkey", lambda tab: build_passkey(shell, tab))
-            views += _panel(shell, DIAGNOSTICS, "Diagnostics", lambda tab: build_diagnostics(shell, tab))
-            views += _panel(shell, MAPS, "Distance maps", lambda tab: build_maps(shell, tab))
-            views += _panel(shell, EVALUATE, "Evaluate", lambda tab: build_evaluate(shell, tab))
-            views += _panel(shell, ABOUT, "About", lambda tab: build_about())
+            views += _panel(CHAT, "Chat", lambda tab: build_chat(shell))
+            views += _panel(PASSKEY, "Passkey", lambda tab: build_passkey(shell, tab))
+            views += _panel(DIAGNOSTICS, "Diagnostics", lambda tab: build_diagnostics(shell, tab))
+            views += _panel(MAPS, "Distance maps", lambda tab: build_maps(shell, tab))
+            views += _panel(EVALUATE, "Evaluate", lambda tab: build_evaluate(shell, tab))
+            views += _panel(ABOUT, "About", lambda tab: build_about())
         _wire(demo, shell, status, tabs, views)
     return demo
 
 
-def _panel(shell: Shell, name: str, title: str, build: Callable[[gr.Tab], list[LinkedControl]]) -> list[LinkedControl]:
+def _panel(name: str, title: str, build: Callable[[gr.Tab], list[LinkedControl]]) -> list[LinkedControl]:
     with gr.Tab(title, id=name, elem_id=f"tab-{name}") as tab:
-        views = build(tab)
-    permalink.follow_tab(tab, name, shell.tab)
-    return views
+        permalink.follow_tab(tab, name)
+        return build(tab)
 
 
 def _build_header() -> tuple[gr.Dropdown, gr.HTML]:
@@ -117,7 +115,7 @@ def _wire(demo: gr.Blocks, shell: Shell, status: gr.HTML, tabs: gr.Tabs, views: 
     shared = [("model", shell.model), ("methods", shell.methods.line), ("text", context.example)]
     permalink.follow([*shared, *((view.name, view.control) for view in views)])
     suited.then(
-        change_model,
+        as_notice(change_model),
         [shell.model, shell.session],
         [status, *context.parts],
         show_progress="hidden",
@@ -162,16 +160,19 @@ def open_page(
 def fill_page(
     model: Model, session: Session, asked: dict[str, str], shell: Shell
 ) -> Generator[dict[Any, Any], None, None]:
-    """Take in the text that the address asks for, and lay its methods out."""
+    """Take in the text that the address asks for, and lay its methods out; what is said of the text is said again then,
+    because the page may have dropped it."""
     key = _or_first(asked.get("text"), [*samples(), UNSET])
     if key == UNSET:
         updates: Iterable[list[Any]] = [shown(session, model, key=key)]
     else:
         updates = take(session, model, sample(key).document, key)
+    context: dict[Any, Any] = {}
     for update in updates:
-        yield dict(zip(shell.context.parts, update, strict=True))
+        context = dict(zip(shell.context.parts, update, strict=True))
+        yield context
     session.fitted_length = document_loading.target_length(session, model)
-    yield _restored_methods(shell.methods, model, asked.get("methods"), session.fitted_length)
+    yield context | _restored_methods(shell.methods, model, asked.get("methods"), session.fitted_length)
 
 
 def _restored_methods(controls: MethodControls, model: Model, line: str | None, length: int) -> dict[Any, Any]:

@@ -37,6 +37,37 @@ def for_visitor(callback: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def as_notice(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the sentence of a callback that is `for_visitor` be a notice, and leave the page as it is.
+
+    For those that are asked again when something has changed meanwhile: Gradio forgets to ask again where one fails.
+    """
+    if inspect.isgeneratorfunction(callback):
+
+        @functools.wraps(callback)
+        def generator(*args: Any) -> Generator[Any, None, None]:
+            try:
+                yield from callback(*args)
+            except gr.Error as error:
+                yield _noticed(error)
+
+        return generator
+
+    @functools.wraps(callback)
+    def function(*args: Any) -> Any:
+        try:
+            return callback(*args)
+        except gr.Error as error:
+            return _noticed(error)
+
+    return function
+
+
+def _noticed(error: gr.Error) -> dict[str, Any]:
+    gr.Warning(error.message, duration=error.duration, title=error.title)
+    return gr.skip()
+
+
 def raise_for_visitor(error: LongSightError) -> NoReturn:
     """The message quotes what the visitor gave, so it is escaped: Gradio shows messages as HTML."""
     raise gr.Error(html.escape(str(error)), title="Not possible", duration=12, print_exception=False) from error

@@ -15,6 +15,7 @@ from longsight.errors import LongSightError
 
 SCRIPT = """
 window.longsight = {
+  openings: 0,  // how often a tab was opened
   opened: false,  // until the view that the address asks for is restored, the address must stay as it came
   view: new URLSearchParams(location.search),
   set(name, value) {
@@ -43,10 +44,14 @@ def follow(controls: Sequence[tuple[str, Any]]) -> None:
         control.change(None, control, None, js=f"(value) => longsight.set({name!r}, value)", api_visibility="private")
 
 
-def follow_tab(tab: gr.Tab, name: str, opened: gr.Textbox) -> None:
-    """Let the address, and `opened`, name the tab that is open."""
-    script = f"() => {{ if (longsight.opened) longsight.set('tab', {name!r}); return {name!r}; }}"
-    tab.select(None, None, opened, js=script, api_visibility="private")
+def follow_tab(tab: gr.Tab, name: str) -> None:
+    """Let the address name the tab that is open.
+
+    To be called before anything else listens to the tab: Gradio does one listener after the other, and waits for the
+    server's answer to each, so the name would come when another tab may be open already.
+    """
+    script = f"() => {{ if (longsight.opened) longsight.set('tab', {name!r}); }}"
+    tab.select(None, None, None, js=script, api_visibility="private")
 
 
 OPENED = "() => { longsight.opened = true; }"

@@ -15,7 +15,7 @@ from app.assets import SAMPLES
 from app.components.board import BoardText, board, board_value
 from app.components.changes import when_changed
 from app.components.downloads import build_downloads, wire_downloads
-from app.components.errors import for_visitor
+from app.components.errors import as_notice, for_visitor
 from app.components.permalink import LinkedControl
 from app.components.run_controls import RunControls, Updates, build_run, wire_run
 from app.panels import option_controls
@@ -30,7 +30,6 @@ from app.session.samples import sample, samples
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 
-TAB = "diagnostics"
 LENGTH = 2048
 FIRST = "nll"  # where one sees at once that something breaks
 FIRST_MEASUREMENT = SAMPLES / "first_measurement.json"
@@ -91,11 +90,6 @@ class DiagnosticsPanel:
                 continue
             figures = {} if view.figures is None else {self.board: drawn(view.figures)}
             yield {self.run.status: view.status, self.sides: view.sides, **figures}
-
-    @for_visitor
-    def follow(self, tab: str, *values: Any) -> Updates:
-        """A control has changed; nothing is done where nobody looks."""
-        return self.show(*values) if tab == TAB else gr.skip()
 
     @for_visitor
     def show(self, *values: Any) -> Updates:
@@ -201,11 +195,10 @@ def _wire(panel: DiagnosticsPanel, tab: gr.Tab) -> None:
         panel.panel.change, panel.others.input, panel.length.submit, panel.length.blur,
         *option_controls.changes(options), shell.methods.line.change, shell.context.length.change, shell.speed.change,
     ]  # fmt: skip
-    when_changed(changes, panel.follow, [shell.tab, *inputs], panel.shown)
-    tab.select(panel.show, inputs, panel.shown, **HIDDEN)
+    when_changed(changes, panel.show, inputs, panel.shown, tab)
     picked = [options["mark"], options["layers"], options["heads"], panel.again]
     panel.board.pick(panel.pick, [panel.again], picked, **HIDDEN).then(
-        panel.show, inputs, panel.shown, **HIDDEN, trigger_mode="always_last"
+        as_notice(panel.show), inputs, panel.shown, **HIDDEN, trigger_mode="always_last"
     )
     zoomed = [options["queries"], options["keys"], panel.again]
     panel.board.zoom(panel.zoom, [*zoomed], zoomed, **HIDDEN)

@@ -15,6 +15,7 @@ from analysis.evaluation.row import Row
 from analysis.report import lead, make_parts
 from app.assets import RESULTS
 from app.components.board import board, board_value
+from app.components.changes import when_changed
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
 from app.components.run_controls import Updates
@@ -23,7 +24,6 @@ from app.session.documents import take_upload
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 
-TAB = "evaluate"
 SHIPPED = RESULTS / "embedded"
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 INTRODUCTION = """\
@@ -117,8 +117,7 @@ class EvaluatePanel:
 
 def build_evaluate(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
     panel = build_panel()
-    tab.select(panel.show, [panel.part, shell.session], panel.shown, **HIDDEN)
-    panel.part.input(panel.show, [panel.part, shell.session], panel.shown, **HIDDEN)
+    when_changed([panel.part.change], panel.show, [panel.part, shell.session], panel.shown, tab)
     panel.load.upload(
         panel.load_results, [panel.load, shell.session], [panel.part, *panel.shown],
         show_progress="hidden", api_name="results",

@@ -22,7 +22,6 @@ from app.session import distance_maps, model_catalogue
 from app.session.distance_maps import MethodMaps
 from app.session.side_by_side import MOST_METHODS
 
-TAB = "maps"
 SMALL_DEFAULT, SMALL_TRAINED_DEFAULT = 16, 8
 INTRODUCTION = """\
 A language model tells two tokens apart in position only by their distance, and it has learned what distances mean \
@@ -107,11 +106,6 @@ class MapsPanel:
             updates |= column.drawn(run, maps_of)
         return updates
 
-    @for_visitor
-    def follow(self, tab: str, *values: Any) -> Updates:
-        """A control has changed; maps that nobody looks at are not drawn."""
-        return self.show(*values) if tab == TAB else gr.skip()
-
     def files(self, kind: str, *values: Any) -> tuple[str, dict[str, bytes]]:
         """The true maps as files of a format, and a name for all of them."""
         return "longsight-maps", {
@@ -122,9 +116,9 @@ class MapsPanel:
 def build_maps(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
     panel = build_panel(shell)
     small, trained, tokens = panel.small, panel.trained, panel.tokens
-    tab.select(panel.show, panel.inputs, panel.shown, show_progress="hidden", api_name="maps")
     changes = [small.release, trained.release, tokens.submit, tokens.blur, shell.methods.line.change]
-    when_changed(changes, panel.follow, [shell.tab, *panel.inputs], panel.shown)
+    when_changed(changes, panel.show, panel.inputs, panel.shown, tab)
+    gr.on([], panel.show, panel.inputs, panel.shown, api_name="maps")  # for scripts
     return [
         LinkedControl("small", small, int),
         LinkedControl("trained", trained, int),

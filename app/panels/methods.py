@@ -10,7 +10,7 @@ import gradio as gr
 from analysis.runs import make_runs
 from app.components import edited_line
 from app.components.changes import when_changed
-from app.components.errors import for_visitor
+from app.components.errors import as_notice, for_visitor
 from app.panels import method_controls
 from app.panels.method_controls import MOST_FIELDS, MethodControls
 from app.panels.shell import Shell
@@ -35,7 +35,7 @@ def wire_methods(shell: Shell) -> Any:
             _edit(controls, number.input, edited_line.change(place, field), number)
     when_changed([controls.draft.change], callbacks.check, inputs, [*controls.heads, controls.line])
     when_changed([shell.context.length.change], callbacks.refit, inputs, controls.shown)
-    return shell.model.input(callbacks.suit, inputs, controls.shown, trigger_mode="always_last", **HIDDEN)
+    return shell.model.input(as_notice(callbacks.suit), inputs, controls.shown, trigger_mode="always_last", **HIDDEN)
 
 
 def _edit_choice(controls: MethodControls) -> list[Any]:

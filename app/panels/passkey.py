@@ -24,7 +24,6 @@ from app.session.shown_grid import ShownGrid
 from app.session.side_by_side import MOST_METHODS
 from longsight.errors import LongSightError
 
-TAB = "passkey"
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 INTRODUCTION = """\
 A number is hidden in a long text, and the model is asked for it. Each cell is one length and one depth: **how often \
@@ -102,11 +101,6 @@ class PasskeyPanel:
         """The visitor's grid, or the example."""
         mine = passkey_grids.current(session)
         return self.drawn(mine, "" if session.grid else EXAMPLE.format(model=mine.grid.model))
-
-    @for_visitor
-    def follow(self, tab: str, *values: Any) -> Updates:
-        """A control has changed; nothing is done where nobody looks."""
-        return self.plan(*values) if tab == TAB else gr.skip()
 
     @for_visitor
     def plan(self, *values: Any) -> Updates:
@@ -217,8 +211,8 @@ def _wire(panel: PasskeyPanel, tab: gr.Tab) -> None:
     boxes = [box for name, box in settings.items() if name != "filler"]
     typed = [event for box in boxes for event in (box.submit, box.blur)]
     changes = [shell.methods.line.change, shell.context.length.change, shell.speed.change]
-    when_changed([*typed, settings["filler"].input, *changes], panel.follow, [shell.tab, *inputs], planned)
-    tab.select(panel.show, shell.session, panel.shown, **HIDDEN).then(panel.plan, inputs, planned, **HIDDEN)
+    when_changed([*typed, settings["filler"].input, *changes], panel.plan, inputs, planned, tab)
+    tab.select(panel.show, shell.session, panel.shown, **HIDDEN)
     outputs = [*settings.values(), *shell.methods.shown, *panel.shown]
     panel.load.upload(
         panel.load_grid, [panel.load, shell.model, shell.session], outputs,

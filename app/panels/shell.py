@@ -10,7 +10,7 @@ from app.panels.method_controls import MethodControls
 
 @dataclass(frozen=True)
 class Shell:
-    """The model, the visitor's `Visit`, the methods with their parameters, the document, and the open tab's name.
+    """The model, the visitor's `Visit`, the methods with their parameters, and the document.
 
     `speed` changes when a model has been measured on this machine: whoever says how long something takes listens to it.
     """
@@ -19,5 +19,4 @@ class Shell:
     session: gr.State
     methods: MethodControls
     context: ContextPanel
-    tab: gr.Textbox
     speed: gr.Textbox

@@ -11,9 +11,8 @@ import pytest
 from analysis.evaluation.tasks.texts import PAPER
 from app import page
 from app.components import errors, permalink, theme
-from app.components.changes import NOTED
 from app.components.permalink import LinkedControl
-from app.panels import chat, passkey
+from app.panels import chat
 from app.session import sessions, side_by_side
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -119,22 +118,34 @@ def test_plans_say_again_how_long_they_take_once_the_machine_is_measured(model, 
     speed = next(block._id for block in demo.blocks.values() if block.elem_id == "speed")
     notes = {fn.outputs[0]._id for fn in demo.fns.values() if (speed, "change") in fn.targets}
     listening = [fn.fn for fn in demo.fns.values() if any((note, "change") in fn.targets for note in notes)]
-    follow, _ = listening
-    assert [fn.__qualname__ for fn in listening] == ["PasskeyPanel.follow", "DiagnosticsPanel.follow"]
+    plan, _ = listening
+    assert [fn.__qualname__ for fn in listening] == ["PasskeyPanel.plan", "DiagnosticsPanel.show"]
 
-    request = [passkey.TAB, "240", "0,100", 1, PAPER, 3, "tiny", session, "vanilla"]
-    assert _named(follow(*request))["passkey-status"] == "<span>2 trials</span>"
+    request = ["240", "0,100", 1, PAPER, 3, "tiny", session, "vanilla"]
+    assert _named(plan(*request))["passkey-status"] == "<span>2 trials</span>"
     assert list(chat.show_costs("tiny", session, "vanilla"))[-1][1] == "tiny"
-    assert "2 trials: " in _named(follow(*request))["passkey-status"]
+    assert "2 trials: " in _named(plan(*request))["passkey-status"]
 
 
 def test_a_listener_notes_what_it_listens_to_also_where_it_is_no_input(model):
     """The text may get another length and leave the methods, which are all that the costs are told of, as they were."""
     fns = page.build_page().fns.values()
-    noting = [fn for fn in fns if fn.fn is None and fn.js == NOTED]
+    noting = [fn for fn in fns if fn.fn is None and "JSON.stringify" in (fn.js or "")]
     assert noting
     for fn in noting:
-        assert {target for target, _ in fn.targets} <= {part._id for part in fn.inputs}
+        assert {target for target, event in fn.targets if event != "select"} <= {part._id for part in fn.inputs}
+
+
+def test_the_address_is_told_of_a_tab_before_anyone_who_asks_the_server(model):
+    """Gradio does one listener after the other, and waits for the answer to each."""
+    demo = page.build_page()
+    tabs = {block._id for block in demo.blocks.values() if (block.elem_id or "").startswith("tab-")}
+    first = {}
+    for fn in demo.fns.values():
+        for target in fn.targets:
+            first.setdefault(target, fn)
+    assert len(tabs) == len(page.TABS)
+    assert all("longsight.set('tab'" in first[tab, "select"].js for tab in tabs)
 
 
 def test_an_unknown_tab_is_ignored(opened):
@@ -179,6 +190,24 @@ def test_errors_reach_the_visitor_as_escaped_sentences_and_faults_do_not():
         next(steps)
     with pytest.raises(RuntimeError):
         breaks()
+
+
+def test_a_listener_that_is_asked_again_says_what_is_wrong_and_does_not_fail(monkeypatch):
+    noticed = []
+    monkeypatch.setattr(gr, "Warning", lambda text, duration, title: noticed.append(text))
+
+    @errors.for_visitor
+    def refuses():
+        raise LongSightError("2 > 1.")
+
+    @errors.for_visitor
+    def refuses_later():
+        yield 1
+        raise LongSightError("2 > 1.")
+
+    assert errors.as_notice(refuses)() == gr.skip()
+    assert list(errors.as_notice(refuses_later)()) == [1, gr.skip()]
+    assert noticed == ["2 &gt; 1."] * 2
 
 
 def test_values_of_an_address_are_read_or_left_out(warned):

@@ -56,7 +56,7 @@ def visit_page(browser, url):
     """Opens pages, each by a visitor of its own; afterwards none may have failed or asked for anything else."""
     contexts, problems = [], []
 
-    def open_page(query="", size=DESKTOP, dark=False, late=False) -> Page:
+    def open_page(query="", size=DESKTOP, dark=False, late=None) -> Page:
         context = browser.new_context(
             viewport=size, permissions=["clipboard-read", "clipboard-write"], color_scheme="dark" if dark else "light"
         )
@@ -67,7 +67,7 @@ def visit_page(browser, url):
         page.on("pageerror", lambda error: problems.append(f"error on the page: {error}"))
         page.on("request", lambda request: note(page, request, url, problems))
         if late:
-            page.route("**/queue/join*", answer_late)
+            page.route("**/queue/join*", late)
         page.goto(f"{url}{query}")
         page.locator("#method-line").wait_for(state="attached")
         page.wait_for_function("document.querySelector('#method-line textarea, #method-line input')?.value")
@@ -86,6 +86,40 @@ def answer_late(route):
     answer = route.fetch()
     route.request.frame.page.wait_for_timeout(600)
     route.fulfill(response=answer)
+
+
+def answer_panels_after(condition):
+    """What lays the page out is answered at once; whoever else asks hears of it when this JavaScript has come true."""
+
+    def answer_when_true(route):
+        page = route.request.frame.page
+        answer = route.fetch()
+        if not lays_out(page, route.request):
+            page.wait_for_function(condition)
+            page.wait_for_timeout(1500)
+        route.fulfill(response=answer)
+
+    return answer_when_true
+
+
+def answer_layout_late(route):
+    """The page hears of its layout when all of that has come, by the line that a panel has opened meanwhile."""
+    page = route.request.frame.page
+    answer = route.fetch()
+    if lays_out(page, route.request):
+        page.wait_for_timeout(3000)
+    route.fulfill(response=answer)
+
+
+def lays_out(page, request):
+    return page.evaluate(LAYS_OUT, request.post_data_json["fn_index"])
+
+
+LAYS_OUT = """(asked) => {
+  const {dependencies} = window.gradio_config;
+  const loads = dependencies.filter(({targets}) => targets.some(([, event]) => event === 'load')).map(({id}) => id);
+  return loads.includes(asked) || loads.includes(dependencies.find(({id}) => id === asked).trigger_after);
+}"""
 
 
 def note(page, request, url, problems):

@@ -1,8 +1,9 @@
 """What the page shows must not hang on the moment at which a message comes, nor ask for more than it needs."""
 
+import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PATIENCE, ask, cells, paste
+from tests.browser.conftest import PATIENCE, answer_late, answer_layout_late, answer_panels_after, ask, cells, paste
 from tests.browser.test_chat import long_text
 
 QUIET = 2000  # milliseconds without a request
@@ -20,7 +21,7 @@ def test_a_page_that_is_left_alone_asks_for_nothing(visit_page):
 
 
 def test_stop_is_there_and_the_box_is_empty_however_late_the_answers_come(visit_page):
-    page = visit_page("?text=none&methods=vanilla", late=True)
+    page = visit_page("?text=none&methods=vanilla", late=answer_late)
     paste(page, long_text(100_000))
     expect(page.locator("#document .count")).to_contain_text("tokens")
     expect(page.locator("#ask .thumbnails")).to_have_count(0)
@@ -35,7 +36,7 @@ def test_stop_is_there_and_the_box_is_empty_however_late_the_answers_come(visit_
 
 
 def test_the_tab_and_the_lab_s_run_and_stop_are_there_however_late_the_answers_come(visit_page):
-    page = visit_page("?tab=passkey&methods=vanilla&lengths=2048&depths=0,50,100&trials=8&text=none", late=True)
+    page = visit_page("?tab=passkey&methods=vanilla&lengths=2048&depths=0,50,100&trials=8&text=none", late=answer_late)
     expect(page.locator("#passkey-status")).to_contain_text("trials")
     page.click("#passkey-run")
     expect(page.locator("#passkey-status .running")).to_contain_text("of 24 trials")
@@ -44,3 +45,44 @@ def test_the_tab_and_the_lab_s_run_and_stop_are_there_however_late_the_answers_c
     expect(page.locator("#passkey-run")).to_be_visible()
     expect(page.locator("#passkey-stop")).to_be_hidden()
     expect(page.locator("#passkey-status")).to_contain_text("24 trials")
+
+
+@pytest.mark.parametrize(
+    ("query", "place", "text"),
+    [
+        ("?tab=passkey&text=none&methods=window&lengths=256&depths=50&trials=3", "#passkey-status", "3 trials"),
+        ("?tab=diagnostics&text=hound&methods=window&length=640", "#diagnostics-status", "640 tokens"),
+        ("?tab=maps&text=none&methods=window:window=64&tokens=5000", "#map-0", "5,000 tokens, Window (window=64)"),
+        ("?tab=evaluate&text=none&part=1", "#evaluate-note", "A finished run"),
+    ],
+)
+def test_a_panel_that_a_link_opens_is_shown_however_late_it_hears_of_its_first_question(visit_page, query, place, text):
+    page = visit_page(query, late=answer_panels_after("longsight.opened"))
+    expect(page.locator(place)).to_contain_text(text)
+
+
+def test_the_address_names_the_tab_that_is_open_however_late_another_is_answered(visit_page):
+    about_is_open = "document.querySelector('#tab-about')?.checkVisibility()"
+    page = visit_page("?text=none&methods=vanilla", late=answer_panels_after(about_is_open))
+    page.wait_for_function("longsight.opened")
+    for tab in ("maps", "about"):
+        page.locator(f"#tab-{tab}-button").click()
+    page.wait_for_timeout(2 * QUIET)
+    assert "tab=about" in page.evaluate("location.search")
+
+
+def test_what_is_chosen_while_the_choice_before_is_being_refused_is_shown(visit_page):
+    chosen = "[...document.querySelectorAll('#methods .token')].some((node) => node.textContent.includes('ReRoPE'))"
+    page = visit_page("?text=none&methods=vanilla", late=answer_panels_after(chosen))
+    page.wait_for_function("longsight.opened")
+    page.locator("#methods .token-remove").first.click()
+    page.locator("#methods input").click()
+    page.get_by_role("option", name="ReRoPE", exact=True).click()
+    expect(page.locator("#method-0")).to_contain_text("ReRoPE")
+
+
+def test_the_document_of_a_link_can_be_removed_however_late_the_answers_come(visit_page):
+    page = visit_page("?tab=maps&text=grass&methods=vanilla", late=answer_layout_late)
+    expect(page.locator("#document .count")).to_contain_text("tokens")
+    page.click("#remove")
+    expect(page.locator("#document")).to_contain_text("No document yet")

@@ -14,5 +14,5 @@ def shell(model):
     with gr.Blocks():  # panels are built inside
         yield Shell(
             gr.Dropdown(["tiny"]), gr.State(), build_method_controls(), SimpleNamespace(length=gr.Number()),
-            gr.Textbox(), gr.Textbox(),
+            gr.Textbox(),
         )  # fmt: skip

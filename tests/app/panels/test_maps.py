@@ -47,13 +47,12 @@ def test_a_figure_reaches_the_page_as_json_with_its_arrays():
     assert sent["layout"]["xaxis"]["title"]["text"] == "key position j"
 
 
-def test_maps_nobody_looks_at_are_not_drawn_and_none_while_the_page_opens(panel, asked):
+def test_no_maps_are_drawn_while_the_page_opens(panel, asked):
     values = asked(METHODS["vanilla"]())
-    assert panel.follow("chat", *values) == gr.skip()
-    assert panel.columns[0].column in panel.follow("maps", *values)
+    assert panel.columns[0].column in panel.show(*values)
     draft = panel.shell.methods.draft
     opening = ["" if control is draft else value for control, value in zip(panel.inputs, values, strict=True)]
-    assert panel.follow("maps", *opening) == gr.skip()
+    assert panel.show(*opening) == gr.skip()
 
 
 def test_the_true_maps_are_saved_as_they_are_drawn(panel, asked):
