@@ -141,8 +141,8 @@ def test_what_lasts_is_exactly_what_some_later_query_still_sees(key):
             kept |= torch.ones_like(kept) if window is None else far[:length] >= length - window
             assert bool((kept | ~later).all()), method.describe()
         if window is not None and 0 < starting + window < 2 * N:
-            last = visible[3 * N - 1]
-            assert int(last.sum()) == starting + window, f"{method.describe()} keeps more than it can see"
+            most = int(visible.sum(1).max())
+            assert most == starting + window, f"{method.describe()} keeps more than any query sees"
 
 
 @pytest.mark.parametrize("key", METHODS)
