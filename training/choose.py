@@ -1,6 +1,6 @@
 """Parameters of the methods for one model, chosen on texts of their own as LM-Infinite's authors did.
 
-They go into `longsight.json` beside the weights, where `longsight.models.model.load` reads them.
+They go into `longsight.json` beside the weights, where `longsight.load` reads them.
 """
 
 from __future__ import annotations

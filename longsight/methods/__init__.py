@@ -1,4 +1,4 @@
-"""The methods. A new one is a file here, a line in the table, and a line of parameters for the tests."""
+"""The methods. A new one is a file here, a line in the table, and its law in plain numbers among those of the tests."""
 
 from longsight.methods.base import Method as Method
 from longsight.methods.base import Retrieval as Retrieval

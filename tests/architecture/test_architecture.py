@@ -153,3 +153,18 @@ def test_methods_are_listed_once():
             }
             if path.parent.name != "methods":
                 assert len(strings & keys) < 4, f"{path.relative_to(ROOT)} names {sorted(strings & keys)}"
+
+
+@pytest.mark.parametrize(
+    ("word", "place"),
+    [
+        ("monkey patch", "longsight/generation/patching.py"),
+        ("monkey patch", "longsight/models/module_patching.py"),
+        ("KV cache", "longsight/attention/kv_cache.py"),
+        ("receptive field", "longsight/attention/kv_cache.py"),
+        ("attention sinks", "longsight/methods/streaming_llm.py"),
+        ("NoPE", "longsight/models/families.py"),
+    ],
+)
+def test_who_looks_for_a_word_of_the_field_finds_the_place(word, place):
+    assert word in (ROOT / place).read_text(encoding="utf-8")
