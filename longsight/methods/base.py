@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import MISSING, Field, dataclass, field, fields
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import torch
@@ -121,7 +122,7 @@ class Method:
         if lengths is None:
             return [slice(0, len(i))]
         ends = torch.unique_consecutive(lengths, return_counts=True)[1].cumsum(0).tolist()
-        return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+        return [slice(start, end) for start, end in pairwise([0, *ends])]
 
     @property
     def bands(self) -> tuple[Band, ...]:

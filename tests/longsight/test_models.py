@@ -60,7 +60,7 @@ def test_defaults_inside_the_trained_length_are_the_stock_model(grouped, stock, 
 
 @pytest.mark.parametrize("key", [key for key in METHODS if key != "truncation"])
 def test_a_continued_cache_is_one_pass(grouped, key):
-    """Truncation starts afresh, see test_generate; where the end of a turn fetches, see below."""
+    """Truncation starts afresh, see test_prefill_and_decode; where the end of a turn fetches, see below."""
     method = defaults(key)
     for first, more in ((1, 1), (40, 1), (50, 30)):
         text = ids(first + more)
