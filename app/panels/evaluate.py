@@ -1,19 +1,14 @@
 """Evaluations: a finished run, or one that the visitor brings, in the shape of the papers' tables and figures."""
 
 import html
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import gradio as gr
 
 from analysis.drawing.drawn_figure import DrawnFigure
 from analysis.evaluation.report_parts import html_of
-from analysis.evaluation.results import FILE, MOST_BYTES, read_results, read_rows
-from analysis.evaluation.row import Row
-from analysis.report import lead, make_parts
-from app.assets import RESULTS
+from analysis.evaluation.results import FILE, MOST_BYTES, read_rows
 from app.components.board import board, board_value
 from app.components.changes import when_changed
 from app.components.errors import for_visitor
@@ -21,48 +16,17 @@ from app.components.permalink import LinkedControl
 from app.components.run_controls import Updates
 from app.panels.shell import Shell
 from app.session.documents import take_upload
+from app.session.opened_results import OpenedResults, open_results, shipped
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 
-SHIPPED = RESULTS / "embedded"
-HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 INTRODUCTION = """\
 Whole evaluations, in the shape of the papers' tables and figures, beside what the papers report of their models. \
 Nothing is computed here: `python -m analysis.evaluate` runs them, for any model, and writes the file that is opened."""
 EXAMPLE = "A finished run of the embedded models. Open the results of your own with the button."
 
 
-class Opened:
-    """Results and what is made of them. Raises `LongSightError` where nothing can be made."""
-
-    def __init__(self, name: str, rows: Sequence[Row]) -> None:
-        self.name = name
-        try:
-            self.lead = lead(rows)
-            self.parts = make_parts(rows)
-        except (LookupError, TypeError, ValueError, ArithmeticError) as problem:
-            found = f"{type(problem).__name__}, {problem}"
-            raise LongSightError(f"{name} is no file of results that tables can be made of: {found}.") from problem
-
-    @property
-    def choices(self) -> list[tuple[str, int]]:
-        """The parts by title and place; two may share a title."""
-        return [(part.title, number) for number, part in enumerate(self.parts)]
-
-    def known(self, number: Any) -> int:
-        """The place of a part. Raises `LongSightError` when there is none."""
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(self.parts):
-            raise LongSightError(f"There is no part {number!r} in these results; there are 0 to {len(self.parts) - 1}.")
-        return number
-
-
-@cache
-def shipped() -> Opened | None:
-    """The finished run of the embedded models, made by `make results`; None in a copy without it."""
-    return Opened(FILE, read_results(SHIPPED)) if SHIPPED.exists() else None
-
-
-def opened(session: Session) -> Opened:
+def opened(session: Session) -> OpenedResults:
     """The visitor's own results, or those that ship. Raises `LongSightError` where there are none."""
     results = session.results or shipped()
     if results is None:
@@ -98,11 +62,11 @@ class EvaluatePanel:
         if path is None:
             raise LongSightError(f"No file arrived; choose the {FILE} that analysis.evaluate wrote.")
         name, content = take_upload(path, MOST_BYTES)
-        results = Opened(name, read_rows(content, name))
+        results = open_results(name, read_rows(content, name))
         session.results = results
         return {self.part: gr.Dropdown(results.choices, value=0), **self.drawn(results, 0)}
 
-    def drawn(self, results: Opened, number: Any, note: str = "") -> Updates:
+    def drawn(self, results: OpenedResults, number: Any, note: str = "") -> Updates:
         """The part `number`. Raises `LongSightError` when there is none."""
         part = results.parts[results.known(number)]
         about = "".join(f"<p>{html.escape(line)}</p>" for line in results.lead)

@@ -12,6 +12,7 @@ import numpy as np
 from app.session.answers import Answer, Speaker
 from app.session.documents import Document
 from app.session.measurement_request import Measurement
+from app.session.opened_results import OpenedResults
 from app.session.shown_grid import ShownGrid
 from longsight.methods import Method
 
@@ -42,7 +43,7 @@ class Session:
         self.panel = ""  # the diagnostics panel that is open
         self.measurement: Measurement | None = None  # what the diagnostics show
         self.grid: ShownGrid | None = None  # the pass keys that were hidden and asked for
-        self.results: Any = None  # results that the visitor brought: see app.panels.evaluate
+        self.results: OpenedResults | None = None  # of an evaluation, brought by the visitor
         self.fitted_length = 0  # tokens that the methods' parameters were last fitted to
         self.stop = threading.Event()
         self.busy = threading.Lock()

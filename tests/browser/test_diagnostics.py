@@ -113,6 +113,24 @@ def test_curves_of_both_methods_are_drawn_to_the_end_of_the_text(visit_page):
         shoot(page, f"diagnostics-{panel}")
 
 
+def test_one_method_is_measured_beside_itself_with_other_parameters(visit_page):
+    twice = "self-extend:group=4,window=128;self-extend:group=16,window=128"
+    page = visit_page(f"?tab=diagnostics&text=hound&methods={twice}&length=768&panel=nll")
+    run(page)
+    labels = ["SelfExtend G=4", "SelfExtend G=16"]
+    assert figures(page, ["nll"], has_in_legend("nll", labels))["nll"]["traces"] == 2
+    expect(page.locator(".side b")).to_have_text([f"{label} (group={label[13:]}, window=128)" for label in labels])
+    expect(page.locator(".texts h4")).to_contain_text(labels)
+    colour = "(sides) => sides.map((side) => side.style.getPropertyValue('--method'))"
+    colours = page.eval_on_selector_all(".side", colour)
+    assert len(set(colours)) == 2
+    with page.expect_download() as download:
+        page.click("#diagnostics-csv")
+    assert zipfile.ZipFile(download.value.path()).namelist() == ["nll-self-extend.csv", "nll-self-extend-2.csv"]
+    assert f"methods={twice}" in page.url
+    shoot(page, "diagnostics-one-method-twice")
+
+
 def test_the_text_is_coloured_by_its_surprise_and_one_position_is_marked_everywhere(visit_page):
     page = visit_page(f"{BOOK}&panel=nll")
     run(page)

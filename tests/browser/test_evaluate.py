@@ -5,7 +5,7 @@ import json
 from playwright.sync_api import expect
 
 from analysis.evaluation.results import FILE
-from app.panels.evaluate import SHIPPED, shipped
+from app.session.opened_results import SHIPPED, shipped
 from tests.browser.conftest import PHONE, shoot
 from tests.browser.test_passkey import load
 

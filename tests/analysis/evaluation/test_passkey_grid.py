@@ -165,3 +165,19 @@ def test_a_cell_that_was_not_done_is_blank(empty):
     [heatmap] = grid_figure([empty.of_method(1)]).data
     assert np.isnan(heatmap.z).all()
     assert set(np.ravel(heatmap.text)) == {""}
+
+
+def test_one_method_with_other_parameters_is_another_run_and_says_so_in_the_files(model):
+    twice = [METHODS["self-extend"](group=group, window=16) for group in (4, 16)]
+    grid = new_grid(model, Passkey(), twice, [240], [0.5], trials=1, seed=7)
+    assert [run.id for run in grid.runs()] == ["self-extend", "self-extend-2"]
+    assert [run.label for run in grid.runs()] == ["SelfExtend G=4", "SelfExtend G=16"]
+    rows = list(csv.DictReader(line for line in to_csv(grid).splitlines() if not line.startswith("#")))
+    assert [(row["run"], row["caption"]) for row in rows] == [
+        ("self-extend", "SelfExtend (group=4, window=16)"),
+        ("self-extend-2", "SelfExtend (group=16, window=16)"),
+    ]
+    assert not grid.asks_like(new_grid(model, Passkey(), twice[::-1], [240], [0.5], trials=1, seed=7))
+    told = json.loads(to_json(grid))
+    del told["arrays"]["run"]  # as grids were saved before runs had names
+    assert from_json(TrialGrid, json.dumps(told)).runs() == grid.runs()

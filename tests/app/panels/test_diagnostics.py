@@ -1,7 +1,6 @@
 """The diagnostics without a browser: requests checked, runs step by step, what was measured before, files."""
 
 import json
-from dataclasses import replace
 
 import gradio as gr
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from analysis.diagnostics.logits import LogitRecord
 from analysis.diagnostics.panels import PANELS
 from analysis.export.files import FORMATS, from_npz
-from analysis.runs import make_runs
 from app.components.permalink import restored
 from app.panels import diagnostics
 from app.panels.option_controls import KINDS, build_options, read_options, views
@@ -85,10 +83,9 @@ def test_every_panel_runs_to_its_end_and_is_there_at_once_the_next_time(model, r
 @pytest.mark.parametrize("key", PANELS)
 def test_one_method_stands_beside_itself_with_other_parameters(reader, panel, asked, key):
     methods = [METHODS["self-extend"](group=group, window=16) for group in (2, 8)]
-    request = replace(panel.request(panel.read(*asked(key, layers="1", heads="0"))), runs=make_runs(methods))
-    end = last(measurements.measure_steps(reader, request))
-    assert all(f"<b>SelfExtend G={group} (group={group}, window=16)</b>" in end.sides for group in (2, 8))
-    board = diagnostics.drawn(end.figures)
+    end = last(panel.measure(*asked(key, methods=methods, layers="1", heads="0")))
+    assert all(f"<b>SelfExtend G={group} (group={group}, window=16)</b>" in end[panel.sides] for group in (2, 8))
+    board = end[panel.board]
     names = [figure["name"] for figure in board["figures"]]
     assert len(set(names)) == len(names)
     single = [figure["name"] for figure in board["figures"] if not figure["wide"]]

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.evaluation.results import FILE
 from app.panels import evaluate
-from app.panels.evaluate import SHIPPED, Opened, shipped
+from app.session.opened_results import SHIPPED, open_results, shipped
 from longsight.errors import LongSightError
 
 
@@ -89,4 +89,4 @@ def test_too_large_a_file_is_not_even_read(panel, session, tmp_path, monkeypatch
 
 def test_no_results_are_no_results():
     with pytest.raises(LongSightError):
-        Opened("empty", [])
+        open_results("empty", [])

@@ -59,3 +59,14 @@ def test_the_true_maps_are_saved_as_they_are_drawn(panel, asked):
     name, files = panel.files("npz", *asked(METHODS["vanilla"](), METHODS["window"](window=32)))
     assert (name, list(files)) == ("longsight-maps", ["map-vanilla.npz", "map-window.npz"])
     assert from_npz(DistanceMap, files["map-window.npz"]).n == 300
+
+
+def test_one_method_stands_beside_itself_with_other_parameters(panel, asked):
+    values = asked(*(METHODS["self-extend"](group=group, window=16) for group in (2, 8)))
+    updates = panel.show(*values)
+    one, two, _ = panel.columns
+    assert ["<b>SelfExtend G=2</b>" in updates[one.title], "<b>SelfExtend G=8</b>" in updates[two.title]] == [True] * 2
+    assert updates[one.title].partition("--method:")[2][:7] != updates[two.title].partition("--method:")[2][:7]
+    _, files = panel.files("npz", *values)
+    assert list(files) == ["map-self-extend.npz", "map-self-extend-2.npz"]
+    assert [from_npz(DistanceMap, file).parameters["group"] for file in files.values()] == [2, 8]

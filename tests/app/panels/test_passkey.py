@@ -134,6 +134,30 @@ def test_a_method_that_does_not_fit_marks_its_own_place(filled, session, asked, 
     assert "Too much memory." in passkey_grids.side_view(session.grid, 0)
 
 
+def test_one_method_stands_beside_itself_with_other_parameters(panel, session, asked, tmp_path, monkeypatch):
+    """Each has its own place, colour, answer and problem; and the grid's file brings both back."""
+
+    def check(model, method, tokens):
+        if method.group == 8:
+            raise LongSightError("Too much memory.")
+
+    monkeypatch.setattr(grid_runs.estimate, "check_memory", check)
+    monkeypatch.setattr(grid_runs, "PAUSE", 60)  # only the end is drawn
+    line = "self-extend:group=2,window=16;self-extend:group=8,window=16"
+    *_, updates = panel.fill(*asked(lengths="240", keys=[line]))
+    assert session.grid.problems == {"self-extend-2": "Too much memory."}
+    assert list(session.grid.latest) == ["self-extend"]
+    one, two, hidden = panel.columns
+    assert "SelfExtend G=2 (group=2, window=16)" in updates[one.side]
+    assert "SelfExtend G=8 (group=8, window=16)" in updates[two.side]
+    assert ['data-state="done"' in updates[one.side], 'data-state="failed"' in updates[two.side]] == [True, True]
+    assert updates[one.side].partition("--method:")[2][:7] != updates[two.side].partition("--method:")[2][:7]
+    assert not updates[hidden.column].constructor_args["visible"]
+    path = tmp_path / "saved.json"
+    path.write_bytes(passkey_grids.files("json", session)[1]["longsight-passkey.json"])
+    assert panel.load_grid(str(path), "tiny", session)[panel.shell.methods.draft] == line
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
