@@ -11,13 +11,14 @@ from analysis.evaluation.passkey_grid import GridProgress, TrialGrid, fill_steps
 from app.session import estimate, formatting, progress_view, running
 from app.session.devices import Waiting
 from app.session.passkey_grids import GridRequest, continued
+from app.session.progress_view import DrawingPace
 from app.session.sessions import Session
 from app.session.shown_grid import ShownGrid
 from longsight.errors import LongSightError
 from longsight.methods import Method
 
 TASK = "passkey"
-PAUSE = 0.4  # seconds between two drawings
+PAUSE = 0.4  # seconds between two drawings, at least
 
 
 def plan(request: GridRequest, grid: TrialGrid) -> str:
@@ -82,7 +83,7 @@ def run_steps(session: Session, request: GridRequest) -> Generator[GridView, Non
     clock = _Clock(request, mine.grid)
     skipped = [place for place, run in enumerate(request.runs) if run.id in mine.problems]
     work = fill_steps(request.model, mine.grid, request.text, skipped)
-    drawn, last = 0.0, None
+    drawings, last = DrawingPace(PAUSE), None
     for step in running.run_steps(session, request.model.device, work):
         if isinstance(step, Waiting):
             yield GridView(progress_view.progress_bar(str(step)))
@@ -94,9 +95,10 @@ def run_steps(session: Session, request: GridRequest) -> Generator[GridView, Non
         if step.result is not None:
             mine.latest[run.id] = step.result
         clock.tick(step)
-        if time.monotonic() - drawn > PAUSE:
-            mine.grid, drawn = step.record(), time.monotonic()
-            yield GridView(clock.said(step, mine.grid), mine, run.id, step.done / step.total)
+        if drawings.due():
+            with drawings.drawing():
+                mine.grid = step.record()
+                yield GridView(clock.said(step, mine.grid), mine, run.id, step.done / step.total)
     if last is None:  # stopped while others were at the device: what stood here before stays
         yield GridView(f"<span>{plan(request, mine.grid)}</span>")
         return

@@ -20,7 +20,7 @@ from app.session.devices import Waiting
 from app.session.documents import tokenize_steps
 from app.session.estimate import Forecast
 from app.session.measurement_request import Measurement, MeasurementRequest
-from app.session.progress_view import Pace
+from app.session.progress_view import DrawingPace, Pace
 from app.session.samples import sample
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -30,8 +30,7 @@ from longsight.progress import finish
 
 MOST_TOKENS = 131_072
 FEWEST_TOKENS = 8
-PAUSE, PATIENCE = 1.5, 5.0
-"""Between two drawings of what is known so far: seconds, and how often the time that drawing one takes."""
+PAUSE = 1.5  # seconds between two drawings of what is known so far, at least
 
 result_cache = ResultCache()
 """What was measured, of all visitors: only who has the same text can meet them."""
@@ -125,17 +124,15 @@ def measure_steps(session: Session, request: MeasurementRequest) -> Generator[Me
         _check_memory(request, side)
     work = comparing.compare_steps(request.model, request.texts, sides, request.panel, request.options, result_cache)
     session.measurement = Measurement(request, sides)
-    drawn, cost, latest = 0.0, 0.0, None
+    drawings, latest = DrawingPace(PAUSE), None
     for step in running.run_steps(session, request.model.device, work):
         if isinstance(step, Waiting):
             yield MeasurementView(progress_view.progress_bar(str(step)), sides_view(sides, forecasts))
             continue
-        begun = time.monotonic()
-        if step.state == comparing.DONE or begun - drawn > max(PAUSE, PATIENCE * cost):
-            latest = draw(request, sides)
-            yield MeasurementView("", sides_view(sides, forecasts), latest)
-            drawn = time.monotonic()  # the page has drawn them too
-            cost = drawn - begun
+        if step.state == comparing.DONE or drawings.due():
+            with drawings.drawing():
+                latest = draw(request, sides)
+                yield MeasurementView("", sides_view(sides, forecasts), latest)
         else:
             yield MeasurementView("", sides_view(sides, forecasts))
     for side in sides:

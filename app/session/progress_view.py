@@ -1,11 +1,16 @@
 """How far work is, as a visitor reads it: sentences, and small pieces of HTML."""
 
+import contextlib
 import html
+import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from analysis.runs import Run
 from app.session import formatting
+
+PATIENCE = 5.0  # times the cost of a drawing that pass before the next one
 
 
 @dataclass
@@ -33,6 +38,27 @@ class Pace:
         if seconds is not None:
             parts.append(f"{formatting.duration(seconds)} left")
         return " · ".join(parts)
+
+
+@dataclass
+class DrawingPace:
+    """When what is known so far is drawn again: `pause` seconds after the last drawing was there, or on a slow machine
+    `PATIENCE` times as long as that took, so that most of the time is left to the work itself."""
+
+    pause: float
+    cost: float = 0.0  # seconds that the last drawing took
+    ended: float = -math.inf
+
+    def due(self) -> bool:
+        return time.monotonic() - self.ended > max(self.pause, PATIENCE * self.cost)
+
+    @contextlib.contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Around making a drawing and handing it on: whoever takes it draws it before it asks for the next step."""
+        begun = time.monotonic()
+        yield
+        self.ended = time.monotonic()
+        self.cost = self.ended - begun
 
 
 def progress_bar(sentence: str, part: float | None = None) -> str:

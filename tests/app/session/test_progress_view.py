@@ -2,7 +2,7 @@
 
 from analysis.runs import make_runs
 from app.session import progress_view
-from app.session.progress_view import Pace, side_view
+from app.session.progress_view import PATIENCE, DrawingPace, Pace, side_view
 from longsight.methods import METHODS
 
 
@@ -32,3 +32,19 @@ def test_two_runs_of_one_method_are_told_apart_by_name_and_colour():
 def test_a_problem_is_text():
     [run] = make_runs([METHODS["vanilla"]()])
     assert "&lt;b&gt;" in side_view(run, "failed", "", "<b>")
+
+
+def test_drawing_takes_the_smaller_part_of_the_time_however_slow_the_machine_is(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(progress_view.time, "monotonic", lambda: now)
+    drawings = DrawingPace(pause=0.4)
+    assert drawings.due()
+    with drawings.drawing():
+        now += 2.0
+    for waited, due in ((0.5, False), (2.0 * PATIENCE, False), (2.0 * PATIENCE + 0.1, True)):
+        now = 102.0 + waited
+        assert drawings.due() is due
+    with drawings.drawing():
+        pass  # a quick one
+    now += 0.5
+    assert drawings.due()
