@@ -13,7 +13,8 @@ from analysis.evaluation.results import FILE, read_results, read_rows
 from analysis.evaluation.score_table import label_of
 from analysis.evaluation.tasks import TASKS, Case, Outcome, Steps, Task
 from analysis.evaluation.tasks.base import option
-from app.panels.evaluate import Opened, build_panel
+from app.panels.evaluate import build_panel
+from app.session.opened_results import open_results
 from app.session.sessions import Session
 from longsight.methods import Method
 from longsight.models.model import Model
@@ -82,7 +83,7 @@ def test_it_is_reported_by_its_scores(done, tmp_path):
 
 
 def test_it_is_shown_on_the_page(done):
-    (part,) = Opened("mine", read_results(done)).parts
+    (part,) = open_results("mine", read_results(done)).parts
     assert list(part.figures) == ["noise-nll-tiny", "noise-worst-tiny"]
     assert all(len(figure.data) == 3 for figure in part.figures.values())
     with gr.Blocks():
