@@ -54,11 +54,11 @@ def fast(q, k, v, i, j, method, encoding, retrieves=False):
     return out
 
 
-def through_cache(q, k, v, method, encoding, chunk):
-    """All queries in chunks, over the keys that the method's cache still holds."""
-    layer, parts = KeptLayer(*kept(method, 0)), []
-    for start in range(0, q.shape[2], chunk):
-        rows = slice(start, min(start + chunk, q.shape[2]))
+def through_cache(q, k, v, method, encoding, pieces):
+    """All queries, so many at a time, over the keys that the method's cache still holds."""
+    layer, parts, start = KeptLayer(*kept(method, 0)), [], 0
+    for size in pieces:
+        rows = slice(start, start := start + size)
         keys, values = layer.update(k[:, :, rows], v[:, :, rows])
         i = torch.arange(rows.start, rows.stop)
         parts.append(fast(q[:, :, rows], keys, values, i, layer.positions, method, encoding))
@@ -76,40 +76,32 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(attention, "WHOLE", 24)
 
 
+PIECES = [1] * 5 + [7] * 5 + [64] + [1] * 20 + [6]
+"""How 130 tokens are read over a cache: one by one and in chunks, before it lets go of tokens and after."""
+
+
 @pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize(("key_heads", "most"), [(4, 12), (2, 5), (1, 5)])
 @pytest.mark.parametrize("key", METHODS)
-def test_the_fast_path_is_the_plain_definition(key, key_heads, most):
-    n = 130
-    q, k, v = random_heads(n, key_heads)
-    i = torch.arange(n)
-    for method in spread(key, most):
-        law = plain(q, k, v, i, i, method, ENCODINGS["rope"], scaling=SCALING)
-        close(fast(q, k, v, i, i, method, ENCODINGS["rope"]), law, method)
+def test_the_fast_path_whole_and_over_what_the_cache_keeps_is_the_plain_definition(key):
+    i, rope = torch.arange(sum(PIECES)), ENCODINGS["rope"]
+    for key_heads, methods in ((2, spread(key, 9)), (4, spread(key, 10)[9:]), (1, spread(key, 11)[10:])):
+        q, k, v = random_heads(len(i), key_heads)
+        for method in methods:
+            law = plain(q, k, v, i, i, method, rope, scaling=SCALING)
+            close(fast(q, k, v, i, i, method, rope), law, method)
+            close(through_cache(q, k, v, method, rope, PIECES), law, method)
 
 
 @pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize(("key", "name"), FITTING)
-def test_every_position_encoding_is_served_alike(key, name):
+@pytest.mark.parametrize(("key", "name"), [pair for pair in FITTING if pair[1] != "rope"])
+def test_every_other_position_encoding_is_served_alike(key, name):
     n, encoding = 100, ENCODINGS[name]
     q, k, v = random_heads(n, 2)
     i = torch.arange(n)
-    for method in spread(key, 6):
+    for method in spread(key, 5)[2:]:
         law = plain(q, k, v, i, i, method, encoding, scaling=SCALING)
         close(fast(q, k, v, i, i, method, encoding), law, method)
-        close(through_cache(q, k, v, method, encoding, 33), law, method)
-        close(fast(q[:, :, -1:], k, v, i[-1:], i, method, encoding), law[:, :, -1:], method)
-
-
-@pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize(("chunk", "n", "most"), [(1, 60, 5), (7, 90, 8), (64, 130, 8), (130, 130, 8)])
-@pytest.mark.parametrize("key", METHODS)
-def test_chunks_over_what_the_cache_keeps_are_the_plain_definition(key, chunk, n, most):
-    q, k, v = random_heads(n, 2)
-    i = torch.arange(n)
-    for method in spread(key, most):
-        law = plain(q, k, v, i, i, method, ENCODINGS["rope"], scaling=SCALING)
-        close(through_cache(q, k, v, method, ENCODINGS["rope"], chunk), law, method)
+        close(through_cache(q, k, v, method, encoding, [33, 33, 33, 1]), law, method)
 
 
 @pytest.mark.parametrize("key", METHODS)
@@ -141,9 +133,8 @@ def test_a_text_of_one_hundred_tokens_has_every_kind_of_piece():
 
 
 @pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize("key_heads", [4, 2])
-@pytest.mark.parametrize("name", ["rope", "interleaved", "alibi"])
-@pytest.mark.parametrize("top_k", [1, 5, 60, 500])
+@pytest.mark.parametrize(("name", "key_heads"), [("rope", 4), ("interleaved", 2), ("alibi", 2)])
+@pytest.mark.parametrize("top_k", [1, 5, 500])
 def test_retrieval_is_the_plain_definition_in_a_pass_and_in_a_decode_step(top_k, name, key_heads):
     encoding, i = ENCODINGS[name], torch.arange(120)
     q, k, v = random_heads(120, key_heads)
@@ -197,14 +188,14 @@ def test_nothing_is_fetched_while_no_key_is_in_the_middle():
 FAR = 200_000_000
 
 
-@pytest.mark.parametrize(("key", "name"), [pair for pair in FITTING if pair[1] in ("rope", "interleaved", "alibi")])
+@pytest.mark.parametrize(("key", "name"), [pair for pair in FITTING if pair[1] in ("rope", "alibi")])
 def test_angles_are_exact_two_hundred_million_tokens_in(key, name):
     """Starting tokens at 0 to 11 and recent ones near 2e8, where float32 counts in steps of 16."""
     i = torch.arange(FAR, FAR + 40)
     j = torch.cat((torch.arange(12), torch.arange(FAR - 60, FAR + 40)))
     q, k, v = random_heads(112, 2)
     q = q[:, :, -40:]
-    for method in spread(key, 8):
+    for method in spread(key, 6)[2:]:
         if name == "alibi" and int(method.distance(i[-1], j[0])) > 1e6:
             continue  # one head's bias of -1e7 swallows the logit in float32, in the definition too
         law = plain(q, k, v, i, j, method, ENCODINGS[name], scaling=SCALING)
@@ -255,10 +246,10 @@ def test_a_part_in_which_a_query_sees_nothing_has_no_weight():
     torch.testing.assert_close(merge([seen, hidden])[0], seen[0], atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("key", METHODS)
-def test_half_precision_follows_the_definition_as_closely_as_it_can(key, dtype):
-    n = 100
+def test_half_precision_follows_the_definition_as_closely_as_it_can(key):
+    """As bfloat16 does in the matrix of devices."""
+    n, dtype = 100, torch.float16
     q, k, v = random_heads(n, 2)
     i, method = torch.arange(n), defaults(key)
     law = plain(q, k, v, i, i, method, ENCODINGS["rope"], scaling=SCALING)

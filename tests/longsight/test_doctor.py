@@ -1,11 +1,11 @@
 """The doctor's report, on tiny checkpoints of several families; and its one sentence where there is none."""
 
+import io
 import json
-import os
 import re
-import subprocess
+import runpy
 import sys
-from pathlib import Path
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
@@ -17,7 +17,6 @@ from tests.longsight import tiny
 from tests.longsight.matrix import variants
 from tests.longsight.matrix.variants import VARIANTS
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENTS = {
     "llama": ("llama (LlamaForCausalLM)", "rope", 16, 2),
     "llama, yarn rope": ("llama (LlamaForCausalLM)", "rope", 64, 2),
@@ -42,17 +41,19 @@ def folders(tmp_path_factory):
     return made
 
 
-@pytest.fixture
-def told(capsys):
-    """`told(source)`: exit code, report and complaint of one visit; the progress of loading is neither."""
-
-    def visit(source):
+def told(source):
+    """Exit code, report and complaint of one visit; the progress of loading is neither."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
         code = doctor.main([str(source)])
-        said = capsys.readouterr()
-        lines = re.split(r"\r|(?<=\n)", said.err)
-        return code, said.out, "".join(line for line in lines if not re.search(r"\| \d+/\d+ \[", line))
+    lines = re.split(r"\r|(?<=\n)", err.getvalue())
+    return code, out.getvalue(), "".join(line for line in lines if not re.search(r"\| \d+/\d+ \[", line))
 
-    return visit
+
+@pytest.fixture(scope="module")
+def visits(folders):
+    """What every patient was told."""
+    return {name: told(folders[name]) for name in PATIENTS}
 
 
 def row(report, title):
@@ -69,9 +70,9 @@ def test_the_patients_are_of_many_families():
 
 
 @pytest.mark.parametrize("name", PATIENTS)
-def test_the_report_says_what_the_model_is(name, folders, told):
+def test_the_report_says_what_the_model_is(name, visits):
     family, encoding, length, _ = PATIENTS[name]
-    code, report, complaint = told(folders[name])
+    code, report, complaint = visits[name]
     assert (code, complaint) == (0, "")
     facts = dict(re.split(r"  +", line.strip(), maxsplit=1) for line in report.splitlines()[1:6])
     assert facts["family"] == family
@@ -83,8 +84,8 @@ def test_the_report_says_what_the_model_is(name, folders, told):
 
 
 @pytest.mark.parametrize("name", PATIENTS)
-def test_every_method_has_its_line_with_memory_or_with_the_reason(name, folders, told):
-    _, report, _ = told(folders[name])
+def test_every_method_has_its_line_with_memory_or_with_the_reason(name, visits):
+    _, report, _ = visits[name]
     for method in METHODS.values():
         if method.needs in (None, PATIENTS[name][1]):
             assert len(sizes(report, method.title)) == 3
@@ -94,10 +95,10 @@ def test_every_method_has_its_line_with_memory_or_with_the_reason(name, folders,
 
 
 @pytest.mark.parametrize("name", KEY_HEADS)
-def test_memory_is_that_of_the_keys_and_values_that_a_method_keeps(name, folders, told):
+def test_memory_is_that_of_the_keys_and_values_that_a_method_keeps(name, visits):
     _, _, length, layers = PATIENTS[name]
     per_token = layers * KEY_HEADS[name] * 2 * CHANNELS * FLOAT / 1e6
-    _, report, _ = told(folders[name])
+    _, report, _ = visits[name]
     assert sizes(report, "Vanilla") == pytest.approx(
         [4096 * per_token, 32768 * per_token, 131072 * per_token], abs=0.06
     )
@@ -117,7 +118,7 @@ def test_the_memory_told_is_the_memory_taken(folders):
         assert cache.nbytes == model.cache_bytes(method, 200), key
 
 
-def test_parameters_that_lie_beside_the_weights_are_the_ones_reported(folders, told):
+def test_parameters_that_lie_beside_the_weights_are_the_ones_reported(folders):
     path = folders["llama"] / "longsight.json"
     path.write_text(json.dumps({"recommended": {"self-extend": {"group": 2, "window": 6}}}))
     try:
@@ -126,7 +127,7 @@ def test_parameters_that_lie_beside_the_weights_are_the_ones_reported(folders, t
         path.unlink()
 
 
-def test_a_model_that_is_refused_is_one_sentence_and_exit_code_1(tmp_path, told):
+def test_a_model_that_is_refused_is_one_sentence_and_exit_code_1(tmp_path):
     tiny.hf("gpt2").config.save_pretrained(tmp_path)
     code, report, complaint = told(tmp_path)
     assert (code, report) == (1, "")
@@ -134,14 +135,14 @@ def test_a_model_that_is_refused_is_one_sentence_and_exit_code_1(tmp_path, told)
 
 
 @pytest.mark.parametrize("source", ["/no/such/folder", "no-one/nothing-at-all"])
-def test_a_model_that_is_not_there_is_one_sentence_and_exit_code_1(source, told):
+def test_a_model_that_is_not_there_is_one_sentence_and_exit_code_1(source):
     code, report, complaint = told(source)
     assert (code, report) == (1, "")
     assert complaint.startswith(f"{source} cannot be loaded: ")
     assert complaint.count("\n") == 1
 
 
-def test_a_known_model_is_described_even_when_it_cannot_be_had(told):
+def test_a_known_model_is_described_even_when_it_cannot_be_had():
     known = REGISTRY["meta-llama/Llama-2-7b-hf"]
     code, report, complaint = told(known.source)
     assert code == 1
@@ -152,7 +153,7 @@ def test_a_known_model_is_described_even_when_it_cannot_be_had(told):
     assert "accept its licence" in complaint
 
 
-def test_a_method_with_too_few_frequencies_is_told_apart(tmp_path, told):
+def test_a_method_with_too_few_frequencies_is_told_apart(tmp_path):
     config = {**variants.SMALL, "rope_parameters": {**variants.ROPE, "partial_rotary_factor": 0.25}}
     tiny.hf("stablelm", **config).save_pretrained(tmp_path)
     code, report, _ = told(tmp_path)
@@ -160,10 +161,10 @@ def test_a_method_with_too_few_frequencies_is_told_apart(tmp_path, told):
     assert "no: YaRN needs at least 2 frequencies, but this model rotates 1" in row(report, "YaRN")
 
 
-def test_the_command_runs_from_a_shell(folders):
-    done = subprocess.run(
-        [sys.executable, "-m", "longsight.doctor", str(folders["llama"])],
-        cwd=ROOT, env={**os.environ, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"{folders['llama']}\n  family              llama")
+@pytest.mark.filterwarnings("ignore:'longsight.doctor' found in sys.modules:RuntimeWarning")
+def test_it_runs_as_a_module(folders, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["longsight.doctor", str(folders["llama"])])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_module("longsight.doctor", run_name="__main__")
+    assert left.value.code == 0
+    assert capsys.readouterr().out.startswith(f"{folders['llama']}\n  family              llama")

@@ -6,6 +6,7 @@ The definition runs inside the very model: one pass over the whole text, in whic
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,9 @@ from tests.longsight.matrix import variants
 from tests.longsight.matrix.variants import TEXT
 
 TOLERANCE = 1e-4
+PIECES = (1, 1, 7, 7, 7, 7, 1, 1, 1)
+"""How many tokens are read at a time, and then all the others: one by one and in chunks, before a cache that lets go of
+tokens does so for the first time, across that, and after it."""
 
 
 @contextmanager
@@ -49,9 +53,17 @@ def defined(model: Model, ids: Tensor, method: Method) -> Tensor:
         return model.logits(ids, method)
 
 
-def padded(rows: list[Tensor], left: bool) -> tuple[Tensor, Tensor]:
-    """Texts of different lengths as one batch: ids and attention mask, (batch, token) each."""
-    ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
+def in_pieces(model: Model, ids: Tensor, method: Method) -> Tensor:
+    """Logits (n, vocab) of the tokens that the method reads, by one cache that is gone on with."""
+    places = tuple(accumulate(PIECES))
+    parts = [part for part in ids[len(ids) - method.keeps(len(ids)) :].tensor_split(places) if len(part)]
+    cache = model.seam.new_cache(method)
+    return torch.cat([model.forward(part, cache, retrieves=part is parts[-1]) for part in parts])
+
+
+def padded(rows: list[Tensor], left: bool, length: int = 0) -> tuple[Tensor, Tensor]:
+    """Texts of different lengths as one batch, of `length` tokens at least: ids and attention mask, (batch, token)."""
+    ids = torch.zeros(len(rows), max(length, *map(len, rows)), dtype=torch.int64)
     mask = torch.zeros_like(ids)
     for b, row in enumerate(rows):
         place = slice(-len(row), None) if left else slice(len(row))
@@ -65,34 +77,34 @@ def state(hf: nn.Module) -> dict:
     return {"modules": modules, "config": hf.config.to_dict(), "attention": hf.config._attn_implementation}
 
 
-def check(name: str, method: Method) -> None:
-    """One pass, chunks, token by token, and a batch padded on either side: all of them the definition."""
+def check(name: str, method: Method) -> Tensor:
+    """One pass, single tokens and chunks, and a batch padded on either side: all of them the definition, which comes
+    back as logits (TEXT, vocab)."""
     model, text = variants.adopted(name), tiny.ids(TEXT)
     law = defined(model, text, method)
     close(model.logits(text, method), law, "one pass")
-    close(model.logits(text, method, chunk=7), law, "chunks of 7")
-    close(model.logits(text, method, chunk=1), law, "token by token")
+    close(in_pieces(model, text, method), law[TEXT - method.keeps(TEXT) :], "single tokens and chunks")
     if method.keeps(TEXT) == TEXT:
-        check_batch(name, method)
+        check_batch(name, method, text, law)
+    return law
 
 
-def check_batch(name: str, method: Method) -> None:
+def check_batch(name: str, method: Method, text: Tensor, law: Tensor) -> None:
     """Rows of a padded batch are what each would be alone, and afterwards the model is what it was."""
-    hf = variants.stock(name)
-    rows = [tiny.ids(TEXT, seed=1), tiny.ids(5, seed=2), tiny.ids(30, seed=3)]
-    laws = [defined(variants.adopted(name), row, method) for row in rows]
-    before, calm = state(hf), hf(rows[1][None]).logits
+    hf, short = variants.stock(name), tiny.ids(5, seed=2)
+    before, calm = state(hf), hf(short[None]).logits
+    (left, left_mask), (right, right_mask) = padded([text, short], left=True), padded([short], left=False, length=TEXT)
+    ids, mask = torch.cat((left, right)), torch.cat((left_mask, right_mask))
     patch(hf, method)
     try:
-        for left in (True, False):
-            ids, mask = padded(rows, left)
-            logits = hf(input_ids=ids, attention_mask=mask).logits
-            for b, law in enumerate(laws):
-                close(logits[b, mask[b].bool()], law, f"row {b}, padded on the {'left' if left else 'right'}")
+        logits = hf(input_ids=ids, attention_mask=mask).logits
     finally:
         unpatch(hf)
+    alone = defined(variants.adopted(name), short, method)
+    for row, real, expected in zip(logits, mask.bool(), (law, alone, alone), strict=True):
+        close(row[real], expected, f"a row of {int(real.sum())} tokens, padded to {TEXT}")
     assert state(hf) == before
-    assert torch.equal(hf(rows[1][None]).logits, calm), "unpatched, the model computes something else"
+    assert torch.equal(hf(short[None]).logits, calm), "unpatched, the model computes something else"
 
 
 def close(found: Tensor, law: Tensor, how: str) -> None:

@@ -10,7 +10,6 @@ import torch
 
 from longsight.attention.alibi import Alibi, slopes
 from longsight.attention.fast import attend, attend_one, make_glance, make_plan
-from longsight.attention.kv_cache import Cache
 from longsight.attention.plain import plain
 from longsight.attention.rope import Rotary
 from longsight.generation.patching import patch
@@ -22,14 +21,19 @@ from tests.longsight.matrix import cell, variants
 from tests.longsight.matrix.variants import TEXT, TRAINED, VARIANTS
 
 EVERY = [next(name for name in VARIANTS if VARIANTS[name][0] == family) for family in FAMILIES] + ["falcon, alibi"]
-CASES = [("cpu", name) for name in ("llama", "mpt")]
-if torch.cuda.is_available():
-    CASES += [("cuda", name) for name in EVERY]
-DEVICES = list(dict.fromkeys(device for device, _ in CASES))
-
 FORMATS = {torch.float32: 1e-4, torch.bfloat16: 0.1}
 """Largest difference allowed, as a share of the largest logit: rounding, and what the layers make of it."""
-formats = pytest.mark.parametrize("dtype", FORMATS, ids=["float32", "bfloat16"])
+PLACES = [("cpu", torch.bfloat16)]  # on the CPU in float32 it is the matrix itself
+CASES = [(*PLACES[0], name) for name in ("llama", "mpt")]
+SHAPES = [(20, 2, 2)]
+"""(channels, key heads, batch): heads that share keys, and of an odd width."""
+if torch.cuda.is_available():
+    PLACES += [("cuda", dtype) for dtype in FORMATS]
+    CASES += [(*place, name) for place in PLACES[1:] for name in EVERY]
+    SHAPES += [(16, 4, 1)]
+cases = pytest.mark.parametrize(
+    ("device", "dtype", "name"), CASES, ids=[f"{device}-{str(dtype)[6:]}-{name}" for device, dtype, name in CASES]
+)
 
 FETCHING = METHODS["lm-infinite"](window=TRAINED, starting=3, top_k=3, from_layer=1)
 
@@ -50,15 +54,8 @@ def close(found, law, dtype, how):
     assert difference < FORMATS[dtype], f"{how}: {difference:.2g} of the largest logit away from the definition"
 
 
-def in_pieces(model, text, method, cuts):
-    """Logits of a text that is read in pieces, by a cache that is gone on with."""
-    cache: Cache = model.seam.new_cache(method)
-    return torch.cat([model.forward(part, cache, retrieves=False) for part in text.split(cuts)])
-
-
-@formats
+@cases
 @pytest.mark.parametrize("key", METHODS)
-@pytest.mark.parametrize(("device", "name"), CASES, ids=[f"{device}-{name}" for device, name in CASES])
 def test_every_way_of_reading_is_the_definition(device, name, key, dtype):
     method, text = variants.method(key), tiny.ids(TEXT)
     if not variants.applies(name, method):
@@ -67,16 +64,13 @@ def test_every_way_of_reading_is_the_definition(device, name, key, dtype):
     try:
         expected = law(name, method, TEXT, 0)
         close(model.logits(text, method), expected, dtype, "one pass")
-        close(model.logits(text, method, chunk=7), expected, dtype, "chunks of 7")
-        if method.keeps(TEXT) == TEXT:
-            pieces = in_pieces(model, text, method, [TEXT - 4, 1, 1, 1, 1])
-            close(pieces, expected, dtype, "the last tokens one by one")
+        read = expected[TEXT - method.keeps(TEXT) :]
+        close(cell.in_pieces(model, text, method), read, dtype, "single tokens and chunks")
     finally:
         model.seam.close()
 
 
-@formats
-@pytest.mark.parametrize(("device", "name"), CASES, ids=[f"{device}-{name}" for device, name in CASES])
+@cases
 def test_a_model_moved_after_it_was_patched_reads_a_padded_batch_by_the_definition(device, name, dtype):
     hf = patch(variants.build(name), FETCHING).to(device, dtype)
     ids, mask = cell.padded([tiny.ids(TEXT), tiny.ids(21, 1)], left=True)
@@ -88,13 +82,12 @@ def test_a_model_moved_after_it_was_patched_reads_a_padded_batch_by_the_definiti
 LONG, HEADS = 2600, 4
 
 
-@formats
 @pytest.mark.parametrize("key", METHODS)
 @pytest.mark.parametrize("kind", ["rope", "alibi"])
-@pytest.mark.parametrize(("channels", "key_heads", "batch"), [(16, 4, 1), (20, 2, 2)])
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("channels", "key_heads", "batch"), SHAPES)
+@pytest.mark.parametrize(("device", "dtype"), PLACES)
 def test_attention_over_many_blocks_is_the_definition(device, channels, key_heads, batch, kind, key, dtype):
-    """Long enough for blocks that see their keys without a mask; heads that share keys, and of an odd width."""
+    """Long enough for blocks that see their keys without a mask."""
     n, method = (LONG if device == "cuda" else 300), METHODS[key].for_model(256, LONG)
     if method.needs not in (None, kind):
         return
