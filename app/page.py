@@ -1,7 +1,8 @@
 """The page: what all panels share, and the panels. A new panel is one `build_x` and one line in `build_page`."""
 
 import html
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -9,14 +10,15 @@ import gradio as gr
 from app.components import permalink, theme
 from app.components.errors import as_notice, for_visitor
 from app.components.permalink import LinkedControl
+from app.components.run_controls import Updates
 from app.panels import method_controls
 from app.panels.about import build_about
 from app.panels.chat import build_chat
-from app.panels.context import PARTS, UNSET, build_context, shown, take, wire_context
+from app.panels.context import UNSET, build_context, wire_context
 from app.panels.diagnostics import build_diagnostics
 from app.panels.evaluate import build_evaluate
 from app.panels.maps import build_maps
-from app.panels.method_controls import FIRST_METHODS, MethodControls, build_method_controls
+from app.panels.method_controls import FIRST_METHODS, build_method_controls
 from app.panels.methods import wire_methods
 from app.panels.passkey import build_passkey
 from app.panels.shell import Shell
@@ -25,6 +27,7 @@ from app.session.documents import MOST_BYTES
 from app.session.samples import sample, samples
 from app.session.sessions import Session
 from longsight.errors import LongSightError
+from longsight.methods import Method
 from longsight.models.model import Model
 
 VISIT_SECONDS = 4 * 3600
@@ -33,6 +36,7 @@ CHAT, PASSKEY, DIAGNOSTICS, MAPS, EVALUATE, ABOUT = TABS = (
     "chat", "passkey", "diagnostics", "maps", "evaluate", "about",
 )  # fmt: skip
 TITLE = "LongSight"
+HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 LAUNCH: dict[str, Any] = {
     "ssr_mode": False,
@@ -75,7 +79,7 @@ def build_page() -> gr.Blocks:
             views += _panel(MAPS, "Distance maps", lambda tab: build_maps(shell, tab))
             views += _panel(EVALUATE, "Evaluate", lambda tab: build_evaluate(shell, tab))
             views += _panel(ABOUT, "About", lambda tab: build_about())
-        _wire(demo, shell, status, tabs, views)
+        _wire(demo, Page(shell, status, tabs, views))
     return demo
 
 
@@ -108,31 +112,68 @@ def _build_header() -> tuple[gr.Dropdown, gr.HTML]:
     return model, status
 
 
-def _wire(demo: gr.Blocks, shell: Shell, status: gr.HTML, tabs: gr.Tabs, views: list[LinkedControl]) -> None:
-    context = shell.context
+@dataclass(frozen=True)
+class Page:
+    """What every panel is given, and what no panel needs to know of."""
+
+    shell: Shell
+    status: gr.HTML
+    tabs: gr.Tabs
+    views: Sequence[LinkedControl]
+
+    @for_visitor
+    def open(self, request: gr.Request) -> Updates:
+        """Begin a session and restore the view that the address asks for; what does not fit is left out and said so."""
+        session, asked = Session(), _asked(request)
+        sessions.remember(request.session_hash or "", session)
+        model = model_catalogue.model(_or_first(asked.get("model"), model_catalogue.names()))
+        return {
+            self.shell.session: session,
+            self.status: status_line(model),
+            self.shell.model: model.name,
+            **permalink.restored(self.views, asked),
+            **({self.tabs: gr.Tabs(selected=asked["tab"])} if asked.get("tab") in TABS else {}),
+        }
+
+    @for_visitor
+    def fill(self, model_name: str, session: Session, request: gr.Request) -> Generator[Updates, None, None]:
+        """Take in the text that the address asks for, and lay its methods out; what is said of the text is said again
+        then, because the page may have dropped it."""
+        model, asked, context = model_catalogue.model(model_name), _asked(request), self.shell.context
+        key = _or_first(asked.get("text"), [*samples(), UNSET])
+        said = context.show(session, model, key)
+        if key != UNSET:
+            for said in context.take(session, model, sample(key).document, key):
+                yield said
+        session.fitted_length = length = document_loading.target_length(session, model)
+        methods = _restored_methods(model, asked.get("methods"), length)
+        yield {**said, **self.shell.methods.show(model, methods, length)}
+
+    @for_visitor
+    def change_model(self, name: str, session: Session) -> Generator[Updates, None, None]:
+        """Another model reads the same document, with tokens of its own."""
+        session.free()
+        if not model_catalogue.is_loaded(name):
+            yield {self.status: f"<span>loading <b>{html.escape(name)}</b> …</span>"}
+        model = model_catalogue.model(name)
+        for _ in document_loading.tokens_steps(session, model):
+            yield {self.status: status_line(model)}
+        yield {self.status: status_line(model), **self.shell.context.show(session, model)}
+
+
+def _wire(demo: gr.Blocks, page: Page) -> None:
+    shell, context = page.shell, page.shell.context
     wire_context(context, shell.model, shell.session)
     suited = wire_methods(shell)
     shared = [("model", shell.model), ("methods", shell.methods.line), ("text", context.example)]
-    permalink.follow([*shared, *((view.name, view.control) for view in views)])
+    permalink.follow([*shared, *((view.name, view.control) for view in page.views)])
+    model = [shell.model, shell.session]
     suited.then(
-        as_notice(change_model),
-        [shell.model, shell.session],
-        [status, *context.parts],
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="always_last",
+        as_notice(page.change_model), model, [page.status, *context.shown], **HIDDEN, trigger_mode="always_last"
     )
-
-    def opening(request: gr.Request) -> dict[Any, Any]:
-        return open_page(request.session_hash or "", _asked(request), shell, status, tabs, views)
-
-    def filling(model_name: str, session: Session, request: gr.Request) -> Generator[dict[Any, Any], None, None]:
-        yield from fill_page(model_catalogue.model(model_name), session, _asked(request), shell)
-
-    views_of = [view.control for view in views]
-    options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
-    demo.load(for_visitor(opening), None, [shell.session, shell.model, status, tabs, *views_of], **options).then(
-        for_visitor(filling), [shell.model, shell.session], [*shell.methods.shown, *context.parts], **options
+    restored = [shell.session, shell.model, page.status, page.tabs, *(view.control for view in page.views)]
+    demo.load(page.open, None, restored, **HIDDEN, concurrency_limit=8).then(
+        page.fill, model, [*shell.methods.shown, *context.shown], **HIDDEN, concurrency_limit=8
     ).then(None, None, None, js=permalink.OPENED, api_visibility="private")
     demo.unload(close_page)
 
@@ -141,47 +182,13 @@ def _asked(request: gr.Request) -> dict[str, str]:
     return {name: text[:MOST_ADDRESS] for name, text in request.query_params.items()}
 
 
-def open_page(
-    session_hash: str, asked: dict[str, str], shell: Shell, status: gr.HTML, tabs: gr.Tabs, views: list[LinkedControl]
-) -> dict[Any, Any]:
-    """Begin a session and restore the view that the address asks for; what does not fit is left out, and said so."""
-    session = Session()
-    sessions.remember(session_hash, session)
-    model = model_catalogue.model(_or_first(asked.get("model"), model_catalogue.names()))
-    return {
-        shell.session: session,
-        status: status_line(model),
-        shell.model: model.name,
-        **permalink.restored(views, asked),
-        **({tabs: gr.Tabs(selected=asked["tab"])} if asked.get("tab") in TABS else {}),
-    }
-
-
-def fill_page(
-    model: Model, session: Session, asked: dict[str, str], shell: Shell
-) -> Generator[dict[Any, Any], None, None]:
-    """Take in the text that the address asks for, and lay its methods out; what is said of the text is said again then,
-    because the page may have dropped it."""
-    key = _or_first(asked.get("text"), [*samples(), UNSET])
-    if key == UNSET:
-        updates: Iterable[list[Any]] = [shown(session, model, key=key)]
-    else:
-        updates = take(session, model, sample(key).document, key)
-    context: dict[Any, Any] = {}
-    for update in updates:
-        context = dict(zip(shell.context.parts, update, strict=True))
-        yield context
-    session.fitted_length = document_loading.target_length(session, model)
-    yield context | _restored_methods(shell.methods, model, asked.get("methods"), session.fitted_length)
-
-
-def _restored_methods(controls: MethodControls, model: Model, line: str | None, length: int) -> dict[Any, Any]:
+def _restored_methods(model: Model, line: str | None, length: int) -> list[Method]:
+    usual = ";".join(FIRST_METHODS)
     try:
-        methods = side_by_side.read(model, line or ";".join(FIRST_METHODS), length)
+        return side_by_side.read(model, line or usual, length)
     except LongSightError as error:
         gr.Warning(html.escape(f"The address asks for methods that cannot be shown. {error}"), title="Address")
-        methods = side_by_side.read(model, ";".join(FIRST_METHODS), length)
-    return controls.show(model, methods, length)
+        return side_by_side.read(model, usual, length)
 
 
 def _or_first(asked: str | None, offered: list[str]) -> str:
@@ -197,20 +204,6 @@ def _or_first(asked: str | None, offered: list[str]) -> str:
 def close_page(request: gr.Request) -> None:
     """The visitor has gone: their work ends and their memory is freed at once."""
     sessions.leave(request.session_hash or "")
-
-
-@for_visitor
-def change_model(name: str, session: Session) -> Generator[list[Any], None, None]:
-    """Another model reads the same document, with tokens of its own."""
-    session.free()
-    meanwhile = [gr.skip()] * PARTS
-    if not model_catalogue.is_loaded(name):
-        yield [f"<span>loading <b>{html.escape(name)}</b> …</span>", *meanwhile]
-    model = model_catalogue.model(name)
-    for _ in document_loading.tokens_steps(session, model):
-        yield [status_line(model), *meanwhile]
-    card, remove, _, length = shown(session, model)
-    yield [status_line(model), card, remove, gr.skip(), length]
 
 
 def status_line(model: Model) -> str:

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from app.panels import method_controls
 from app.panels.shell import Shell
-from app.session import document_loading, model_catalogue
+from app.session import document_loading, model_catalogue, side_by_side
 from app.session.sessions import Session
 from longsight.methods import Method
 from longsight.models.model import Model
@@ -14,7 +13,7 @@ from longsight.models.model import Model
 
 def shared_inputs(shell: Shell) -> list[Any]:
     """What every callback that computes needs besides the controls of its own panel."""
-    return [shell.model, shell.session, *shell.methods.inputs]
+    return [shell.model, shell.session, shell.methods.draft]
 
 
 @dataclass(frozen=True)
@@ -41,20 +40,27 @@ class Asked:
         return model_catalogue.model(self.values[self.shell.model])
 
     @property
-    def opening(self) -> bool:
-        """Whether the page is still being opened, and its methods are not laid out yet."""
-        return method_controls.opening(self._methods)
+    def draft(self) -> str:
+        """The methods as text, as they were edited last; empty while the page is still being opened."""
+        return str(self.values[self.shell.methods.draft] or "")
 
     @property
-    def _methods(self) -> list[Any]:
-        return [self.values[control] for control in self.shell.methods.inputs]
+    def opening(self) -> bool:
+        """Whether the page is still being opened, and its methods are not laid out yet."""
+        return not self.draft
 
-    def methods(self, target_length: int) -> list[Method]:
-        """The chosen methods; parameters that stand at their rule of thumb are fitted to `target_length` tokens.
+    @property
+    def whole(self) -> int:
+        """Tokens that the methods are to reach: those of the document, with room for an answer."""
+        return document_loading.target_length(self.session, self.model)
+
+    def methods(self, target_length: int | None = None) -> list[Method]:
+        """The chosen methods; parameters that stand at their rule of thumb are fitted to `target_length` tokens, if it
+        is given and not the `whole`.
 
         Raises `LongSightError` on methods that cannot be.
         """
-        model = self.model
-        whole = document_loading.target_length(self.session, model)
-        chosen = method_controls.read_values(model, self._methods, whole)
-        return method_controls.follow(model, chosen, whole, target_length)
+        chosen = side_by_side.read(self.model, self.draft, self.whole)
+        if target_length is None:
+            return chosen
+        return side_by_side.follow(self.model, chosen, self.whole, target_length)

@@ -3,6 +3,7 @@
 import html
 import json
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -13,9 +14,9 @@ from app.components.changes import when_changed
 from app.components.conversation import conversation
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
-from app.components.run_controls import STARTING, STOPPING, build_mark, marked
-from app.panels import method_controls
-from app.panels.context import PARTS, UNSET, take
+from app.components.run_controls import STARTING, STOPPING, Updates, build_mark, marked
+from app.panels.asked import Asked, shared_inputs
+from app.panels.context import UNSET
 from app.panels.shell import Shell
 from app.session import answer_view, document_loading, estimate, formatting, model_catalogue, questions
 from app.session.answers import Speaker
@@ -30,16 +31,108 @@ from longsight.models.model import Model
 FIRST_SIGHT = SAMPLES / "first_sight.json"
 PASTE_LENGTH = 1000  # characters; a longer paste becomes a document
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+ATTACHED = "(value) => value?.files?.length ? value.files[0].path : ''"
 DETACHED = "(box, taken) => box?.files?.[0]?.path === taken ? {text: box.text, files: []} : box"
 EMPTIED = "() => ({text: '', files: []})"
 PLACEHOLDER = "Ask, or paste: a long paste becomes a document"
 
 
+@dataclass(frozen=True)
+class ChatPanel:
+    """The controls and the places of the tab; `mark` shows the page that answers are being written."""
+
+    shell: Shell
+    conversation: gr.HTML
+    mark: gr.HTML
+    costs: gr.HTML
+    question: gr.MultimodalTextbox
+    suggestion: gr.Button
+    new: gr.Button
+    longest: gr.Number
+    temperature: gr.Number
+    seed: gr.Number
+    attached: gr.Textbox
+    taken: gr.Textbox
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What `send` is called with."""
+        model, session, *methods = shared_inputs(self.shell)
+        return [self.question, model, session, self.longest, self.temperature, self.seed, *methods]
+
+    def send(self, *values: Any) -> Generator[Updates, None, None]:
+        """Answer the question with each chosen method."""
+        asked = Asked.with_values(self.shell, self.inputs, values)
+        message = asked[self.question] or {}
+        if message.get("files"):
+            raise LongSightError("The pasted text is still coming in; send the question again in a moment.")
+        settings = [asked[control] for control in (self.longest, self.temperature, self.seed)]
+        question = questions.check_question(message.get("text"), asked.methods(), *settings)
+        for view in questions.ask_steps(asked.session, asked.model, question):
+            yield {self.conversation: view, self.shell.session: asked.session}
+
+    @for_visitor
+    def take_attached(
+        self, message: dict[str, Any] | None, model_name: str, session: Session
+    ) -> Generator[Updates, None, None]:
+        """Make the file in the question box the document."""
+        files = (message or {}).get("files") or []
+        if not files:
+            yield gr.skip()
+            return
+        for updates in self.shell.context.take(
+            session, model_catalogue.model(model_name), lambda: read_upload(files[0])
+        ):
+            yield {**updates, self.taken: files[0]}
+
+    @for_visitor
+    def show_costs(self, *values: Any) -> Generator[Updates, None, None]:
+        """What the next question will cost with each method, and at the end the model's name if its speed is known.
+
+        The first time of all, the machine is measured.
+        """
+        asked = Asked.with_values(self.shell, shared_inputs(self.shell), values)
+        if asked.opening:
+            yield {self.costs: ""}
+            return
+        session, model = asked.session, asked.model
+        try:
+            methods = asked.methods()
+        except LongSightError as error:
+            yield {self.costs: f'<div class="costs"><em>{html.escape(str(error))}</em></div>'}
+            return
+        yield {self.costs: costs_view(session, model, methods)}
+        for step in document_loading.measure_steps(session, model):
+            yield {self.costs: costs_view(session, model, methods, f"{step.doing} …")}
+        known = model.name if estimate.speed(model).samples else ""
+        yield {self.costs: costs_view(session, model, methods), self.shell.speed: known}
+
+    def restart(self, session: Session) -> dict[str, Any]:
+        """Begin a new conversation: the one before is forgotten."""
+        stop(session)
+        session.forget_conversation()
+        return answer_view.conversation([])
+
+
 def build_chat(shell: Shell) -> list[LinkedControl]:
+    panel = build_chat_panel(shell)
+    _wire_questions(panel)
+    _wire_document(panel)
+    changes = [shell.context.length.change, shell.methods.line.change]
+    when_changed(changes, panel.show_costs, shared_inputs(shell), [panel.costs, shell.speed])
+    return [
+        LinkedControl("longest", panel.longest, float),
+        LinkedControl("temperature", panel.temperature, float),
+        LinkedControl("seed", panel.seed, int),
+    ]
+
+
+def build_chat_panel(shell: Shell) -> ChatPanel:
+    """The conversation, below it the costs and the question box, and how an answer is to be written."""
     shown = conversation(first_sight(), elem_id="conversation")
     mark = build_mark("chat")
     costs = gr.HTML(elem_id="costs")
-    ask = gr.MultimodalTextbox(
+    question = gr.MultimodalTextbox(
         placeholder=PLACEHOLDER, max_plain_text_length=PASTE_LENGTH, file_count="single", show_label=False,
         label="Question", lines=1, max_lines=6, elem_id="ask", stop_btn="Stop",
     )  # fmt: skip
@@ -51,86 +144,36 @@ def build_chat(shell: Shell) -> list[LinkedControl]:
             temperature = gr.Number(0, label="Temperature", info="0: always the likeliest token", elem_id="temperature")
             seed = gr.Number(0, label="Seed", precision=0, elem_id="seed")
     attached = gr.Textbox(visible="hidden", elem_id="attached", label="attached file")
-    settings = [longest, temperature, seed]
-    _wire_document(shell, ask, attached)
-    _wire_costs(shell, costs)
-    inputs = [ask, shell.model, shell.session, *settings, *shell.methods.inputs]
+    taken = gr.Textbox(visible="hidden", label="file taken in")
+    return ChatPanel(shell, shown, mark, costs, question, suggestion, new, longest, temperature, seed, attached, taken)
 
-    def sending(*values: Any) -> Generator[dict[Any, Any], None, None]:
-        for picture, session in send(*values):
-            yield {shown: picture, shell.session: session}
 
-    answer, outputs = marked(sending, mark), [shown, shell.session, mark]
-    suggested = suggestion.click(lambda text: {"text": text}, suggestion, ask, **HIDDEN)
+def _wire_questions(panel: ChatPanel) -> None:
+    shell, answer = panel.shell, marked(panel.send, panel.mark)
+    inputs, outputs = panel.inputs, [panel.conversation, shell.session, panel.mark]
+    suggested = panel.suggestion.click(lambda text: {"text": text}, panel.suggestion, panel.question, **HIDDEN)
     for sent in (
         suggested.then(answer, inputs, outputs, **STARTING, api_visibility="private"),
-        ask.submit(answer, inputs, outputs, **STARTING, api_name="ask"),
+        panel.question.submit(answer, inputs, outputs, **STARTING, api_name="ask"),
     ):
-        sent.then(show_costs, _cost_inputs(shell), [costs, shell.speed], **HIDDEN)
-    shown.accept(None, None, ask, js=EMPTIED, api_visibility="private")
-    shell.context.example.change(suggest, shell.context.example, suggestion, **HIDDEN)
-    ask.stop(stop, shell.session, None, api_name="stop", **STOPPING)
-    new.click(restart, shell.session, shown, api_name="restart", **STOPPING)
-    return [
-        LinkedControl("longest", longest, float),
-        LinkedControl("temperature", temperature, float),
-        LinkedControl("seed", seed, int),
-    ]
+        sent.then(panel.show_costs, shared_inputs(shell), [panel.costs, shell.speed], **HIDDEN)
+    panel.conversation.accept(None, None, panel.question, js=EMPTIED, api_visibility="private")
+    shell.context.example.change(suggest, shell.context.example, panel.suggestion, **HIDDEN)
+    panel.question.stop(stop, shell.session, None, api_name="stop", **STOPPING)
+    panel.new.click(panel.restart, shell.session, panel.conversation, api_name="restart", **STOPPING)
 
 
-def _wire_document(shell: Shell, ask: gr.MultimodalTextbox, attached: gr.Textbox) -> None:
+def _wire_document(panel: ChatPanel) -> None:
     """A file in the question box becomes the document. The browser watches for one, so typing costs no request.
 
     It lies in the box until it is taken in, and what is written beside it stays.
     """
-    taken = gr.Textbox(visible="hidden", label="file taken in")
-    ask.change(
-        None, ask, attached, js="(value) => value?.files?.length ? value.files[0].path : ''", api_visibility="private"
-    )
-    attached.change(
-        take_attached, [ask, shell.model, shell.session], [*shell.context.parts, taken], concurrency_limit=4, **HIDDEN
-    ).then(None, [ask, taken], ask, js=DETACHED, api_visibility="private")
-
-
-def _wire_costs(shell: Shell, costs: gr.HTML) -> None:
-    changes = [shell.context.length.change, shell.methods.line.change]
-    when_changed(changes, show_costs, _cost_inputs(shell), [costs, shell.speed])
-
-
-def _cost_inputs(shell: Shell) -> list[Any]:
-    return [shell.model, shell.session, *shell.methods.inputs]
-
-
-@for_visitor
-def take_attached(
-    message: dict[str, Any] | None, model_name: str, session: Session
-) -> Generator[list[Any], None, None]:
-    files = (message or {}).get("files") or []
-    if not files:
-        yield [gr.skip()] * (PARTS + 1)
-        return
-    for updates in take(session, model_catalogue.model(model_name), lambda: read_upload(files[0])):
-        yield [*updates, files[0]]
-
-
-@for_visitor
-def send(
-    message: dict[str, Any] | None,
-    model_name: str,
-    session: Session,
-    longest: Any,
-    temperature: Any,
-    seed: Any,
-    *values: Any,
-) -> Generator[list[Any], None, None]:
-    """Answer the question with each chosen method: updates for the conversation and the session."""
-    if (message or {}).get("files"):
-        raise LongSightError("The pasted text is still coming in; send the question again in a moment.")
-    model = model_catalogue.model(model_name)
-    methods = method_controls.read_values(model, values, document_loading.target_length(session, model))
-    question = questions.check_question((message or {}).get("text"), methods, longest, temperature, seed)
-    for picture in questions.ask_steps(session, model, question):
-        yield [picture, session]
+    shell, box = panel.shell, panel.question
+    box.change(None, box, panel.attached, js=ATTACHED, api_visibility="private")
+    panel.attached.change(
+        panel.take_attached, [box, shell.model, shell.session], [*shell.context.shown, panel.taken],
+        concurrency_limit=4, **HIDDEN,
+    ).then(None, [box, panel.taken], box, js=DETACHED, api_visibility="private")  # fmt: skip
 
 
 def suggest(key: str) -> gr.Button:
@@ -138,33 +181,6 @@ def suggest(key: str) -> gr.Button:
     if key == UNSET:
         return gr.Button(visible=False)
     return gr.Button(sample(key).question, visible=True)
-
-
-def restart(session: Session) -> dict[str, Any]:
-    stop(session)
-    session.forget_conversation()
-    return answer_view.conversation([])
-
-
-@for_visitor
-def show_costs(model_name: str, session: Session, *values: Any) -> Generator[list[Any], None, None]:
-    """What the next question will cost with each method, and at the end the model's name if its speed is known.
-
-    The first time of all, the machine is measured.
-    """
-    if method_controls.opening(values):
-        yield ["", gr.skip()]
-        return
-    model = model_catalogue.model(model_name)
-    try:
-        methods = method_controls.read_values(model, values, document_loading.target_length(session, model))
-    except LongSightError as error:
-        yield [f'<div class="costs"><em>{html.escape(str(error))}</em></div>', gr.skip()]
-        return
-    yield [costs_view(session, model, methods), gr.skip()]
-    for step in document_loading.measure_steps(session, model):
-        yield [costs_view(session, model, methods, f"{step.name} …"), gr.skip()]
-    yield [costs_view(session, model, methods), model.name if estimate.speed(model).samples else ""]
 
 
 def costs_view(session: Session, model: Model, methods: list[Method], note: str = "") -> str:

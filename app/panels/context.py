@@ -8,20 +8,20 @@ from typing import Any
 import gradio as gr
 
 from app.components.errors import for_visitor
+from app.components.run_controls import Updates
 from app.session import document_loading, formatting, model_catalogue
-from app.session.document_loading import LoadingStep
 from app.session.documents import Document, read_upload
 from app.session.samples import sample, samples
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 from longsight.models.model import Model
+from longsight.progress import Progress
 
 NOTHING = (
     '<div class="document empty"><p>No document yet. Paste a long text below, upload a file, or take an example: '
     "it becomes the context of the conversation.</p></div>"
 )
 UNSET = "none"
-PARTS = 4  # of `ContextPanel.parts`
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,57 @@ class ContextPanel:
     length: gr.Number
 
     @property
-    def parts(self) -> list[Any]:
-        """What `take` and `clear` update."""
+    def shown(self) -> list[Any]:
+        """What `show` updates."""
         return [self.card, self.remove, self.example, self.length]
+
+    def show(self, session: Session, model: Model, key: str | None = None, problem: str = "") -> Updates:
+        """The session's document as it is; `key`: of the example that it is, None: as before."""
+        card = document_card(session.document, document_loading.token_count(session, model), model.train_length)
+        notice = f'<p class="problem" role="alert">{html.escape(problem)}</p>' if problem else ""
+        return {
+            self.card: card + notice,
+            self.remove: gr.Button(visible=session.document is not None),
+            self.length: document_loading.target_length(session, model),
+            **({} if key is None else {self.example: key}),
+        }
+
+    def take(
+        self, session: Session, model: Model, read: Callable[[], Document], key: str = UNSET
+    ) -> Generator[Updates, None, None]:
+        """Make what `read` returns the session's document, or say on its card why not.
+
+        The document before it stays when anything is wrong with the new one.
+        """
+        try:
+            document = read()
+            for step in document_loading.take_steps(session, model, document):
+                yield {self.card: progress_card(document, step)}
+        except LongSightError as error:
+            yield self.show(session, model, problem=str(error))
+            return
+        yield self.show(session, model, key)
+
+    @for_visitor
+    def take_file(self, path: str | None, model_name: str, session: Session) -> Generator[Updates, None, None]:
+        """A file was uploaded."""
+        if path is None:
+            raise LongSightError("No file arrived; choose a plain text file.")
+        yield from self.take(session, model_catalogue.model(model_name), lambda: read_upload(path))
+
+    @for_visitor
+    def take_example(self, key: str, model_name: str, session: Session) -> Generator[Updates, None, None]:
+        """An example was chosen, or none."""
+        if key == UNSET:
+            yield self.clear(model_name, session)
+            return
+        yield from self.take(session, model_catalogue.model(model_name), sample(key).document, key)
+
+    @for_visitor
+    def clear(self, model_name: str, session: Session) -> Updates:
+        """The document was removed."""
+        session.take(None)
+        return self.show(session, model_catalogue.model(model_name), UNSET)
 
 
 def build_context() -> ContextPanel:
@@ -56,61 +104,9 @@ def build_context() -> ContextPanel:
 def wire_context(panel: ContextPanel, model: gr.Dropdown, session: gr.State) -> None:
     """Connect the panel's own controls."""
     options: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 4}
-    panel.upload.upload(upload, [panel.upload, model, session], panel.parts, api_name="document", **options)
-    panel.example.input(choose, [panel.example, model, session], panel.parts, api_name="example", **options)
-    panel.remove.click(clear, [model, session], panel.parts, api_name="remove", **options)
-
-
-@for_visitor
-def upload(path: str | None, model_name: str, session: Session) -> Generator[list[Any], None, None]:
-    if path is None:
-        raise LongSightError("No file arrived; choose a plain text file.")
-    yield from take(session, model_catalogue.model(model_name), lambda: read_upload(path))
-
-
-@for_visitor
-def choose(key: str, model_name: str, session: Session) -> Generator[list[Any], None, None]:
-    model = model_catalogue.model(model_name)
-    if key == UNSET:
-        yield clear(model_name, session)
-        return
-    yield from take(session, model, sample(key).document, key)
-
-
-@for_visitor
-def clear(model_name: str, session: Session) -> list[Any]:
-    session.take(None)
-    return shown(session, model_catalogue.model(model_name))
-
-
-def take(
-    session: Session, model: Model, read: Callable[[], Document], key: str = UNSET
-) -> Generator[list[Any], None, None]:
-    """Make what `read` returns the session's document, or say on its card why not; updates for `ContextPanel.parts`.
-
-    The document before it stays when anything is wrong with the new one.
-    """
-    try:
-        document = read()
-        for step in document_loading.take_steps(session, model, document):
-            yield [progress_card(document, step), gr.skip(), gr.skip(), gr.skip()]
-    except LongSightError as error:
-        yield shown(session, model, str(error))
-        return
-    yield shown(session, model, key=key)
-
-
-def shown(session: Session, model: Model, problem: str = "", key: str = UNSET) -> list[Any]:
-    """Updates for `ContextPanel.parts` that show the session's document as it is."""
-    card = document_card(session.document, document_loading.token_count(session, model), model.train_length)
-    notice = f'<p class="problem" role="alert">{html.escape(problem)}</p>' if problem else ""
-    example = gr.skip() if problem else key
-    return [
-        card + notice,
-        gr.Button(visible=session.document is not None),
-        example,
-        document_loading.target_length(session, model),
-    ]
+    panel.upload.upload(panel.take_file, [panel.upload, model, session], panel.shown, api_name="document", **options)
+    panel.example.input(panel.take_example, [panel.example, model, session], panel.shown, api_name="example", **options)
+    panel.remove.click(panel.clear, [model, session], panel.shown, api_name="remove", **options)
 
 
 def document_card(document: Document | None, tokens: int, train_length: int) -> str:
@@ -128,11 +124,11 @@ def document_card(document: Document | None, tokens: int, train_length: int) -> 
     )
 
 
-def progress_card(document: Document, step: LoadingStep) -> str:
+def progress_card(document: Document, step: Progress[None]) -> str:
     """The card while the document is being taken in."""
-    part = "" if step.part is None else f' value="{step.part:.3f}"'
+    part = f' value="{step.done / step.total:.3f}"' if step.total else ""
     return (
         f'<div class="document"><b class="name" dir="auto">{html.escape(document.name)}</b>'
         f'<span class="size">{formatting.size(document.nbytes)}</span>'
-        f'<p class="count">{step.name} …</p><progress class="bar" max="1"{part}></progress></div>'
+        f'<p class="count">{step.doing} …</p><progress class="bar" max="1"{part}></progress></div>'
     )

@@ -16,9 +16,8 @@ from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
 from app.components.plot import drawn, plot
 from app.components.run_controls import Updates
-from app.panels import method_controls
 from app.panels.shell import Shell
-from app.session import distance_maps, model_catalogue
+from app.session import distance_maps, model_catalogue, side_by_side
 from app.session.distance_maps import MethodMaps
 from app.session.side_by_side import MOST_METHODS
 
@@ -71,7 +70,7 @@ class MapsPanel:
     @property
     def inputs(self) -> list[Any]:
         shell = self.shell
-        return [shell.model, self.small, self.trained, self.tokens, shell.context.length, *shell.methods.inputs]
+        return [shell.model, self.small, self.trained, self.tokens, shell.context.length, shell.methods.draft]
 
     @property
     def shown(self) -> list[Any]:
@@ -83,8 +82,8 @@ class MapsPanel:
         shell = self.shell
         model, length = model_catalogue.model(values[shell.model]), values[shell.context.length]
         tokens = int(values[self.tokens] or length or model.train_length)
-        chosen = [values[control] for control in shell.methods.inputs]
-        runs = make_runs(method_controls.read_values(model, chosen, int(length or model.train_length)))
+        draft = str(values[shell.methods.draft] or "")
+        runs = make_runs(side_by_side.read(model, draft, int(length or model.train_length)))
         small, trained = values[self.small], values[self.trained]
         return [
             (run, distance_maps.method_maps(run.method, tokens, model.train_length, small, trained)) for run in runs
@@ -98,7 +97,7 @@ class MapsPanel:
     def show(self, *values: Any) -> Updates:
         """A column for each run, the others hidden. Nothing while a page opens."""
         given = self.read(values)
-        if method_controls.opening([given[control] for control in self.shell.methods.inputs]):
+        if not given[self.shell.methods.draft]:
             return gr.skip()
         both = self.maps(given)
         updates: Updates = {column.column: gr.Column(visible=False) for column in self.columns[len(both) :]}

@@ -66,10 +66,6 @@ class MethodControls:
     line: gr.Textbox
 
     @property
-    def inputs(self) -> list[Any]:
-        return [self.draft]
-
-    @property
     def boxes(self) -> list[Any]:
         """What `show_boxes` updates."""
         return [*(part for slot in self.slots for part in slot.boxes), self.add]
@@ -135,21 +131,9 @@ def script() -> str:
     return edited_line.script({key: [spec.name for spec in controlled(method)] for key, method in METHODS.items()})
 
 
-def opening(values: Sequence[Any]) -> bool:
-    """Whether these values of `MethodControls.inputs` come from a page that is still being opened: its methods are not
-    laid out yet."""
-    return not values[0]
-
-
 def controlled(method: Method | type[Method]) -> list[Field[Any]]:
     """The fields of a method in the order of its controls: its own first, then those that every method has."""
     return sorted(fields(method), key=lambda spec: bool(spec.kw_only))
-
-
-def read_values(model: Model, values: Sequence[Any], target_length: int) -> list[Method]:
-    """The methods that the values of `MethodControls.inputs` stand for; see `side_by_side.read`."""
-    [draft] = values
-    return side_by_side.read(model, str(draft or ""), target_length)
 
 
 def _number(method: Method, spec: Field[Any]) -> gr.Number:
@@ -171,13 +155,3 @@ def head(run: Run, train_length: int, problem: str = "") -> str:
     return (
         f'<div class="method-head" style="--method:{run.colour}">{label}<span>{run.method.summary}</span>{last}</div>'
     )
-
-
-def follow(model: Model, methods: Sequence[Method], before: int, now: int) -> list[Method]:
-    """The same methods when the text's length goes from `before` to `now` tokens.
-
-    What stood at its default moves on with the default; what the visitor has set stays.
-    """
-    return [
-        model.method(method.key, now) if method == model.method(method.key, before) else method for method in methods
-    ]

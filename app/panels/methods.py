@@ -11,6 +11,7 @@ from analysis.runs import make_runs
 from app.components import edited_line
 from app.components.changes import when_changed
 from app.components.errors import as_notice, for_visitor
+from app.components.run_controls import Updates
 from app.panels import method_controls
 from app.panels.method_controls import MOST_FIELDS, MethodControls
 from app.panels.shell import Shell
@@ -20,13 +21,12 @@ from app.session.side_by_side import ChosenMethod
 from longsight.methods import Method
 
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-Updates = dict[Any, Any]
 
 
 def wire_methods(shell: Shell) -> Any:
     """Returns what follows the choice of another model."""
     controls, callbacks = shell.methods, MethodCallbacks(shell.methods)
-    inputs = [shell.model, shell.session, *controls.inputs]
+    inputs = [shell.model, shell.session, controls.draft]
     when_changed(_edit_choice(controls), callbacks.lay_out, inputs, [*controls.boxes, controls.draft]).then(
         None, [controls.draft, *controls.numbers], controls.numbers, js=edited_line.boxes(MOST_FIELDS), **HIDDEN
     )  # the draft may have been edited since the server laid it out
@@ -95,7 +95,7 @@ class MethodCallbacks:
     @for_visitor
     def refit(self, model_name: str, session: Session, draft: str) -> Updates:
         """The text has another length: parameters that stood at their rule of thumb follow it."""
-        if method_controls.opening([draft]):
+        if not draft:  # the page is still being opened
             return gr.skip()
         model = model_catalogue.model(model_name)
         length = document_loading.target_length(session, model)
@@ -103,7 +103,7 @@ class MethodCallbacks:
         if before == length:  # nothing to follow, so what is being typed stays
             return gr.skip()
         chosen = side_by_side.read_each(model, draft, before)
-        methods = method_controls.follow(model, _possible(chosen), before, length)
+        methods = side_by_side.follow(model, _possible(chosen), before, length)
         return self.controls.show(model, methods, length)
 
 

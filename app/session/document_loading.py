@@ -1,7 +1,6 @@
 """From a pasted, uploaded or chosen text to a session's document, in named steps; and measuring the machine, once."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,17 +9,10 @@ from app.session.devices import Waiting
 from app.session.documents import Document, tokenize_steps
 from app.session.sessions import Session
 from longsight.models.model import Model
+from longsight.progress import Progress
 
 ANSWER_ROOM = 256
 """Tokens added to a document's for the question and the answer, when parameters are fitted to the text."""
-
-
-@dataclass(frozen=True)
-class LoadingStep:
-    """A named step of the intake and the part of it that is done (None: unknown)."""
-
-    name: str
-    part: float | None = None
 
 
 def describe(session: Session, model: Model) -> str:
@@ -32,44 +24,34 @@ def describe(session: Session, model: Model) -> str:
     return f"{session.document.name} · {size} · {tokens:,} tokens = {formatting.times(tokens, model.train_length)}"
 
 
-def take_steps(session: Session, model: Model, document: Document) -> Generator[LoadingStep, None, None]:
+def take_steps(session: Session, model: Model, document: Document) -> Generator[Progress[None], None, None]:
     """Make `document` the one that the session is about; yields named steps.
 
     The old one stays if anything fails. When a newer document comes in meanwhile, this one gives way to it.
     """
     session.incoming = document
-    tokens = yield from _tokenize(model, document)
+    tokens = yield from tokenize_steps(model.tokenizer, document.text)
     if session.incoming is not document:
         return
     session.take(document)
     session.tokens[model.name] = tokens
 
 
-def tokens_steps(session: Session, model: Model) -> Generator[LoadingStep, None, np.ndarray]:
+def tokens_steps(session: Session, model: Model) -> Generator[Progress[None], None, np.ndarray]:
     """The ids of the session's document for `model`, tokenized now if it was not before; empty without a document."""
     if session.document is None:
         return np.zeros(0, dtype=np.int32)
     if model.name not in session.tokens:
-        session.tokens[model.name] = yield from _tokenize(model, session.document)
+        session.tokens[model.name] = yield from tokenize_steps(model.tokenizer, session.document.text)
     return session.tokens[model.name]
 
 
-def measure_steps(session: Session, model: Model) -> Generator[LoadingStep, None, None]:
+def measure_steps(session: Session, model: Model) -> Generator[Progress[None], None, None]:
     """Measure this machine's speed with `model`, once per process, when no one else uses it."""
     if estimate.speed(model).samples or devices.turnstile(model.device).busy:
         return
     for step in devices.in_turn(model.device, lambda: session.left, estimate.measure_steps(model)):
-        yield LoadingStep(str(step) if isinstance(step, Waiting) else "measuring this machine")
-
-
-def _tokenize(model: Model, document: Document) -> Generator[LoadingStep, None, np.ndarray]:
-    steps = tokenize_steps(model.tokenizer, document.text)
-    yield LoadingStep("tokenizing", 0.0)
-    while True:
-        try:
-            yield LoadingStep("tokenizing", next(steps))
-        except StopIteration as finished:
-            return finished.value
+        yield Progress(0, 0, str(step) if isinstance(step, Waiting) else "measuring this machine")
 
 
 def token_count(session: Session, model: Model) -> int:

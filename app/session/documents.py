@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from app.session import formatting
 from longsight.errors import LongSightError
+from longsight.progress import Progress
 
 MOST_BYTES = 20_000_000
 """About 5 million tokens; the largest book in English has a third of that."""
@@ -94,20 +95,21 @@ def decode(raw: bytes, name: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-def tokenize_steps(tokenizer: PreTrainedTokenizerBase | None, text: str) -> Generator[float, None, np.ndarray]:
-    """Token ids (n,) int32 of a text; yields the part done (0 to 1) after each batch.
+def tokenize_steps(tokenizer: PreTrainedTokenizerBase | None, text: str) -> Generator[Progress[None], None, np.ndarray]:
+    """Token ids (n,) int32 of a text; yields the progress in characters, first and after each batch.
 
     Long texts are cut at line ends, where tokens end too. Special tokens written in the text are spelt out.
     """
     if tokenizer is None:
         raise LongSightError("This model has no tokenizer, so it cannot read text; choose another model.")
     pieces, ids, done = list(_pieces(text)), [], 0
+    yield Progress(0, len(text), "tokenizing")
     for start in range(0, len(pieces), BATCH):
         batch = pieces[start : start + BATCH]
         encoded = tokenizer(batch, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         ids += [np.array(part, dtype=np.int32) for part in encoded]
         done += sum(len(piece) for piece in batch)
-        yield done / len(text)
+        yield Progress(done, len(text), "tokenizing")
     return np.concatenate(ids)
 
 

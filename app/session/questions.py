@@ -91,7 +91,7 @@ def _answer(
 ) -> Generator[None, None, None]:
     try:
         for step in document_loading.tokens_steps(session, model):
-            turn.about = f"{step.name} …"
+            turn.about = f"{step.doing} …"
             yield
     except LongSightError as error:
         for cell in turn.cells:

@@ -46,3 +46,13 @@ def check_count(methods: Sequence[object]) -> None:
     """Raises `LongSightError` unless there are one to `MOST_METHODS` methods."""
     if not 1 <= len(methods) <= MOST_METHODS:
         raise LongSightError(f"{len(methods)} methods were chosen; 1 to {MOST_METHODS} can be shown side by side.")
+
+
+def follow(model: Model, methods: Sequence[Method], before: int, now: int) -> list[Method]:
+    """The same methods when the text's length goes from `before` to `now` tokens.
+
+    What stood at its default moves on with the default; what the visitor has set stays.
+    """
+    return [
+        model.method(method.key, now) if method == model.method(method.key, before) else method for method in methods
+    ]

@@ -74,8 +74,9 @@ def test_a_long_paste_has_a_name_a_person_understands(tmp_path):
 def test_tokens_of_a_long_text_are_those_of_its_parts_and_progress_is_told(model):
     text = "The grass is green. The sky is blue.\n" * (20 * PIECE // 37)
     parts, ids = run(tokenize_steps(model.tokenizer, text))
-    assert parts == sorted(parts)
-    assert parts[-1] == 1.0
+    assert [part.done for part in parts] == sorted(part.done for part in parts)
+    assert (parts[0].done, parts[-1].done) == (0, len(text))
+    assert {(part.total, part.doing) for part in parts} == {(len(text), "tokenizing")}
     assert len(parts) > 1
     assert ids.dtype == np.int32
     assert model.tokenizer.decode(ids) == text

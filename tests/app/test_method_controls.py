@@ -5,8 +5,7 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
-from app.panels import method_controls
-from app.panels.method_controls import build_method_controls, controlled, read_values
+from app.panels.method_controls import build_method_controls, controlled
 from app.panels.methods import MethodCallbacks
 from app.session import side_by_side
 from app.session.sessions import Session
@@ -48,7 +47,7 @@ def test_every_method_survives_the_way_through_its_controls_and_through_the_addr
     assert [number["value"] for number in numbers] == [getattr(method, spec.name) for spec in specs_of]
     assert updates[controls.slots[0].picker] == key
     assert updates[controls.draft] == updates[controls.line]
-    assert read_values(model, [updates[controls.draft]], 500) == [method]
+    assert side_by_side.read(model, updates[controls.draft], 500) == [method]
     assert side_by_side.read(model, updates[controls.line], 500) == [method]
 
 
@@ -66,7 +65,7 @@ def test_one_method_stands_beside_itself_under_labels_and_colours_that_tell_the_
     heads = [updates[slot.head] for slot in controls.slots[:2]]
     assert [f"<b>SelfExtend G={group}</b>" in head for group, head in zip((4, 16), heads, strict=True)] == [True, True]
     assert len({head.partition("--method:")[2][:7] for head in heads}) == 2
-    assert read_values(model, [updates[controls.draft]], 500) == [small, large]
+    assert side_by_side.read(model, updates[controls.draft], 500) == [small, large]
 
 
 def test_two_equal_methods_are_told_apart_by_a_number(model, controls):
@@ -95,22 +94,21 @@ def test_there_is_always_one_method_and_room_for_another_until_all_places_are_ta
         ("window:window=1e999", "must be a whole number, but inf"),
         ("window:width=3", "Window has no parameter 'width'; its parameters are"),
         ("", "0 methods were chosen; 1 to 3 can be shown side by side"),
-        (None, "0 methods were chosen"),
         ("vanilla;" * 4, "4 methods were chosen"),
         ("<script>", "no method '<script>'"),
     ],
 )
 def test_impossible_lines_are_refused_with_what_would_work(model, line, sentence):
     with pytest.raises(LongSightError, match=sentence):
-        read_values(model, [line], 500)
+        side_by_side.read(model, line, 500)
 
 
 def test_defaults_follow_the_text_and_what_was_set_stays(model):
     short, long = model.method("self-extend", 64), model.method("self-extend", 5_000)
     assert short != long
     mine = replace(short, window=short.group * 2)
-    assert method_controls.follow(model, [short], 64, 5_000) == [long]
-    assert method_controls.follow(model, [mine], 64, 5_000) == [mine]
+    assert side_by_side.follow(model, [short], 64, 5_000) == [long]
+    assert side_by_side.follow(model, [mine], 64, 5_000) == [mine]
 
 
 def test_picking_another_method_keeps_the_parameters_of_those_that_stay(model, controls, callbacks):

@@ -2,7 +2,6 @@
 
 import pytest
 
-from app import page
 from app.session import model_catalogue
 from longsight.errors import LongSightError
 from tests.app.conftest import save_model
@@ -44,18 +43,3 @@ def test_two_models_of_one_name_are_refused(model, monkeypatch):
 def test_what_is_not_offered_cannot_be_asked_for(model, name):
     with pytest.raises(LongSightError, match=r"No model called .* is offered; there is tiny\."):
         model_catalogue.model(name)
-
-
-def test_another_model_says_that_it_is_being_loaded_and_reads_the_same_document(
-    model, monkeypatch, tmp_path, session, document
-):
-    save_model(tmp_path / "other", seed=2)
-    monkeypatch.setenv(model_catalogue.NAMED, str(tmp_path / "other"))
-    session.take(document)
-    first, *_, last = page.change_model("other", session)
-    assert first[0] == "<span>loading <b>other</b> …</span>"
-    assert "trained length" in last[0]
-    assert "grass.txt" in last[1]
-    assert len(session.tokens["other"]) > 0
-    first, *_ = page.change_model("other", session)
-    assert "loading" not in first[0]

@@ -12,10 +12,10 @@ from analysis.evaluation.tasks.texts import PAPER
 from app import page
 from app.components import errors, permalink, theme
 from app.components.permalink import LinkedControl
-from app.panels import chat
-from app.session import sessions, side_by_side
+from app.session import model_catalogue, sessions, side_by_side
 from app.session.sessions import Session
 from longsight.errors import LongSightError
+from tests.app.conftest import save_model
 from tests.conftest import ROOT
 
 
@@ -30,18 +30,22 @@ def _named(updates):
     return {component.elem_id or type(component).__name__: update for component, update in updates.items()}
 
 
+def callback(demo, name):
+    """The callback of the page that has this qualified name."""
+    return next(fn.fn for fn in demo.fns.values() if fn.fn and fn.fn.__qualname__ == name)
+
+
 @pytest.fixture
 def opened(model):
     """Opens the page with a query and returns what every component is told, by its elem_id, and the session."""
     demo = page.build_page()
-    opening = next(fn for fn in demo.fns.values() if any(target[1] == "load" for target in fn.targets))
-    filling = next(fn for fn in demo.fns.values() if fn.trigger_after == opening._id)
+    opening, filling = callback(demo, "Page.open"), callback(demo, "Page.fill")
 
     def open_with(query):
         request = gr.Request(session_hash="s1")
         request.query_params = query
-        told = _named(opening.fn(request))
-        for updates in filling.fn(told["model"], told["State"], request):
+        told = _named(opening(request))
+        for updates in filling(told["model"], told["State"], request):
             told |= _named(updates)
         return told
 
@@ -123,7 +127,8 @@ def test_plans_say_again_how_long_they_take_once_the_machine_is_measured(model, 
 
     request = ["240", "0,100", 1, PAPER, 3, "tiny", session, "vanilla"]
     assert _named(plan(*request))["passkey-status"] == "<span>2 trials</span>"
-    assert list(chat.show_costs("tiny", session, "vanilla"))[-1][1] == "tiny"
+    costs = callback(demo, "ChatPanel.show_costs")
+    assert _named(list(costs("tiny", session, "vanilla"))[-1])["speed"] == "tiny"
     assert "2 trials: " in _named(plan(*request))["passkey-status"]
 
 
@@ -146,6 +151,22 @@ def test_the_address_is_told_of_a_tab_before_anyone_who_asks_the_server(model):
             first.setdefault(target, fn)
     assert len(tabs) == len(page.TABS)
     assert all("longsight.set('tab'" in first[tab, "select"].js for tab in tabs)
+
+
+def test_another_model_says_that_it_is_being_loaded_and_reads_the_same_document(
+    model, monkeypatch, tmp_path, session, document
+):
+    save_model(tmp_path / "other", seed=2)
+    monkeypatch.setenv(model_catalogue.NAMED, str(tmp_path / "other"))
+    session.take(document)
+    change_model = callback(page.build_page(), "Page.change_model")
+    first, *_, last = map(_named, change_model("other", session))
+    assert first == {"status": "<span>loading <b>other</b> …</span>"}
+    assert "trained length" in last["status"]
+    assert "grass.txt" in last["document"]
+    assert len(session.tokens["other"]) > 0
+    first, *_ = map(_named, change_model("other", session))
+    assert "loading" not in first["status"]
 
 
 def test_an_unknown_tab_is_ignored(opened):

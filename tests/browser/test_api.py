@@ -49,7 +49,7 @@ def test_a_question_is_answered(url):
     [
         ("ask", ask(methods="vanilla;window;lambda;ceiling"), "4 methods were chosen"),
         ("ask", ask(methods=""), "0 methods were chosen"),
-        ("ask", ask(methods="magic"), "There is no method 'magic'"),
+        ("ask", ask(methods="magic"), "There is no method &#x27;magic&#x27;"),
         ("ask", ask(longest=10**9), "1 to 1,024 tokens, but 1,000,000,000 was given"),
         ("ask", ask(temperature=-5), "temperature must be between 0 and 100, but -5"),
         ("ask", ask(seed=-1), "seed must be from 0"),
