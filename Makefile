@@ -49,7 +49,7 @@ results: $(VENV)/.runtime
 	$(BIN)/python -m analysis.report $(RESULTS) --html results/embedded.html --markdown docs/results.md
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build longsight.egg-info
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
