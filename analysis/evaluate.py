@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from . import runs
 from .evaluation.cell import EvaluationCell, digest
 from .evaluation.results import FILE, Results, opened
 from .evaluation.row import Row
-from .evaluation.tasks import TASKS, Outcome, read_task
+from .evaluation.tasks import TASKS, Outcome, Task, read_task
 from .evaluation.worker import cell_steps, run_cell
 
 MODULE = f"python -m {__spec__.name}"
@@ -39,16 +40,30 @@ LOOPBACK = "127.0.0.1"
 RAY_HELP = "--backend ray needs Ray, which is not installed here: pip install ray, or leave --backend out."
 
 
+@dataclass(frozen=True)
+class Workers:
+    """Who runs the cells: this process, or `jobs` others, or with the `backend` "ray" the workers of a cluster, at
+    `ray_address` or started here. `threads` are torch's in each; `device` None is the best there is."""
+
+    device: str | None = None
+    threads: int | None = None
+    jobs: int | None = None
+    backend: str | None = None
+    ray_address: str | None = None
+
+
 def main(arguments: Sequence[str] | None = None, prog: str = MODULE) -> int:
     """Run one command line; 0 when every cell is finished."""
     given = _parser(prog).parse_args(arguments)
     folder = Path(given.out)
     try:
-        cells = plan(given.model, given.methods, given.task, _lengths(given.lengths), given.trials, given.seed)
+        methods, tasks = runs.method_parts(given.methods), [read_task(task) for task in given.task]
+        cells = plan(given.model, methods, tasks, _lengths(given.lengths), given.trials, given.seed)
+        workers = Workers(given.device, given.threads, given.jobs, given.backend, given.ray_address)
         with opened(folder) as results:
             if given.forget:
                 results.forget_other_weights(cells)
-            run(cells, results, given)
+            run(cells, results, workers)
             results.settle()
     except LongSightError as problem:
         print(problem, file=sys.stderr)
@@ -56,47 +71,56 @@ def main(arguments: Sequence[str] | None = None, prog: str = MODULE) -> int:
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on with the cells that are missing.", file=sys.stderr)
         return STOPPED
-    asked = {cell.key for cell in cells}
-    for key, row in results.rows.items():
-        if key in asked and row.refused is not None:
-            print(f"{row.method.text} on {row.model.name}, {row.length:,} tokens: {row.refused}")
+    for line in refusals(cells, results):
+        print(line)
     print(folder / FILE)
     return 0
 
 
-def plan(
-    models: Sequence[str], methods: str, tasks: Sequence[str], lengths: Sequence[int], trials: int, seed: int
-) -> list[EvaluationCell]:
-    """Every cell, those first that share a model and their cases. Raises `LongSightError` on what does not exist."""
-    if trials < 1:
-        raise LongSightError(f"--trials must be at least 1, but {trials} was given.")
-    parts = runs.method_parts(methods)
-    chosen = [read_task(task) for task in tasks]
+def refusals(cells: Sequence[EvaluationCell], results: Results) -> list[str]:
+    """Why those of the cells could not be run that could not."""
+    asked = {cell.key for cell in cells}
     return [
-        EvaluationCell(model, digest(model), task, method, length, trials, seed)
-        for model, task, length, method in product(models, chosen, lengths, parts)
+        f"{row.method.text} on {row.model.name}, {row.length:,} tokens: {row.refused}"
+        for key, row in results.rows.items()
+        if key in asked and row.refused is not None
     ]
 
 
-def run(cells: Sequence[EvaluationCell], results: Results, given: argparse.Namespace) -> None:
+def plan(
+    models: Sequence[str], methods: Sequence[str], tasks: Sequence[Task], lengths: Sequence[int], trials: int, seed: int
+) -> list[EvaluationCell]:
+    """Every cell, those first that share a model and their cases; `methods` as text, one in each."""
+    if trials < 1:
+        raise LongSightError(f"--trials must be at least 1, but {trials} was given.")
+    digests = {model: digest(model) for model in models}
+    return [
+        EvaluationCell(model, digests[model], task, method, length, trials, seed)
+        for model, task, length, method in product(models, tasks, lengths, methods)
+    ]
+
+
+def run(cells: Sequence[EvaluationCell], results: Results, workers: Workers) -> None:
     """Run the cells that are missing, writing each down as soon as it is finished."""
     missing = [cell for cell in cells if not results.has(cell)]
     with tqdm(total=len(cells), initial=len(cells) - len(missing), unit="cell", disable=None) as bar:
-        for row in _rows(missing, given, bar):
+        for row in _rows(missing, workers, bar):
             results.append(row)
             bar.update()
 
 
-def _rows(cells: Sequence[EvaluationCell], given: argparse.Namespace, bar: tqdm) -> Iterator[Row]:
-    if given.backend is None and (given.jobs or 1) == 1:
+def _rows(cells: Sequence[EvaluationCell], workers: Workers, bar: tqdm) -> Iterator[Row]:
+    if workers.backend is None and (workers.jobs or 1) == 1:
         for cell in cells:
-            yield _shown(cell_steps(cell, given.device, given.threads), cell, bar)
+            yield _shown(cell_steps(cell, workers.device, workers.threads), cell, bar)
         return
-    with _backend(given) as workers, Parallel(n_jobs=workers, return_as=_return_as(given.backend)) as parallel:
+    with _backend(workers) as count, Parallel(n_jobs=count, return_as=_return_as(workers.backend)) as parallel:
         # A backend that hands back lists only is given as many cells at a time as it has workers.
-        size = len(cells) if given.backend is None else workers
+        size = len(cells) if workers.backend is None else count
         for start in range(0, len(cells), max(size, 1)):
-            work = (delayed(run_cell)(cell, given.device, given.threads or 1) for cell in cells[start : start + size])
+            work = (
+                delayed(run_cell)(cell, workers.device, workers.threads or 1) for cell in cells[start : start + size]
+            )
             yield from parallel(work)
 
 
@@ -111,10 +135,10 @@ def _return_as(backend: str | None) -> str:
 
 
 @contextmanager
-def _backend(given: argparse.Namespace) -> Iterator[int]:
+def _backend(workers: Workers) -> Iterator[int]:
     """joblib's backend, its own processes or the workers of a Ray cluster; and how many of them there are."""
-    if given.backend is None:
-        yield given.jobs
+    if workers.backend is None:
+        yield workers.jobs or 1
         return
     try:
         import ray
@@ -122,9 +146,9 @@ def _backend(given: argparse.Namespace) -> Iterator[int]:
     except ImportError as problem:
         raise LongSightError(RAY_HELP) from problem
     register_ray()
-    mine: dict[str, Any] = {} if given.ray_address else {"include_dashboard": False, "_node_ip_address": LOOPBACK}
-    with ray.init(address=given.ray_address, log_to_driver=False, **mine), parallel_config(backend="ray"):
-        yield given.jobs or int(ray.cluster_resources()["CPU"])
+    mine: dict[str, Any] = {} if workers.ray_address else {"include_dashboard": False, "_node_ip_address": LOOPBACK}
+    with ray.init(address=workers.ray_address, log_to_driver=False, **mine), parallel_config(backend="ray"):
+        yield workers.jobs or int(ray.cluster_resources()["CPU"])
 
 
 def _lengths(text: str) -> list[int]:

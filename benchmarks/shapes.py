@@ -8,18 +8,27 @@ the tokens for all. A few questions of a hundred, or 0.01 bits per byte, are noi
 import argparse
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
 
 import torch
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
+from analysis.evaluation.cell import EvaluationCell
+from analysis.evaluation.row import Row
+from analysis.evaluation.tasks import Case
+from analysis.evaluation.worker import steps_on
 from longsight.models.model import Model, adopt
-from training import inside, wording
+from longsight.progress import finish
+from training import wording
 from training.batches import Batches
+from training.card_cells import CardCells, HeldOutTexts, hold_out
 from training.corpus import Corpus, read_corpus
 from training.loop import Trainer
 from training.model import build
+from training.prose import Prose
 from training.recipe import Phase, Recipe, load_recipe
 from training.tokenizer import train_tokenizer
 
@@ -57,7 +66,7 @@ class ShapeOutcome:
     speed: float  # tokens per second of the longest phase
     tokens: int
     bits: dict[str, float]  # per byte of held-out text, by kind of text
-    right: dict[str, int]  # questions answered rightly, by kind
+    right: dict[str, float]  # share of questions answered rightly, by kind
 
 
 def variant(recipe: Recipe, changes: dict[str, int]) -> Recipe:
@@ -96,9 +105,20 @@ def trained(recipe: Recipe, texts: Corpus, tokenizer: PreTrainedTokenizerFast) -
     return adopt(trainer.model, tokenizer)
 
 
+def measured(model: Model, texts: HeldOutTexts, cases: int, passages: int) -> list[Row]:
+    """Answers and bits per byte inside the trained length."""
+    cells = CardCells(model.name, model.train_length, texts, cases, passages).inside()
+
+    def made(cell: EvaluationCell) -> Sequence[Case]:
+        return cell.task.cases(model, cell.length, cell.trials, cell.seed)
+
+    return [finish(steps_on(model, cell, partial(made, cell))) for cell in tqdm(cells, desc="asking", leave=False)]
+
+
 def outcomes(options: argparse.Namespace) -> Iterator[tuple[str, ShapeOutcome]]:
     recipe = load_recipe(options.recipe)
-    texts, held_out = read_corpus(options.corpus)
+    texts, validation = read_corpus(options.corpus)
+    held = hold_out(texts, validation, Path(options.work))
     tokenizers: dict[int, PreTrainedTokenizerFast] = {}
     for name in options.shapes:
         shape = variant(recipe, SHAPES[name])
@@ -108,13 +128,19 @@ def outcomes(options: argparse.Namespace) -> Iterator[tuple[str, ShapeOutcome]]:
         fast = speed(shortened(shape, 1_000_000), texts, tokenizers[size])
         short = shortened(shape, int(60 * options.minutes * fast))
         model = trained(short, texts, tokenizers[size])
-        found = inside.retrieval(model, held_out, options.cases)
-        right = {"pass key": sum(found["pass_key"].values()), **found["others"]}
-        bits = {
-            family: inside.bits_per_byte(model, inside.passages_of(part, model.train_length, options.passages))
-            for family, part in inside.families(held_out).items()
-        }
-        yield name, ShapeOutcome(model.hf.num_parameters(), fast, short.tokens, bits, right)
+        rows = measured(model, held, options.cases, options.passages // 10)
+        bits = {Path(str(row.task.options["text"])).name: row.scores["bits_per_byte"]
+                for row in rows if row.task.key == Prose.key}  # fmt: skip
+        yield name, ShapeOutcome(model.hf.num_parameters(), fast, short.tokens, bits, shares(rows))
+
+
+def shares(rows: Sequence[Row]) -> dict[str, float]:
+    """Of questions answered rightly, by kind, over all lengths and texts."""
+    right: dict[str, list[float]] = {}
+    for row in rows:
+        for score in {"found", "right"} & set(row.scores):
+            right.setdefault(str(row.task.options["kind"]), []).append(row.scores[score])
+    return {kind: sum(each) / len(each) for kind, each in right.items()}
 
 
 def main() -> None:
@@ -125,16 +151,19 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=SHAPES, metavar="NAME")
     parser.add_argument("--cases", type=int, default=100, help="questions of each kind")
     parser.add_argument("--passages", type=int, default=40, help="held-out passages of each kind of text")
+    parser.add_argument("--work", default="results/shapes", help="a folder for the texts that it is measured on")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"{options.recipe}, {options.minutes:g} minutes of one thread each; questions right of {options.cases}\n")
+    print(f"{options.recipe}, {options.minutes:g} minutes of one thread each; {options.cases} questions of a kind\n")
     for number, (name, outcome) in enumerate(outcomes(options)):
         if not number:
             kinds = [f"bits per byte, {family}" for family in outcome.bits] + list(outcome.right)
             print(f"| shape | parameters | tok/s | tokens | {' | '.join(kinds)} |")
             print("| --- | " + "---: | " * (3 + len(kinds)))
         size, tokens = f"{outcome.parameters / 1e6:.2f} M", f"{outcome.tokens / 1e6:.2f} M"
-        values = [f"{value:.3f}" for value in outcome.bits.values()] + [str(value) for value in outcome.right.values()]
+        values = [f"{value:.3f}" for value in outcome.bits.values()] + [
+            f"{value:.0%}" for value in outcome.right.values()
+        ]
         print(f"| {name} | {size} | {outcome.speed:,.0f} | {tokens} | {' | '.join(values)} |", flush=True)
 
 

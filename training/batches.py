@@ -12,12 +12,12 @@ from collections.abc import Callable
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from training import tasks
+from training import conversations
 from training.corpus import Corpus
 from training.recipe import Phase, Recipe, between
 from training.tokenizer import ASSISTANT, END, USER
 
-Conversation = Callable[[np.random.Generator, Corpus, int], list[tasks.TaskTurn]]
+Conversation = Callable[[np.random.Generator, Corpus, int], list[conversations.TaughtTurn]]
 SAMPLE = 20_000  # characters, to see how many of them a token stands for
 
 
@@ -92,7 +92,7 @@ class Batches:
     def _task(self, rng: np.random.Generator, length: int, restated: float) -> tuple[list[int], list[float]]:
         """A conversation; one that does not fill the row has text before or after it."""
         size = length if rng.random() < 0.6 else int(rng.integers(min(48, length), length + 1))
-        ids, weights = self.fitting(tasks.conversation, rng, self.corpus, size, restated)
+        ids, weights = self.fitting(conversations.conversation, rng, self.corpus, size, restated)
         if length - len(ids) < 2:
             rest: tuple[list[int], list[float]] = ([self._end] * (length - len(ids)), [0.0] * (length - len(ids)))
             return ids + rest[0], weights + rest[1]
@@ -114,7 +114,7 @@ class Batches:
             characters = int(characters * size / len(ids)) - 20
         return [], []  # nothing this short came up: the row is filled with text
 
-    def encode(self, turns: list[tasks.TaskTurn], restated: float = 1.0) -> tuple[list[int], list[float]]:
+    def encode(self, turns: list[conversations.TaughtTurn], restated: float = 1.0) -> tuple[list[int], list[float]]:
         """The ids that the chat template gives for these turns, and their weights.
 
         Of an answer, what it adds weighs `answer_weight` and what it restates `restated`; a story does neither.

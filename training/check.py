@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from training import tasks
+from training import conversations
 from training.batches import Batches, Conversation
 from training.corpus import Corpus
 
 KINDS: dict[str, Conversation] = {
-    "pass key": tasks.pass_key,
-    "reading": tasks.reading,
-    "talk": tasks.exchanges,
+    "pass key": conversations.pass_key,
+    "reading": conversations.reading,
+    "talk": conversations.exchanges,
 }
 EACH = 4
 T = TypeVar("T")

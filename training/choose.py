@@ -7,27 +7,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from longsight.methods import METHODS, Method
+from analysis.evaluation.report_parts import ReportPart, ReportTable
+from longsight.methods import METHODS
+from longsight.methods.lm_infinite import LMInfinite
+from longsight.methods.self_extend import SelfExtend
 from longsight.models.model import Model
-from training.corpus import Corpus
-from training.inside import right
-from training.past import KEY_ROOM, pass_keys
-from training.questions import TrainingQuestion
 
 FILE = "longsight.json"
 CLEARLY = 0.05  # of all keys: so many more must a fixed pair find than the rule of thumb
-FIRST_SEED = 100_000  # the measurement begins at 0
 TOP_K = (5, 1, 20)  # the authors' choice first: of equal ones, the first is taken
 PARTS = (1 / 2, 1 / 4, 3 / 4, 1)  # of the trained length, at which fetched tokens are presented
 WINDOWS = (1 / 4, 1 / 8, 1 / 2)
 GROUPS = (8, 16, 4, 32)
+
+Measure = Callable[[Sequence[str]], list[tuple[int, ...]]]
+"""Methods as text -> how many pass keys each of them finds, by length."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,70 +36,106 @@ class ChosenParameters:
     found: tuple[int, ...]
 
 
-def choose(model: Model, corpus: Corpus, lengths: Sequence[int], cases: int) -> dict[str, Any]:
-    """What `longsight.json` holds: the parameters recommended for LM-Infinite and SelfExtend, and all that was tried.
+@dataclasses.dataclass(frozen=True)
+class ParameterChoice:
+    """What was tried at some `lengths` with `each` keys at each; {} stands for SelfExtend's rule of thumb."""
 
-    LM-Infinite: first the layer and the distance at five fetched tokens, then how many. SelfExtend: a fixed pair is
-    recommended only where it clearly beats the authors' rule of thumb, which goes with the length of the text.
+    lengths: tuple[int, ...]
+    each: int
+    lm_infinite: tuple[ChosenParameters, ...]
+    self_extend: tuple[ChosenParameters, ...]
+
+    @property
+    def recommended(self) -> dict[str, dict[str, int]]:
+        """What is recommended, by method. A fixed pair for SelfExtend only where it clearly beats the authors' rule of
+        thumb, which goes with the length of the text."""
+        pair = clearly_best(self.self_extend, keys=self.each * len(self.lengths))
+        found = {LMInfinite.key: _best(self.lm_infinite).parameters, SelfExtend.key: pair.parameters}
+        return {key: parameters for key, parameters in found.items() if parameters}
+
+
+def choose(model: Model, lengths: Sequence[int], each: int, measure: Measure) -> ParameterChoice:
+    """Try parameters for LM-Infinite and SelfExtend.
+
+    LM-Infinite: first the layer and the distance at five fetched tokens, then how many.
     """
-    asked = [list(chain(*pass_keys(model, corpus, length, cases, FIRST_SEED))) for length in lengths]
-    target = max(lengths)
-    half = model.train_length // 2
     layers = [
         {"top_k": TOP_K[0], "from_layer": layer, "insert_at": int(model.train_length * part)}
         for part in PARTS
         for layer in reversed(range(model.hf.config.num_hidden_layers))  # of equal ones, where the fewest layers fetch
     ]
-    tried = _try(model, asked, "lm-infinite", layers, target)
-    best = _best(tried)
-    tried += _try(model, asked, "lm-infinite", [best.parameters | {"top_k": k} for k in TOP_K[1:]], target)
+    tried = _try(LMInfinite.key, layers, layers, measure)
+    best = _best(tried).parameters
+    more = [best | {"top_k": k} for k in TOP_K[1:]]
+    tried += _try(LMInfinite.key, more, more, measure)
     pairs = [
         {"group": group, "window": int(model.train_length * part)}
         for part in WINDOWS
         for group in GROUPS
-        if (int(model.train_length * part)) % group == 0 and half >= group
+        if int(model.train_length * part) % group == 0 and model.train_length // 2 >= group
     ]
-    extended = _try(model, asked, "self-extend", [{}, *pairs], target)
-    pair = clearly_best(extended, keys=sum(map(len, asked)))
-    recommended = {"lm-infinite": _best(tried).parameters, "self-extend": pair.parameters}
-    return {
-        "recommended": {key: parameters for key, parameters in recommended.items() if parameters},
-        "chosen": {
-            "lengths": list(lengths),
-            "each": len(asked[0]),
-            "lm-infinite": [dataclasses.asdict(choice) for choice in tried],
-            "self-extend": [dataclasses.asdict(choice) for choice in extended],
-        },
-    }
-
-
-def write(folder: Path, chosen: dict[str, Any]) -> None:
-    """Put the choice beside the weights."""
-    (folder / FILE).write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+    usual = METHODS[SelfExtend.key].for_model(model.train_length, max(lengths))
+    spelled = {name: getattr(usual, name) for name in ("group", "window")}  # not what the model now recommends
+    extended = _try(SelfExtend.key, [{}, *pairs], [spelled, *pairs], measure)
+    return ParameterChoice(tuple(lengths), each, tuple(tried), tuple(extended))
 
 
 def _try(
-    model: Model, asked: list[list[TrainingQuestion]], key: str, options: list[dict[str, int]], target: int
+    key: str, options: Sequence[dict[str, int]], spelled: Sequence[dict[str, int]], measure: Measure
 ) -> list[ChosenParameters]:
-    bar = tqdm(options, desc=f"choosing for {key}")
-    found = []
-    for parameters in bar:
-        method = _method(model, key, parameters, target)
-        found.append(ChosenParameters(parameters, tuple(sum(right(model, each, method, KEY_ROOM)) for each in asked)))
-    return found
+    """Each of the options, which as text are `spelled`."""
+    methods = [f"{key}:{','.join(f'{name}={value}' for name, value in each.items())}" for each in spelled]
+    return [ChosenParameters(each, found) for each, found in zip(options, measure(methods), strict=True)]
 
 
-def _method(model: Model, key: str, parameters: dict[str, int], target: int) -> Method:
-    """A method with its rule of thumb, and some parameters changed."""
-    return dataclasses.replace(METHODS[key].for_model(model.train_length, target), **parameters)
-
-
-def clearly_best(choices: list[ChosenParameters], keys: int) -> ChosenParameters:
+def clearly_best(choices: Sequence[ChosenParameters], keys: int) -> ChosenParameters:
     """The first choice, unless another one found clearly more of the `keys`."""
     usual, best = choices[0], _best(choices)
     return best if sum(best.found) - sum(usual.found) > CLEARLY * keys else usual
 
 
-def _best(choices: list[ChosenParameters]) -> ChosenParameters:
+def _best(choices: Sequence[ChosenParameters]) -> ChosenParameters:
     """The first of those that found most."""
     return max(choices, key=lambda choice: sum(choice.found))
+
+
+def write(folder: Path, choice: ParameterChoice) -> None:
+    """Put the choice beside the weights."""
+    tried = {
+        "lengths": choice.lengths,
+        "each": choice.each,
+        LMInfinite.key: [dataclasses.asdict(each) for each in choice.lm_infinite],
+        SelfExtend.key: [dataclasses.asdict(each) for each in choice.self_extend],
+    }
+    held = {"recommended": choice.recommended, "chosen": tried}
+    (folder / FILE).write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> ParameterChoice | None:
+    """What `write` wrote; None where nothing was chosen yet."""
+    path = folder / FILE
+    tried: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")).get("chosen", {}) if path.exists() else {}
+    if not tried:
+        return None
+    kinds = (
+        tuple(ChosenParameters(each["parameters"], tuple(each["found"])) for each in tried[key])
+        for key in (LMInfinite.key, SelfExtend.key)
+    )
+    return ParameterChoice(tuple(tried["lengths"]), tried["each"], *kinds)
+
+
+def part(choice: ParameterChoice) -> ReportPart:
+    """What was tried, for the card."""
+    lengths = " and ".join(f"{length:,}" for length in choice.lengths)
+    body = [
+        (key, ", ".join(f"{name} {value}" for name, value in each.parameters.items()) or "rule of thumb",
+         " + ".join(map(str, each.found)))
+        for key, tried in ((LMInfinite.key, choice.lm_infinite), (SelfExtend.key, choice.self_extend))
+        for each in tried
+    ]  # fmt: skip
+    return ReportPart(
+        "Parameters",
+        f"They were chosen by pass keys found, of {choice.each} at {lengths} tokens, with keys and places that are not "
+        "among those measured above.",
+        [ReportTable("What was tried", ("method", "parameters", "found"), tuple(body))],
+    )

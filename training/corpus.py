@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,21 @@ class Corpus:
             words = re.findall(r"\b[a-z]{4,10}\b", self.passage(rng, 200))
             if words:
                 return str(rng.choice(words))
+
+
+def by_family(corpus: Corpus) -> dict[str, Corpus]:
+    """The parts of a corpus by the top folder of their files."""
+    names = sorted({document.family for document in corpus.documents})
+    return {name: Corpus([d for d in corpus.documents if d.family == name]) for name in names}
+
+
+def write_texts(corpus: Corpus, folder: Path) -> None:
+    """Each text as a file in a folder of its family; what was in `folder` before is gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for number, document in enumerate(corpus.documents):
+        path = folder / document.family / f"{number:05}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(document.text, encoding="utf-8")
 
 
 def read_corpus(source: str | Path) -> tuple[Corpus, Corpus]:

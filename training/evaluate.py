@@ -1,98 +1,151 @@
 """Measure a trained model: `python -m training.evaluate assets/models/rope-small --corpus DIR [--card]`.
 
-Inside the trained length: hidden facts asked for and answered by greedy decoding, and bits per byte. Past it: nll and
-pass keys by depth, method by method, run by the library. On held-out texts, with fixed seeds.
-
-With --card every part is written into the model's folder as soon as it is measured, and what stands there already,
-of the same weights and as many cases, is not measured again: a command that was stopped goes on, and methods or lengths
-can be added with another number of --cases. To begin anew, delete evaluation.json there.
+Inside the trained length: hidden facts asked for, and bits per byte. Past it: perplexity and pass keys by depth, method
+by method. All on held-out texts, with fixed seeds, as cells of `analysis.evaluate`: each is written down as soon as it
+is finished, so that the same command goes on where it was stopped; methods, lengths and cells of another number of
+--cases are added to those that are there. With --card the model's README.md is written from them.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-
+from analysis import runs
+from analysis.evaluate import Workers, refusals, run
+from analysis.evaluation.cell import digest
+from analysis.evaluation.report_parts import ReportPart, parts_markdown
+from analysis.evaluation.results import Results, opened
+from analysis.evaluation.worker import loaded
+from analysis.report import make_parts
+from longsight.errors import LongSightError
 from longsight.methods import METHODS
-from longsight.models.model import load
-from training import card, choose, inside, past
+from longsight.models.model import Model
+from training import card, choose
+from training.card_cells import CARD_TASKS, CHOOSING_SEED, CardCells, hold_out
 from training.corpus import read_corpus
-from training.samples import samples
 
-STAGES = ("inside", "choose", "past", "samples")
-Figures = dict[str, Any]
-
-
-def main() -> None:
-    options = _options()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    figures = card.read(options.model) if options.card else {}
-    for part in measure(options, figures):
-        figures |= part
-        if options.card:
-            card.write(options.model, figures)
-    print(card.tables(figures))
+STAGES = ("choose", "inside", "past", "samples")
+"""Parameters are chosen first: what is measured is the model with them."""
+LENGTHS = (1024, 2048, 4096, 8192, 16384)
 
 
-def measure(options: argparse.Namespace, known: Figures) -> Iterator[Figures]:
-    """The figures of the parts that were asked for, each as soon as it is measured, but for what is `known`.
-
-    What is chosen is at once written beside the weights.
-    """
-    model = load(options.model)
-    train, validation = read_corpus(options.corpus)
-    if "inside" in options.only:
-        if known.get("retrieval", {}).get("cases") != options.cases:
-            yield {"retrieval": inside.retrieval(model, validation, options.cases)}
-        passages = 10 * options.passages
-        if {part["passages"] for part in known.get("prose", {}).values()} != {passages}:
-            yield {"prose": inside.prose(model, train, validation, passages)}
-    if "choose" in options.only:
-        lengths = [n for n in (2 * model.train_length, 4 * model.train_length) if n <= max(options.lengths)]
-        wanted = {"lengths": lengths, "each": len(past.DEPTHS) * max(1, options.cases // 50)}
-        chosen = known.get("chosen")
-        if chosen is None or any(chosen["chosen"][name] != value for name, value in wanted.items()):
-            chosen = choose.choose(model, validation, wanted["lengths"], wanted["each"])
-            choose.write(options.model, chosen)
-            yield {"chosen": chosen}
-        model = dataclasses.replace(model, recommended=chosen["recommended"])
-    if "past" in options.only:
-        rows = known.get("past", [])
-        asked = options.methods, options.lengths, options.cases, options.passages
-        for row in past.measure(model, validation, *asked, known=rows):
-            rows = past.merge(rows, row)
-            yield {"past": rows}
-    if "samples" in options.only:
-        yield {"samples": [dataclasses.asdict(sample) for sample in samples(model, validation)]}
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; 0 when all is measured."""
+    options = _options(arguments)
+    out = Path(options.out or f"results/{options.model.name}")
+    workers = Workers(threads=options.threads, jobs=options.jobs)
+    try:
+        texts = hold_out(*read_corpus(options.corpus), out)
+        with opened(out) as results:
+            for stage in (stage for stage in STAGES if stage in options.only):
+                model = _model(options.model)
+                cells = CardCells(str(options.model), model.train_length, texts, options.cases, options.passages)
+                measure(stage, model, cells, options, results, workers)
+                results.settle()
+                if options.card:
+                    card.write(options.model, card_parts(options.model, results))
+            print(parts_markdown(card_parts(options.model, results), card.HEADING))
+    except LongSightError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _model(folder: Path) -> Model:
+    return loaded(str(folder), digest(str(folder)), None)
+
+
+def measure(
+    stage: str, model: Model, cells: CardCells, options: argparse.Namespace, results: Results, workers: Workers
+) -> None:
+    """Run the cells of one stage that are missing; says which were refused."""
+    if stage == "choose":
+        _choose(model, cells, options, results, workers)
+        return
+    methods = options.methods or list(_methods(model, max(options.lengths)))
+    planned = {"inside": cells.inside(), "past": cells.past(methods, options.lengths), "samples": cells.samples()}
+    run(planned[stage], results, workers)
+    for line in refusals(planned[stage], results):
+        print(line, file=sys.stderr)
+
+
+def _methods(model: Model, target: int) -> Iterator[str]:
+    """Every method that suits the model, as text; one that retrieves without its retrieval as well."""
+    for key, method in METHODS.items():
+        if method.needs in (None, model.position_encoding):
+            if model.method(key, target).retrieval is not None:
+                yield f"{key}:top_k=0"
+            yield key
+
+
+def _choose(model: Model, cells: CardCells, options: argparse.Namespace, results: Results, workers: Workers) -> None:
+    """Choose parameters and put them beside the weights, unless the same was tried before."""
+    lengths = tuple(n for n in (2 * model.train_length, 4 * model.train_length) if n <= max(options.lengths))
+    if not lengths:
+        raise LongSightError(f"To choose parameters, --lengths must go to {2 * model.train_length:,} tokens at least.")
+
+    def found(methods: Sequence[str]) -> list[tuple[int, ...]]:
+        asked = cells.choosing(methods, lengths)
+        run(asked, results, workers)
+        counts = {(cell.method, cell.length): _found(results, cell.key) for cell in asked}
+        return [tuple(counts[method, length] for length in lengths) for method in methods]
+
+    known, each = choose.read(options.model), cells.choosing_keys
+    if known is None or (known.lengths, known.each) != (lengths, each):
+        choose.write(options.model, choose.choose(model, lengths, each, found))
+
+
+def _found(results: Results, key: str) -> int:
+    row = results.rows[key]
+    if row.refused is not None:
+        raise LongSightError(row.refused)
+    return sum(case.scores["found"] == 1 for case in row.cases)
+
+
+def card_parts(folder: Path, results: Results) -> list[ReportPart]:
+    """What the card says of the model as it is now, and which parameters were tried; what papers report is left out."""
+    rows = [row for row in results.rows.values() if row.model.digest == digest(str(folder))]
+    measured = [row for row in rows if row.seed != CHOOSING_SEED]
+    made = make_parts(measured, CARD_TASKS) if any(row.refused is None for row in measured) else []
+    parts = [dataclasses.replace(part, reported=()) for part in made]
+    known = choose.read(folder)
+    return parts if known is None else [*parts, choose.part(known)]
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("model", type=Path)
     parser.add_argument(
         "--corpus", required=True, help="what it was trained on (see training.run); the validation part is used"
     )
+    parser.add_argument("--out", help="a folder for results and texts; results/ and the name of the model")
     parser.add_argument("--cases", type=int, default=200, help="questions of each kind, and pass keys per cell")
     parser.add_argument("--passages", type=int, default=8, help="texts that nll is measured on, per length and method")
-    parser.add_argument(
-        "--lengths", type=_numbers, default=past.LENGTHS, help="tokens past the trained length: 1024,2048"
-    )
-    parser.add_argument("--methods", type=_words, default=tuple(METHODS), help="keys of methods: vanilla,lm-infinite")
+    parser.add_argument("--lengths", type=_numbers, default=LENGTHS, help="tokens past the trained length: 1024,2048")
+    parser.add_argument("--methods", type=_methods_of, help='"vanilla;self-extend:group=4"; all that suit the model')
     parser.add_argument("--only", type=_words, default=STAGES, help=f"a part of it: {','.join(STAGES)}")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
-    parser.add_argument(
-        "--card", action="store_true", help="write the figures and the model card into the model's folder"
-    )
-    options = parser.parse_args()
+    parser.add_argument("--jobs", type=int, help="worker processes, each with a model of its own; 1")
+    parser.add_argument("--threads", type=int, help="CPU threads of each (default: torch's choice)")
+    parser.add_argument("--card", action="store_true", help="write the model's README.md")
+    options = parser.parse_args(arguments)
     if unknown := sorted(set(options.only) - set(STAGES)):
         parser.error(f"--only knows {', '.join(STAGES)}, found {', '.join(unknown)}")
     return options
+
+
+def _methods_of(text: str) -> list[str]:
+    try:
+        return runs.method_parts(text)
+    except LongSightError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from problem
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -104,4 +157,4 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -57,13 +57,6 @@ def place(rng: np.random.Generator, text: str, statements: list[str]) -> Placed:
     return Placed(gap.join(piece for piece in pieces if piece), tuple(cut / max(1, len(text)) for cut in cuts))
 
 
-def insert(text: str, statement: str, depth: float) -> str:
-    """Put one statement after the sentence that `depth` lies in; 0 is before everything, 1 is at the end."""
-    found = SENTENCE_END.search(text, int(depth * len(text))) if depth > 0 else None
-    cut = 0 if depth <= 0 else found.end() if found else len(text)
-    return " ".join(part for part in (text[:cut].strip(" "), statement, text[cut:].strip(" ")) if part)
-
-
 def whole_sentences(text: str) -> str:
     """The text up to its last end of a sentence, or all of it when it has none."""
     ends = [match.end() for match in re.finditer(r"[.!?][\"')]*(?=\s|$)", text)]

@@ -1,135 +1,170 @@
-"""The questions that a trained model is measured with. Names, values and texts are drawn; the seed decides which."""
+"""Questions that a trained model is measured with beside pass keys: worded as in training, about other texts."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
+from analysis.evaluation.report_parts import ReportPart, ReportTable
+from analysis.evaluation.row import Row
+from analysis.evaluation.score_table import percent
+from analysis.evaluation.tasks import Case, Facts, texts
+from analysis.evaluation.tasks.base import Asking, option, tokenizer_of
+from analysis.evaluation.tasks.hidden_key import digits, place
 from longsight.generation.prompt import Message, chat_ids
+from longsight.models.model import Model
 from training import wording
-from training.corpus import Corpus
-from training.facts import named_fact
-from training.hiding import insert, paper_filler
+from training.corpus import Corpus, CorpusText
+from training.facts import Fact, named_fact
 
-ANSWER_ROOM = 40  # tokens that an answer may take
+STATED, ASKED = "The key of the {name} is {value}.", "What is the key of the {name}?"
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingQuestion:
-    """Messages that end with a question, and the value that the answer must hold (none: the text does not say)."""
+class TextQuestion:
+    """What is hidden in a text and asked about it.
 
-    messages: tuple[Message, ...]
+    `value`: what the answer must hold; None: the text does not say. `before`: a question, and its answer, that are
+    asked first.
+    """
+
+    statements: tuple[str, ...]
+    question: str
     value: str | None
+    before: tuple[str, str] | None = None
 
-    def is_answered_by(self, answer: str) -> bool:
-        """Right is the value and no other number; without a value, that the model does not know, and no number."""
-        numbers = re.findall(r"\d+", answer)
-        if self.value is None:
-            return "I don't know" in answer and not numbers
-        return self.value in answer and numbers in ([], [self.value])
-
-    def is_lost_by(self, answer: str) -> bool:
-        """Whether nothing that may follow could make it right: it holds a wrong number, written out."""
-        if self.value is None:
-            return bool(re.search(r"\d", answer))
-        return re.findall(r"\d+(?=\D)", answer) not in ([], [self.value])
-
-
-Ask = Callable[[np.random.Generator, int], TrainingQuestion]  # a seeded generator and the characters of the text
+    def messages(self, text: str) -> list[Message]:
+        """The conversation about a text that holds the statements."""
+        if self.before is None:
+            return [{"role": "user", "content": f"{text}\n\n{self.question}"}]
+        first, answer = self.before
+        return [
+            {"role": "user", "content": f"{text}\n\n{first}"},
+            {"role": "assistant", "content": answer},
+            {"role": "user", "content": self.question},
+        ]
 
 
-def fit(tokenizer: PreTrainedTokenizerBase, ask: Ask, tokens: int, seed: int | Sequence[int]) -> TrainingQuestion:
-    """The longest question of this seed whose prompt leaves room for the answer inside `tokens` tokens."""
-    size = characters(tokenizer, lambda size: ask(np.random.default_rng(seed), size), tokens)
-    return ask(np.random.default_rng(seed), size)
-
-
-def characters(tokenizer: PreTrainedTokenizerBase, ask: Callable[[int], TrainingQuestion], tokens: int) -> int:
-    """The most characters of text (up to 8) with which a prompt leaves room for the answer inside `tokens` tokens."""
-    low, high = 0, 8 * tokens
-    while high - low > 8:
-        middle = (low + high) // 2
-        size = len(chat_ids(tokenizer, ask(middle).messages))
-        low, high = (middle, high) if size <= tokens - ANSWER_ROOM else (low, middle)
-    return low
-
-
-def pass_key(rng: np.random.Generator, corpus: Corpus | None, characters: int, depth: float) -> TrainingQuestion:
-    """The papers' pass key at a given depth (0 to 1) of a passage, or of the papers' filler when there is no corpus."""
-    value = digits(rng)
-    text = corpus.passage(rng, characters) if corpus else paper_filler(characters)
-    return pass_key_in(text, value, depth)
-
-
-def pass_key_in(text: str, value: str, depth: float) -> TrainingQuestion:
-    """The papers' pass key at a given depth (0 to 1) of a text."""
-    return _ask(insert(text, wording.PASS_KEY[0].format(value=value), depth), "What is the pass key?", value)
-
-
-def named_key(rng: np.random.Generator, corpus: Corpus, characters: int, keys: int = 4) -> TrainingQuestion:
-    """Several named keys at random depths of a passage, one of them asked for."""
-    text, facts = _keys(rng, corpus, characters, keys)
-    name, value = facts[int(rng.integers(keys))]
-    return _ask(text, f"What is the key of the {name}?", value)
-
-
-def second_turn(rng: np.random.Generator, corpus: Corpus, characters: int) -> TrainingQuestion:
+def second_question(rng: np.random.Generator, words: Corpus) -> TextQuestion:
     """A question about another key after one that was answered rightly."""
-    text, facts = _keys(rng, corpus, characters, 2)
-    (name, value), (other, wanted) = facts
-    first = _ask(text, f"What is the key of the {name}?", value)
-    answer = {"role": "assistant", "content": f"The key of the {name} is {value}."}
-    return TrainingQuestion(
-        (*first.messages, answer, {"role": "user", "content": f"What is the key of the {other}?"}), wanted
-    )
+    names, values = rng.choice(wording.NAMES, 2, replace=False), (digits(rng), digits(rng))
+    stated = tuple(STATED.format(name=name, value=value) for name, value in zip(names, values, strict=True))
+    return TextQuestion(stated, ASKED.format(name=names[1]), values[1], (ASKED.format(name=names[0]), stated[0]))
 
 
-def who_where_what(rng: np.random.Generator, corpus: Corpus, characters: int) -> TrainingQuestion:
+def who_where_what(rng: np.random.Generator, words: Corpus) -> TextQuestion:
     """One of three facts about invented people and things."""
-    facts = {}
+    facts: dict[str, Fact] = {}
     while len(facts) < 3:
-        fact = named_fact(rng, corpus)
+        fact = named_fact(rng, words)
         if fact.person and fact.value not in fact.form.questions[0]:
             facts.setdefault(fact.about, fact)
-    text = corpus.passage(rng, characters)
-    for fact in facts.values():
-        text = insert(text, fact.statement, float(rng.random()))
     asked = list(facts.values())[int(rng.integers(3))]
-    return _ask(text, asked.form.questions[0], asked.value)
+    return TextQuestion(tuple(fact.statement for fact in facts.values()), asked.form.questions[0], asked.value)
 
 
-def absent_key(rng: np.random.Generator, corpus: Corpus, characters: int) -> TrainingQuestion:
-    """A passage without any key."""
-    return _ask(corpus.passage(rng, characters), "What is the pass key?", None)
+def no_key(rng: np.random.Generator, words: Corpus) -> TextQuestion:
+    """A pass key is asked for that is not there."""
+    return TextQuestion((), "What is the pass key?", None)
 
 
-def absent_name(rng: np.random.Generator, corpus: Corpus, characters: int) -> TrainingQuestion:
-    """A passage with three named keys, and a question for a fourth."""
-    *names, missing = (str(name) for name in rng.choice(wording.NAMES, 4, replace=False))
-    text = corpus.passage(rng, characters)
-    for name in names:
-        text = insert(text, f"The key of the {name} is {digits(rng)}.", float(rng.random()))
-    return _ask(text, f"What is the key of the {missing}?", None)
+def no_such_name(rng: np.random.Generator, words: Corpus) -> TextQuestion:
+    """A fourth key is asked for where there are three."""
+    *names, missing = rng.choice(wording.NAMES, 4, replace=False)
+    stated = tuple(STATED.format(name=name, value=digits(rng)) for name in names)
+    return TextQuestion(stated, ASKED.format(name=missing), None)
 
 
-def _keys(rng: np.random.Generator, corpus: Corpus, characters: int, keys: int) -> tuple[str, list[tuple[str, str]]]:
-    names = [str(name) for name in rng.choice(wording.NAMES, keys, replace=False)]
-    facts = [(name, digits(rng)) for name in names]
-    depths = rng.random(keys)
-    text = corpus.passage(rng, characters)
-    for (name, value), depth in zip(facts, depths, strict=True):
-        text = insert(text, f"The key of the {name} is {value}.", float(depth))
-    return text, facts
+KINDS: dict[str, Callable[[np.random.Generator, Corpus], TextQuestion]] = {
+    "second-question": second_question,
+    "who-where-what": who_where_what,
+    "no-key": no_key,
+    "no-such-name": no_such_name,
+}
 
 
-def _ask(text: str, question: str, value: str | None) -> TrainingQuestion:
-    return TrainingQuestion(({"role": "user", "content": f"{text}\n\n{question}"},), value)
+class QuestionFacts(Facts):
+    """`question`: the last one."""
+
+    question: str
 
 
-def digits(rng: np.random.Generator) -> str:
-    """A number of five digits."""
-    return str(rng.integers(10_000, 100_000))
+@dataclasses.dataclass(frozen=True)
+class QuestionCase(Case):
+    """A case that knows its question."""
+
+    facts: QuestionFacts = dataclasses.field(kw_only=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Questions(Asking):
+    """A question about facts hidden in a text, or about one that is not there; a prompt with room for its answer has
+    exactly the length asked for."""
+
+    kind: str = option("second-question", "What is asked.", choices=tuple(KINDS))
+    text: str = option(texts.PROSE, "What things are hidden in: prose, or a file or folder of plain text.")
+
+    key: ClassVar[str] = "questions"
+    title: ClassVar[str] = "Questions"
+    paper: ClassVar[str] = "training/README.md"
+    look: ClassVar[str] = "Questions of the kinds that the model was taught, about texts that it was not trained on."
+    scores: ClassVar[dict[str, str]] = {"right": "share of questions answered rightly"}
+    case_facts: ClassVar[type[QuestionFacts]] = QuestionFacts
+    room: ClassVar[int] = 40
+
+    def cases(self, model: Model, length: int, trials: int, seed: int) -> list[QuestionCase]:
+        return [self.case(model, length, trial, seed) for trial in range(trials)]
+
+    def case(self, model: Model, length: int, trial: int, seed: int) -> QuestionCase:
+        """One trial, the same whichever others are made beside it."""
+        rng = np.random.default_rng([seed, length, trial])
+        asked = KINDS[self.kind](rng, _words(self.text))
+
+        def prompt(text: str) -> list[int]:
+            return chat_ids(tokenizer_of(model), asked.messages(text))
+
+        depths = rng.random(len(asked.statements)).tolist()
+        tokens = length - self.room
+        where = place(prompt, lambda: texts.passage(self.text, rng, 8 * length), depths, asked.statements, tokens)
+        ids = tuple(prompt(where.holding(asked.statements)))
+        answers = () if asked.value is None else (asked.value,)
+        return QuestionCase(ids, answers, facts=QuestionFacts(question=asked.question))
+
+    def score(self, case: Case, answer: str) -> dict[str, float | None]:
+        return {"right": float(is_right(case.answers[0] if case.answers else None, answer))}
+
+    @classmethod
+    def report(cls, rows: Sequence[Row]) -> list[ReportPart]:
+        """All kinds in one table for each model."""
+        models = dict.fromkeys(row.model.name for row in rows if row.cases)
+        return [cls._part(name, [row for row in rows if row.model.name == name and row.cases]) for name in models]
+
+    @classmethod
+    def _part(cls, model: str, rows: Sequence[Row]) -> ReportPart:
+        head = ("question", "method", "tokens", "right", "of", "share")
+        return ReportPart(f"Questions: {model}", cls.look, [ReportTable("Questions", head, tuple(map(_line, rows)))])
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    right, kind = sum(case.scores["right"] or 0 for case in row.cases), str(row.task.options["kind"])
+    share = percent(row.scores["right"])
+    return kind, row.method.text, f"{row.length:,}", f"{right:.0f}", str(len(row.cases)), share
+
+
+def is_right(value: str | None, answer: str) -> bool:
+    """Right is the value and no other number; without a value, that the model does not know, and no number."""
+    numbers = re.findall(r"\d+", answer)
+    if value is None:
+        return "I don't know" in answer and not numbers
+    return value in answer and numbers in ([], [value])
+
+
+@lru_cache(maxsize=2)
+def _words(source: str) -> Corpus:
+    """Where words for names are taken from."""
+    return Corpus([CorpusText(str(n), text) for n, text in enumerate(texts.read_texts(source))])

@@ -1,79 +1,95 @@
-"""What a model says, ungarnished: twenty conversations for its card, always the same ones."""
+"""What a model says, ungarnished: conversations for its card, always the same ones."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from longsight.generation.prompt import Message
-from longsight.methods import METHODS
+from analysis.evaluation.report_parts import ReportPart, ReportTable
+from analysis.evaluation.row import Row
+from analysis.evaluation.tasks import Case, Facts, texts
+from analysis.evaluation.tasks.base import Asking, option, tokenizer_of
+from analysis.evaluation.tasks.passkey import Passkey
+from longsight.generation.prompt import chat_ids
 from longsight.models.model import Model
-from training.corpus import Corpus
-from training.inside import answer
-from training.past import variants
-from training.questions import absent_key, absent_name, fit, named_key, pass_key, second_turn
+from training.questions import Questions
 
 GREETINGS = ("Hello", "What can you do?", "Who are you?", "Tell me a story.", "What is the capital of France?")
-LONG = 2048  # tokens, past any trained length here
-STORY_ROOM = 80  # tokens
+CONTINUE = "Continue the story."
+ASKED = (
+    ("four named keys in", "passkey", 23),
+    ("four named keys in", "passkey", 24),
+    ("a second question about", "second-question", 25),
+    ("no key in", "no-key", 26),
+    ("three other keys in", "no-such-name", 27),
+)
+"""What is said of it, the kind of question, and the seed."""
+
+
+class SampleFacts(Facts):
+    """`about`: what stood before the question, in words."""
+
+    about: str
+    question: str
 
 
 @dataclasses.dataclass(frozen=True)
-class CardSample:
-    """`about`: what was given, in words. `wanted`: the value that would be right, if there is one."""
+class Samples(Asking):
+    """Inside the trained length talk, stories, answers and refusals; past it a key, and a story to continue."""
 
-    about: str
-    method: str
-    question: str
-    wanted: str
-    answer: str
+    text: str = option(texts.PROSE, "What things are hidden in: prose, or a file or folder of plain text.")
 
+    key: ClassVar[str] = "samples"
+    title: ClassVar[str] = "Samples"
+    paper: ClassVar[str] = "training/README.md"
+    look: ClassVar[str] = "Ungarnished, greedy, each as it came."
+    scores: ClassVar[dict[str, str]] = {}
+    case_facts: ClassVar[type[SampleFacts]] = SampleFacts
+    room: ClassVar[int] = 80
 
-def samples(model: Model, corpus: Corpus) -> list[CardSample]:
-    """Talk, stories, answers and refusals inside the trained length; keys and a story past it, by method."""
-    vanilla = METHODS["vanilla"]()
-    inside = model.train_length
-    taken = [_talk(model, text) for text in GREETINGS]
-    passage = corpus.opening(np.random.default_rng(11), 900)
-    taken += [_story(model, f"the opening of a passage of {len(passage)} characters", passage, "vanilla")]
-    kinds = (
-        ("a pass key half-way into", lambda rng, size: pass_key(rng, corpus, size, 0.5), (21,)),
-        ("four named keys in", lambda rng, size: named_key(rng, corpus, size), (23, 24)),
-        ("a second question about", lambda rng, size: second_turn(rng, corpus, size), (25,)),
-        ("no key in", lambda rng, size: absent_key(rng, corpus, size), (26,)),
-        ("three other keys in", lambda rng, size: absent_name(rng, corpus, size), (27,)),
-    )
-    for about, ask, seeds in kinds:
-        for seed in seeds:
-            question = fit(model.tokenizer, ask, inside, seed)
-            said = answer(model, question.messages, vanilla)
-            taken.append(_sample(f"{about} {inside:,} tokens", "vanilla", question.messages, question.value, said))
-    asked = fit(model.tokenizer, lambda rng, size: pass_key(rng, corpus, size, 0.5), LONG, 28)
-    for name, method in _shown(model).items():
-        said = answer(model, asked.messages, method)
-        taken.append(_sample(f"a pass key half-way into {LONG:,} tokens", name, asked.messages, asked.value, said))
-    passage = corpus.passage(np.random.default_rng(12), 6 * inside)
-    for name in ("vanilla", "lm-infinite", "self-extend"):
-        taken.append(_story(model, f"a passage of {len(passage):,} characters, about twice the length", passage, name))
-    return taken
+    def cases(self, model: Model, length: int, trials: int, seed: int) -> list[Case]:
+        key = self._passkey(model, length, seed, "single", "a pass key half-way into", 21)
+        if length > model.train_length:
+            return [key, self._story(model, 6 * model.train_length, seed)]
+        talk = [self._talk(model, "nothing", "", said) for said in GREETINGS]
+        return [*talk, self._story(model, 900, seed), key, *(self._asked(model, length, seed, *each) for each in ASKED)]
 
+    def _talk(self, model: Model, about: str, text: str, question: str) -> Case:
+        said = f"{text}\n\n{question}" if text else question
+        ids = chat_ids(tokenizer_of(model), [{"role": "user", "content": said}])
+        return Case(tuple(ids), (), SampleFacts(about=about, question=question))
 
-def _shown(model: Model) -> dict[str, object]:
-    return variants(model, ("vanilla", "window", "lm-infinite", "self-extend"), LONG)
+    def _story(self, model: Model, characters: int, seed: int) -> Case:
+        text = texts.passage(self.text, np.random.default_rng([seed, characters]), characters)
+        return self._talk(model, f"a passage of {len(text):,} characters", text, CONTINUE)
 
+    def _passkey(self, model: Model, length: int, seed: int, kind: str, about: str, own: int) -> Case:
+        case = Passkey(kind=kind, filler=self.text).case(model, length, 0.5, 0, seed + own)
+        facts = SampleFacts(about=f"{about} {length:,} tokens", question=case.facts.question)
+        return Case(case.ids, case.answers, facts)
 
-def _talk(model: Model, text: str) -> CardSample:
-    said = answer(model, [{"role": "user", "content": text}], METHODS["vanilla"](), STORY_ROOM)
-    return CardSample("nothing", "vanilla", text, "", said)
+    def _asked(self, model: Model, length: int, seed: int, about: str, kind: str, own: int) -> Case:
+        if kind == Passkey.key:
+            return self._passkey(model, length, seed, "several", about, own)
+        case = Questions(kind=kind, text=self.text).case(model, length, 0, seed + own)
+        facts = SampleFacts(about=f"{about} {length:,} tokens", question=case.facts.question)
+        return Case(case.ids, case.answers, facts)
 
+    def score(self, case: Case, answer: str) -> dict[str, float | None]:
+        return {}
 
-def _story(model: Model, about: str, passage: str, name: str) -> CardSample:
-    messages = [{"role": "user", "content": f"{passage}\n\nContinue the story."}]
-    method = variants(model, (name,), LONG)[name]
-    return _sample(about, name, messages, None, answer(model, messages, method, STORY_ROOM))
+    @classmethod
+    def report(cls, rows: Sequence[Row]) -> list[ReportPart]:
+        """All that was said, in the order of the lengths."""
+        said = [_line(row, n) for row in sorted(rows, key=lambda row: row.length) for n in range(len(row.cases))]
+        head = ("before the question", "method", "question", "right", "the model's answer")
+        return [ReportPart(cls.title, cls.look, [ReportTable("What it said", head, tuple(said))])] if said else []
 
 
-def _sample(about: str, method: str, messages: list[Message], value: str | None, said: str) -> CardSample:
-    question = messages[-1]["content"].rpartition("\n")[-1]
-    return CardSample(about, method, question, value or "", said)
+def _line(row: Row, number: int) -> tuple[str, ...]:
+    case = row.cases[number]
+    facts = SampleFacts.model_validate(case.facts)
+    return facts.about, row.method.text, facts.question, " or ".join(case.answers), " ".join(case.said.split())

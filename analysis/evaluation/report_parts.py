@@ -69,17 +69,24 @@ def _html_table(table: ReportTable) -> str:
 
 def to_markdown(title: str, lead: Sequence[str], parts: Sequence[ReportPart]) -> str:
     """The same without figures."""
-    blocks = [f"# {title}", *lead]
+    return "\n\n".join([f"# {title}", *lead, parts_markdown(parts, "##")]) + "\n"
+
+
+def parts_markdown(parts: Sequence[ReportPart], heading: str) -> str:
+    """Parts without figures, their titles as headings of one level."""
+    blocks = []
     for part in parts:
-        blocks += [f"## {part.title}", part.look]
+        blocks += [f"{heading} {part.title}", part.look]
         for table in part.tables:
-            blocks += [f"**{table.caption}**", _markdown_table(table.head, table.rows)]
+            blocks += [f"**{table.caption}**", markdown_table(table)]
         blocks += part.comments
         for reported in part.reported:
-            blocks += [f"*Reported: {reported.source}*", _markdown_table(reported.head, reported.rows)]
-    return "\n\n".join(blocks) + "\n"
+            table = ReportTable(f"Reported: {reported.source}", reported.head, reported.rows)
+            blocks += [f"*{table.caption}*", markdown_table(table)]
+    return "\n\n".join(blocks)
 
 
-def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def markdown_table(table: ReportTable) -> str:
+    """The rows and the head of a table; its caption is left out."""
+    lines = [table.head, ("---", *["---:"] * (len(table.head) - 1)), *table.rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -136,11 +136,11 @@ class Results:
             os.fsync(file.fileno())
 
     def settle(self) -> None:
-        """Bring the file into its final order, which does not depend on which cell was finished first."""
-        rows = sorted(self.rows.values(), key=_place)
+        """Bring rows and file into their final order, which does not depend on which cell was finished first."""
+        self.rows = {row.cell: row for row in sorted(self.rows.values(), key=_place)}
         new = self.path.with_suffix(".new")
         with new.open("wb") as file:
-            file.writelines(row.line() for row in rows)
+            file.writelines(row.line() for row in self.rows.values())
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, self.path)

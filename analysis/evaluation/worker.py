@@ -25,15 +25,17 @@ PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "sacrebleu", "rouge-
 
 
 @lru_cache(maxsize=1)
-def loaded(source: str, device: str | None) -> Model:
-    """The model, loaded once in each process."""
+def loaded(source: str, digest: str, device: str | None) -> Model:
+    """The model, loaded once in each process; a folder with another `digest` is read again."""
     return load(source, device)
 
 
 @lru_cache(maxsize=4)
-def cases_of(source: str, device: str | None, task: Task, length: int, trials: int, seed: int) -> tuple[Case, ...]:
+def cases_of(
+    source: str, digest: str, device: str | None, task: Task, length: int, trials: int, seed: int
+) -> tuple[Case, ...]:
     """The cases of a cell, which all methods share."""
-    return tuple(task.cases(loaded(source, device), length, trials, seed))
+    return tuple(task.cases(loaded(source, digest, device), length, trials, seed))
 
 
 def run_cell(cell: EvaluationCell, device: str | None = None, threads: int | None = None) -> Row:
@@ -47,8 +49,8 @@ def cell_steps(
     """Run a cell on a model of this process; yields often and returns its row."""
     if threads is not None:
         torch.set_num_threads(threads)
-    model = loaded(cell.model, device)
-    cases = partial(cases_of, cell.model, device, cell.task, cell.length, cell.trials, cell.seed)
+    model = loaded(cell.model, cell.digest, device)
+    cases = partial(cases_of, cell.model, cell.digest, device, cell.task, cell.length, cell.trials, cell.seed)
     return (yield from steps_on(model, cell, cases))
 
 

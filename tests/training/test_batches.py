@@ -7,9 +7,9 @@ import itertools
 
 import numpy as np
 
-from training import tasks
+from training import conversations
 from training.batches import Batches
-from training.tasks import TaskTurn
+from training.conversations import TaughtTurn
 
 
 def test_a_batch_is_a_function_of_seed_and_step(recipe, corpus, tokenizer):
@@ -58,7 +58,7 @@ def test_a_repeated_run_can_be_predicted(batches):
 
 def test_what_decides_weighs_more(batches, tokenizer):
     ids, weights = batches.encode(
-        [TaskTurn("Where?", ("It is", " here.", " He is", " not.")), TaskTurn("Go on.", ("Once.",))]
+        [TaughtTurn("Where?", ("It is", " here.", " He is", " not.")), TaughtTurn("Go on.", ("Once.",))]
     )
     assert (
         tokenizer.decode(ids)
@@ -70,7 +70,7 @@ def test_what_decides_weighs_more(batches, tokenizer):
 
 
 def test_what_is_restated_can_weigh_more_too(batches, tokenizer):
-    talk = [TaskTurn("Where?", ("It is", " here.", " He is", " not.")), TaskTurn("Go on.", ("Once.",))]
+    talk = [TaughtTurn("Where?", ("It is", " here.", " He is", " not.")), TaughtTurn("Go on.", ("Once.",))]
     ids, weights = batches.encode(talk, restated=2.5)
     restated = [token for token, weight in zip(ids, weights, strict=True) if weight == 2.5]
     assert tokenizer.decode(restated) == "It is He is"
@@ -86,7 +86,7 @@ def test_the_phase_says_how_much_restating_weighs(recipe, batches):
 def test_pieces_are_cut_between_tokens(corpus, batches, tokenizer):
     """What is learned piece by piece is what the tokenizer makes of the whole conversation."""
     for seed in range(60):
-        turns = tasks.conversation(np.random.default_rng(seed), corpus, 400)
+        turns = conversations.conversation(np.random.default_rng(seed), corpus, 400)
         messages = [
             {"role": role, "content": text}
             for turn in turns

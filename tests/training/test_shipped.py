@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
-from itertools import chain
 from pathlib import Path
 
 import pytest
 
+from analysis.evaluation.tasks.passkey import Passkey
+from longsight.generation.decode import Sampling, decode
+from longsight.generation.prefill import prefill
+from longsight.generation.prompt import chat_ids
 from longsight.methods import METHODS
 from longsight.models.model import load
-from training import questions, wording
-from training.corpus import Corpus, CorpusText
-from training.inside import answer, right
-from training.past import pass_keys
-from training.questions import fit
+from training import wording
+from training.questions import Questions
 from training.tokenizer import ASSISTANT, CHAT_TEMPLATE, USER
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 NAMES = sorted(path.parent.name for path in ASSETS.glob("models/*/config.json"))
 VANILLA = METHODS["vanilla"]()
+BOOK = str(ASSETS / "samples" / "hound.txt")
+"""No model was trained on it. The key that is hidden in it is left out where it is read."""
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def model(request):
     return load(ASSETS / "models" / request.param)
-
-
-@pytest.fixture(scope="module")
-def books() -> Corpus:
-    """Books that no model was trained on, in which nothing is hidden."""
-    texts = [path.read_text(encoding="utf-8") for path in sorted(ASSETS.glob("samples/*.txt"))]
-    cut = [text[: text.index("The pass key is ")] for text in texts if "The grass is green" not in text]
-    return Corpus([CorpusText(f"book {place}", text) for place, text in enumerate(cut)])
 
 
 def test_there_is_one_of_each_kind():
@@ -77,40 +71,43 @@ def test_recommended_parameters_are_valid(model):
         assert model.method(key, 2048).key == key
 
 
-def test_pass_keys_are_found_inside_the_trained_length(model, books):
-    asked = [
-        fit(model.tokenizer, lambda rng, size, d=depth: questions.pass_key(rng, books, size, d), length, seed)
-        for seed, (length, depth) in enumerate([(200, 0.1), (300, 0.9), (400, 0.5), (512, 0.0), (512, 0.4), (512, 1.0)])
-    ]
-    assert sum(right(model, asked, VANILLA)) >= 5
+def right(model, task, length, method=VANILLA, trials=1, seed=0):
+    """How many of the cases are answered rightly."""
+    cases = task.cases(model, length, trials, seed)
+    outcomes = [step.result for step in task.steps(model, method, cases) if step.result]
+    return sum(score for outcome in outcomes for score in outcome.scores.values())
 
 
-@pytest.mark.parametrize("ask", [questions.named_key, questions.second_turn, questions.absent_name])
-def test_keys_are_told_apart_by_their_names(model, books, ask):
-    asked = [fit(model.tokenizer, lambda rng, size: ask(rng, books, size), 400, seed) for seed in range(12)]
-    assert sum(right(model, asked, VANILLA)) >= 9
+def test_pass_keys_are_found_inside_the_trained_length(model):
+    assert sum(right(model, Passkey(filler=BOOK, depths=2), length) for length in (200, 300, 512)) >= 5
+
+
+@pytest.mark.parametrize("task", [Questions(kind=kind, text=BOOK) for kind in ("second-question", "no-such-name")])
+def test_keys_are_told_apart_by_their_names(model, task):
+    assert right(model, task, 400, trials=12) >= 9
+
+
+def test_one_of_several_keys_is_found(model):
+    assert right(model, Passkey(kind="several", filler=BOOK, depths=3), 400, trials=4) >= 9
 
 
 def test_a_story_is_told_when_one_is_wanted(model):
-    said = answer(model, [{"role": "user", "content": "Tell me a story."}], VANILLA)
+    ids = chat_ids(model.tokenizer, [{"role": "user", "content": "Tell me a story."}])
+    said = model.tokenizer.decode(list(decode(model, prefill(model, ids, VANILLA), Sampling(max_new_tokens=40))))
     assert said.startswith(wording.STORY_BEGINNING)
     assert len(said) > 2 * len(wording.STORY_BEGINNING)
 
 
-def test_it_says_when_it_does_not_know(model, books):
-    asked = [
-        fit(model.tokenizer, lambda rng, size: questions.absent_key(rng, books, size), 400, seed) for seed in range(5)
-    ]
-    assert sum(right(model, asked, VANILLA)) >= 4
+def test_it_says_when_it_does_not_know(model):
+    assert right(model, Questions(kind="no-key", text=BOOK), 400, trials=5) >= 4
 
 
-def test_rotary_positions_fail_past_the_trained_length(books):
+def test_rotary_positions_fail_past_the_trained_length():
     """ALiBi's do not, at once: what falls with the distance falls on."""
     model = load(ASSETS / "models" / "rope-small")
-    assert sum(right(model, list(chain(*pass_keys(model, books, 1536, 5))), VANILLA)) <= 1
+    assert right(model, Passkey(filler=BOOK), 1536) <= 1
 
 
 @pytest.mark.parametrize("key", ["lm-infinite", "self-extend"])
-def test_far_keys_are_found_with_a_method(model, books, key):
-    asked = list(chain(*pass_keys(model, books, 2048, 5)))
-    assert sum(right(model, asked, model.method(key, 2048))) >= 4
+def test_far_keys_are_found_with_a_method(model, key):
+    assert right(model, Passkey(filler=BOOK), 2048, model.method(key, 2048)) >= 4

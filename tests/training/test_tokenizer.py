@@ -7,7 +7,7 @@ import string
 import pytest
 from transformers import AutoTokenizer
 
-from training.tasks import TaskTurn
+from training.conversations import TaughtTurn
 from training.tokenizer import ASSISTANT, END, PAD, USER
 
 NASTY = (
@@ -55,7 +55,7 @@ def test_special_tokens_are_single_and_do_not_come_from_merges(tokenizer):
 
 
 def test_chat_template_is_what_is_trained(tokenizer, batches):
-    turns = [TaskTurn("A text.\n\nWhat is it?", ("It is", " this.")), TaskTurn("Again?", ("Yes.",))]
+    turns = [TaughtTurn("A text.\n\nWhat is it?", ("It is", " this.")), TaughtTurn("Again?", ("Yes.",))]
     messages = [
         {"role": role, "content": text}
         for turn in turns

@@ -22,7 +22,7 @@ class Generation(Asking):
     BLEU is sacrebleu's sentence BLEU (Post 2018, arXiv 1804.08771), ROUGE the F-measure of rouge-score (Lin 2004).
     """
 
-    text: str = option(texts.PROSE, "What is continued: prose, paper, or a file of plain text.")
+    text: str = option(texts.PROSE, "What is continued: prose, paper, or a file or folder of plain text.")
 
     key: ClassVar[str] = "generation"
     title: ClassVar[str] = "Generation"

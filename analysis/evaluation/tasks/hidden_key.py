@@ -1,14 +1,17 @@
 """Statements hidden in a text, and where they stand among its tokens."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from longsight.models.model import Model
 
+from . import texts
 from .base import Case, Facts, tokenizer_of
+
+TEXTS_TRIED = 8
 
 
 class KeyFacts(Facts):
@@ -41,6 +44,55 @@ def insert(text: str, cuts: Sequence[int], statements: Sequence[str]) -> str:
         gap = "" if not before or before[-1].isspace() else " "
         text = f"{before}{gap}{statement} {after}" if after else f"{before}{gap}{statement}"
     return text
+
+
+@dataclass(frozen=True)
+class HidingPlace:
+    """Irrelevant text, and after which of its characters statements are to stand in it."""
+
+    filler: str
+    cuts: tuple[int, ...]
+
+    def holding(self, statements: Sequence[str]) -> str:
+        """The text with a statement at each of its places."""
+        return insert(self.filler, self.cuts, statements)
+
+
+def place(
+    make: Callable[[str], Sequence[int]],
+    draw: Callable[[], str],
+    depths: Sequence[float],
+    statements: Sequence[str],
+    tokens: int,
+) -> HidingPlace:
+    """Where to hide statements, so that `make` makes exactly `tokens` token ids of the text that holds them.
+
+    Each stands at the start of the sentence that its depth (0 to 1) falls into. `draw` gives irrelevant text; it is
+    asked for another where no amount of one is exact. Raises `LongSightError` as `texts.fit` does.
+    """
+    for _ in range(TEXTS_TRIED - 1):
+        try:
+            return _place(make, draw(), depths, statements, tokens)
+        except texts.NoExactFitError:
+            continue
+    return _place(make, draw(), depths, statements, tokens)
+
+
+def _place(
+    make: Callable[[str], Sequence[int]],
+    filler: str,
+    depths: Sequence[float],
+    statements: Sequence[str],
+    tokens: int,
+) -> HidingPlace:
+    def prompt(size: int, cuts: Sequence[int]) -> Sequence[int]:
+        return make(insert(filler[:size], cuts, statements))
+
+    size = texts.fit(lambda n: prompt(n, [0] * len(statements)), tokens, len(filler))
+    wanted = [min(round(depth * size), max(size - texts.SLACK, 0)) for depth in depths]
+    cuts = [texts.sentence_start(filler, each) for each in wanted]
+    size = texts.fit(lambda n: prompt(max(n, *cuts, 0), cuts), tokens, len(filler), guess=size)
+    return HidingPlace(filler[: max(size, *cuts, 0)], tuple(cuts))
 
 
 def difference(ids: Sequence[int], other: Sequence[int]) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Stretches of a text that are read on: drawn, and read with the surprise of each of their tokens."""
 
+import math
 from collections.abc import Generator, Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from longsight.progress import Progress
 from ...diagnostics.nll import NLLProbe
 from ...diagnostics.probing import Probing
 from . import texts
-from .base import Case, Facts, Outcome, tokenizer_of
+from .base import Case, Facts, Outcome, text_of, tokenizer_of
 
 CHUNK = 1024
 
@@ -49,6 +50,13 @@ def passages(model: Model, source: str, length: int, trials: int, seed: int) -> 
             )
         cases.append(Case((*first, *ids[len(first) + len(ids) - length :]), (), PassageFacts(ends=text[-60:])))
     return cases
+
+
+def bits_per_byte(model: Model, ids: Sequence[int], nll: np.ndarray) -> float | None:
+    """What a byte of the text costs: `nll` [nats] (n,) of its tokens `ids`, over those that it is known of."""
+    known = np.isfinite(nll)
+    size = len(text_of(model, [token for token, told in zip(ids, known, strict=True) if told]).encode())
+    return float(nll[known].sum()) / math.log(2) / size if size else None
 
 
 def known_mean(values: np.ndarray) -> float | None:

@@ -14,7 +14,7 @@ from ..report_parts import ReportPart
 from ..row import Row
 from . import texts
 from .base import Asking, Case, option, tokenizer_of
-from .hidden_key import KeyCase, KeyFacts, difference, digits, insert, tokens_saying
+from .hidden_key import KeyCase, KeyFacts, difference, digits, place, tokens_saying
 from .passkey_report import passkey_parts
 
 PREAMBLE = (
@@ -48,7 +48,7 @@ class Passkey(Asking):
 
     kind: str = option(SINGLE, "single: one pass key; several: keys with names; pairs: nothing but keys with names.",
                        choices=(SINGLE, SEVERAL, PAIRS))  # fmt: skip
-    filler: str = option(texts.PAPER, "The text around it: paper, prose, or a file of plain text.")
+    filler: str = option(texts.PAPER, "The text around it: paper, prose, or a file or folder of plain text.")
     depths: int = option(5, "How many depths, evenly from the beginning to the end.", low=1)
     keys: int = option(4, "several: how many keys there are.", low=2, high=len(PLACES))
     passages: int = option(1, "How many different texts the trials of a cell are hidden in.", low=1)
@@ -73,21 +73,17 @@ class Passkey(Asking):
         """One trial, the same whichever others are made beside it."""
         own = np.random.default_rng([seed, length, trial, round(depth * 10_000)])
         shared = np.random.default_rng([seed, length, trial % self.passages])
-        filler = self._filler(shared, 8 * length, text)
         value, statement, question, others = self._facts(own)
 
-        def prompt(size: int, cuts: Sequence[int], hidden: Sequence[str]) -> list[int]:
-            content = insert(filler[:size], cuts, hidden)
-            messages = [{"role": "user", "content": f"{PREAMBLE}{content}\n\n{question}"}]
+        def prompt(text: str) -> list[int]:
+            messages = [{"role": "user", "content": f"{PREAMBLE}{text}\n\n{question}"}]
             return chat_ids(tokenizer_of(model), messages)
 
+        depths = [depth, *own.random(len(others)).tolist()]
         tokens, hidden = length - self.room, [statement, *others]
-        size = texts.fit(lambda n: prompt(n, [0] * len(hidden), hidden), tokens, len(filler))
-        places = [depth, *own.random(len(others)).tolist()]
-        cuts = [texts.sentence_start(filler, min(round(place * size), max(size - texts.SLACK, 0))) for place in places]
-        size = texts.fit(lambda n: prompt(max(n, max(cuts)), cuts, hidden), tokens, len(filler), guess=size)
-        ids = prompt(size, cuts, hidden)
-        start, stop = difference(ids, prompt(size, cuts, [STAND_IN, *others]))
+        where = place(prompt, lambda: self._filler(shared, 8 * length, text), depths, hidden, tokens)
+        ids = prompt(where.holding(hidden))
+        start, stop = difference(ids, prompt(where.holding([STAND_IN, *others])))
         said = tokens_saying(model, ids, start, stop, value)
         facts = KeyFacts(depth=depth, value=value, question=question, statement=[start, stop], tokens=said)
         return KeyCase(tuple(ids), (value,), facts=facts)

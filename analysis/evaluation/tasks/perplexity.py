@@ -16,7 +16,7 @@ from . import texts
 from .ablation_report import ablation_parts
 from .base import Case, Outcome, Steps, Task, option
 from .groups_report import group_parts
-from .passages import PassageFacts, known_mean, passages, read_on
+from .passages import PassageFacts, bits_per_byte, known_mean, passages, read_on
 from .perplexity_report import perplexity_parts
 
 
@@ -24,7 +24,7 @@ from .perplexity_report import perplexity_parts
 class Perplexity(Task):
     """Negative log-likelihood along real prose: of all tokens, of the last ones before a milestone, band by band."""
 
-    text: str = option(texts.PROSE, "What is read: prose, paper, or a file of plain text.")
+    text: str = option(texts.PROSE, "What is read: prose, paper, or a file or folder of plain text.")
     last: int = option(256, "How many tokens before the end make the milestone's perplexity.", low=1)
     band: int = option(256, "Tokens in a band of positions.", low=1)
 
@@ -37,6 +37,7 @@ class Perplexity(Task):
     scores: ClassVar[dict[str, str]] = {
         "nll": "mean NLL of all tokens [nats]",
         "nll_last": "mean NLL of the last tokens [nats]; its exponential is the perplexity",
+        "bits_per_byte": "bits that a byte of the text costs",
     }
     case_facts: ClassVar[type[PassageFacts]] = PassageFacts
 
@@ -49,7 +50,8 @@ class Perplexity(Task):
             nll = yield from read_on(model, method, case.ids, done, total)
             done += method.keeps(len(case.ids))
             bands = [known_mean(nll[start : start + self.band]) for start in range(0, len(nll), self.band)]
-            yield Progress(done, total, result=Outcome(number, self.score(case, nll), more={"bands": bands}))
+            scores = {**self.score(case, nll), "bits_per_byte": bits_per_byte(model, case.ids, nll)}
+            yield Progress(done, total, result=Outcome(number, scores, more={"bands": bands}))
 
     def score(self, case: Case, answer: np.ndarray) -> dict[str, float | None]:
         """`answer` (n,) is the NLL [nats] of each token."""

@@ -14,6 +14,7 @@ import numpy as np
 from longsight.errors import LongSightError
 
 PAPER, PROSE = "paper", "prose"
+SUFFIXES = (".txt", ".rst")
 
 SENTENCES = (
     "The grass is green.",
@@ -37,18 +38,32 @@ Make = Callable[[int], Sequence[int]]
 
 
 @cache
-def read_text(source: str) -> str:
-    """The text named by `source`: "prose" is a novel that ships with the project, anything else a file in UTF-8."""
-    path = SHIPPED if source == PROSE else Path(source)
+def read_texts(source: str) -> tuple[str, ...]:
+    """The texts named by `source`: "prose" is a novel that ships with the project, anything else a file in UTF-8, or a
+    folder with such files anywhere below it."""
+    path = Path(source)
+    folder = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES) if path.is_dir() else [path]
     try:
-        text = path.read_text(encoding="utf-8")
+        texts = [file.read_text(encoding="utf-8") for file in ([SHIPPED] if source == PROSE else folder)]
     except (OSError, UnicodeDecodeError) as problem:
         raise LongSightError(
-            f"{source!r} was asked for as a text, but {problem}. Give {PAPER}, {PROSE} or a file of text in UTF-8."
+            f"{source!r} was asked for as a text, but {problem}. Give {PAPER}, {PROSE}, a file of text in UTF-8 or a "
+            f"folder of {' and '.join(SUFFIXES)} files."
         ) from problem
-    if not text.strip():
+    texts = [HIDDEN.sub("", text) for text in texts if text.strip()]
+    if not texts:
         raise LongSightError(f"{source!r} has no words in it; give {PAPER}, {PROSE} or another file of plain text.")
-    return HIDDEN.sub("", text)
+    return tuple(texts)
+
+
+def draw_text(source: str, rng: np.random.Generator, characters: int) -> str:
+    """One of the texts of `source` that have so many characters, a longer one more often; else its longest."""
+    texts = read_texts(source)
+    if len(texts) == 1:
+        return texts[0]
+    enough = [text for text in texts if len(text) >= characters] or [max(texts, key=len)]
+    ends = np.cumsum([len(text) for text in enough])
+    return enough[int(np.searchsorted(ends, rng.integers(ends[-1]), side="right"))]
 
 
 def passage(source: str, rng: np.random.Generator, characters: int) -> str:
@@ -57,12 +72,12 @@ def passage(source: str, rng: np.random.Generator, characters: int) -> str:
         start = int(rng.integers(len(SENTENCES)))
         around = " ".join(SENTENCES[start:] + SENTENCES[:start]) + " "
         return (around * (characters // len(around) + 1))[:characters]
-    return part_of(read_text(source), rng, characters)
+    return part_of(draw_text(source, rng, characters), rng, characters)
 
 
 def ending(source: str, rng: np.random.Generator, characters: int) -> str:
     """At most `characters` characters of a text before a place that is drawn from its last third."""
-    text = passage(PAPER, rng, characters) if source == PAPER else read_text(source)
+    text = passage(PAPER, rng, characters) if source == PAPER else draw_text(source, rng, 2 * characters)
     end = len(text) if source == PAPER else int(rng.integers(len(text) * 2 // 3, len(text) + 1))
     return text[max(end - characters, 0) : end]
 
@@ -80,6 +95,10 @@ def sentence_start(text: str, wanted: int) -> int:
     if ends or wanted <= 2000:
         return ends[-1] if ends else 0
     return text.rfind(" ", 0, wanted) + 1
+
+
+class NoExactFitError(LongSightError):
+    """No amount of a text makes a prompt of exactly the length asked for; another text may."""
 
 
 def fit(make: Make, tokens: int, most: int, guess: int | None = None) -> int:
@@ -108,4 +127,4 @@ def fit(make: Make, tokens: int, most: int, guess: int | None = None) -> int:
         raise LongSightError(
             f"The text has {most:,} characters, which make {len(make(most)):,} tokens of {tokens:,}; give a longer one."
         )
-    raise LongSightError(f"No part of the text makes a prompt of exactly {tokens:,} tokens; try another length.")
+    raise NoExactFitError(f"No part of the text makes a prompt of exactly {tokens:,} tokens; try another length.")

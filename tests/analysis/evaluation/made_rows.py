@@ -39,9 +39,10 @@ ROW = {
 def made_row(method="vanilla", task="passkey", length=400, **changes):
     """A row of a method and a task given as text; `changes` are fields of the row or of its model."""
     model = ROW["model"] | {name: changes.pop(name) for name in ROW["model"] if name in changes}
+    options = changes.pop("options", {})
     named = {
         "method": ROW["method"] | {"key": method.partition(":")[0], "text": method},
-        "task": ROW["task"] | {"key": task.partition(":")[0], "text": task},
+        "task": ROW["task"] | {"key": task.partition(":")[0], "text": task, "options": options},
     }
     return Row.model_validate(ROW | named | {"model": model, "length": length} | changes, strict=False)
 

@@ -167,7 +167,7 @@ def test_a_model_without_a_tokenizer_is_refused():
 
 
 def test_the_shipped_prose_hides_no_key_of_its_own():
-    assert "pass key" not in texts.read_text("prose")
+    assert all("pass key" not in text for text in texts.read_texts("prose"))
     assert STATEMENT.format(value=1) in "The pass key is 1. Remember it. 1 is the pass key."
 
 

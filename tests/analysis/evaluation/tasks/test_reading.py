@@ -7,6 +7,7 @@ import pytest
 
 from analysis.evaluation.memory import forget_peak, peak_memory
 from analysis.evaluation.tasks.efficiency import Clock, Efficiency
+from analysis.evaluation.tasks.passages import bits_per_byte
 from analysis.evaluation.tasks.perplexity import Perplexity
 from analysis.evaluation.tasks.short_context import ShortContext
 from longsight.errors import LongSightError
@@ -110,3 +111,12 @@ def test_the_peak_is_what_was_held_at_the_most():
     del taken
     assert 60e6 < peak_memory() - before < 200e6
     assert peak_memory() - forget_peak() < 60e6 + 64e6
+
+
+def test_bits_per_byte_of_a_model_to_which_all_tokens_are_alike(model):
+    (case,) = Perplexity().cases(model, 200, 1, 3)
+    nll = np.full(200, math.log(300))
+    nll[:60] = np.nan
+    size = len(model.tokenizer.decode(case.ids[60:]).encode())
+    assert bits_per_byte(model, case.ids, nll) == pytest.approx(140 * math.log2(300) / size)
+    assert bits_per_byte(model, case.ids, np.full(200, np.nan)) is None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training import small_talk, tasks, wording
+from training import conversations, small_talk, wording
 from training.facts import key_value, missing_fact, named_fact, pass_key_fact, several_facts
-from training.hiding import insert, paper_filler, place, whole_sentences
+from training.hiding import paper_filler, place, whole_sentences
 
 REFUSAL = "in the text, so I don't know."
 
@@ -21,7 +21,7 @@ def told(turn):
     return list(zip(turn.pieces[::2], turn.pieces[1::2], strict=True))
 
 
-@pytest.mark.parametrize("task", [tasks.pass_key, tasks.reading])
+@pytest.mark.parametrize("task", [conversations.pass_key, conversations.reading])
 @pytest.mark.parametrize("characters", [0, 100, 1500])
 def test_the_answer_is_in_the_text(task, characters, corpus):
     for rng in seeds(200):
@@ -37,7 +37,7 @@ def test_the_answer_is_in_the_text(task, characters, corpus):
 def test_a_question_has_one_answer(corpus):
     """Whatever is restated is stated with one value only."""
     for rng in seeds(300):
-        turns = tasks.reading(rng, corpus, 1500)
+        turns = conversations.reading(rng, corpus, 1500)
         answers = {}
         for subject, tail in [pair for turn in turns for pair in told(turn) if turn.pieces[0]]:
             assert answers.setdefault(subject.strip(), tail) == tail
@@ -55,7 +55,7 @@ def test_refusals_are_as_frequent_as_they_should_be(corpus):
     tails = [
         tail
         for rng in seeds(400)
-        for turn in tasks.reading(rng, corpus, 1500)
+        for turn in conversations.reading(rng, corpus, 1500)
         if turn.pieces[0]
         for _, tail in told(turn)
     ]
@@ -86,13 +86,6 @@ def test_placing_keeps_the_text_and_every_statement(corpus):
         placed = place(rng, text, ["AAA", "BBB"]).text
         assert placed.count("AAA") == placed.count("BBB") == 1
         assert "".join(placed.replace("AAA", "").replace("BBB", "").split()) == "".join(text.split())
-
-
-@pytest.mark.parametrize(
-    ("depth", "expected"), [(0.0, "KEY One. Two. Three."), (0.2, "One. KEY Two. Three."), (1.0, "One. Two. Three. KEY")]
-)
-def test_insert(depth, expected):
-    assert insert("One. Two. Three.", "KEY", depth) == expected
 
 
 def test_paper_filler_is_whole_sentences():
@@ -138,10 +131,10 @@ def test_no_blank_is_left(corpus):
 
 def test_a_story_ends_with_a_whole_sentence(corpus):
     for rng in seeds(100):
-        turn = tasks.story(rng, corpus, 500)[-1]
+        turn = conversations.story(rng, corpus, 500)[-1]
         assert turn.answer[-1] in ".!?"
         assert len(turn.pieces) == 1
-    turns = [tasks.story(rng, corpus, 500)[-1] for rng in seeds(100)]
+    turns = [conversations.story(rng, corpus, 500)[-1] for rng in seeds(100)]
     told = [turn.answer for turn in turns if turn.user in wording.STORY_REQUESTS]
     assert told
     assert all(answer.startswith(wording.STORY_BEGINNING) for answer in told)
