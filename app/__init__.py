@@ -1,1 +1,2 @@
-"""The page: what a session holds and does, the gradio pieces it is shown with, and the panels made of both."""
+"""The page. `session`: what the server does for one visitor, with no gradio in it. `components`: pieces in gradio and
+JavaScript that know nothing of methods. `panels`: the tabs, made of both; `page` puts them together."""

@@ -21,7 +21,7 @@ from app.panels.maps import build_maps
 from app.panels.method_controls import FIRST_METHODS, build_method_controls
 from app.panels.methods import wire_methods
 from app.panels.passkey import build_passkey
-from app.panels.shell import Shell
+from app.panels.shared_controls import SharedControls
 from app.session import devices, document_loading, model_catalogue, sessions, side_by_side
 from app.session.documents import MOST_BYTES
 from app.session.samples import sample, samples
@@ -70,16 +70,16 @@ def build_page() -> gr.Blocks:
             methods = build_method_controls()
         model, status = _build_header()
         speed = gr.Textbox(visible="hidden", elem_id="speed", label="the model whose speed is known")
-        shell = Shell(model, session, methods, context, speed)
+        shared = SharedControls(model, session, methods, context, speed)
         views: list[LinkedControl] = []
         with gr.Tabs(elem_id="tabs") as tabs:
-            views += _panel(CHAT, "Chat", lambda tab: build_chat(shell))
-            views += _panel(PASSKEY, "Passkey", lambda tab: build_passkey(shell, tab))
-            views += _panel(DIAGNOSTICS, "Diagnostics", lambda tab: build_diagnostics(shell, tab))
-            views += _panel(MAPS, "Distance maps", lambda tab: build_maps(shell, tab))
-            views += _panel(EVALUATE, "Evaluate", lambda tab: build_evaluate(shell, tab))
+            views += _panel(CHAT, "Chat", lambda tab: build_chat(shared))
+            views += _panel(PASSKEY, "Passkey", lambda tab: build_passkey(shared, tab))
+            views += _panel(DIAGNOSTICS, "Diagnostics", lambda tab: build_diagnostics(shared, tab))
+            views += _panel(MAPS, "Distance maps", lambda tab: build_maps(shared, tab))
+            views += _panel(EVALUATE, "Evaluate", lambda tab: build_evaluate(shared, tab))
             views += _panel(ABOUT, "About", lambda tab: build_about())
-        _wire(demo, Page(shell, status, tabs, views))
+        _wire(demo, Page(shared, status, tabs, views))
     return demo
 
 
@@ -116,7 +116,7 @@ def _build_header() -> tuple[gr.Dropdown, gr.HTML]:
 class Page:
     """What every panel is given, and what no panel needs to know of."""
 
-    shell: Shell
+    shared: SharedControls
     status: gr.HTML
     tabs: gr.Tabs
     views: Sequence[LinkedControl]
@@ -128,9 +128,9 @@ class Page:
         sessions.remember(request.session_hash or "", session)
         model = model_catalogue.model(_or_first(asked.get("model"), model_catalogue.names()))
         return {
-            self.shell.session: session,
+            self.shared.session: session,
             self.status: status_line(model),
-            self.shell.model: model.name,
+            self.shared.model: model.name,
             **permalink.restored(self.views, asked),
             **({self.tabs: gr.Tabs(selected=asked["tab"])} if asked.get("tab") in TABS else {}),
         }
@@ -139,7 +139,7 @@ class Page:
     def fill(self, model_name: str, session: Session, request: gr.Request) -> Generator[Updates, None, None]:
         """Take in the text that the address asks for, and lay its methods out; what is said of the text is said again
         then, because the page may have dropped it."""
-        model, asked, context = model_catalogue.model(model_name), _asked(request), self.shell.context
+        model, asked, context = model_catalogue.model(model_name), _asked(request), self.shared.context
         key = _or_first(asked.get("text"), [*samples(), UNSET])
         said = context.show(session, model, key)
         if key != UNSET:
@@ -147,7 +147,7 @@ class Page:
                 yield said
         session.fitted_length = length = document_loading.target_length(session, model)
         methods = _restored_methods(model, asked.get("methods"), length)
-        yield {**said, **self.shell.methods.show(model, methods, length)}
+        yield {**said, **self.shared.methods.show(model, methods, length)}
 
     @for_visitor
     def change_model(self, name: str, session: Session) -> Generator[Updates, None, None]:
@@ -158,22 +158,22 @@ class Page:
         model = model_catalogue.model(name)
         for _ in document_loading.tokens_steps(session, model):
             yield {self.status: status_line(model)}
-        yield {self.status: status_line(model), **self.shell.context.show(session, model)}
+        yield {self.status: status_line(model), **self.shared.context.show(session, model)}
 
 
 def _wire(demo: gr.Blocks, page: Page) -> None:
-    shell, context = page.shell, page.shell.context
-    wire_context(context, shell.model, shell.session)
-    suited = wire_methods(shell)
-    shared = [("model", shell.model), ("methods", shell.methods.line), ("text", context.example)]
-    permalink.follow([*shared, *((view.name, view.control) for view in page.views)])
-    model = [shell.model, shell.session]
+    shared, context = page.shared, page.shared.context
+    wire_context(context, shared.model, shared.session)
+    suited = wire_methods(shared)
+    everywhere = [("model", shared.model), ("methods", shared.methods.line), ("text", context.example)]
+    permalink.follow([*everywhere, *((view.name, view.control) for view in page.views)])
+    model = [shared.model, shared.session]
     suited.then(
         as_notice(page.change_model), model, [page.status, *context.shown], **HIDDEN, trigger_mode="always_last"
     )
-    restored = [shell.session, shell.model, page.status, page.tabs, *(view.control for view in page.views)]
+    restored = [shared.session, shared.model, page.status, page.tabs, *(view.control for view in page.views)]
     demo.load(page.open, None, restored, **HIDDEN, concurrency_limit=8).then(
-        page.fill, model, [*shell.methods.shown, *context.shown], **HIDDEN, concurrency_limit=8
+        page.fill, model, [*shared.methods.shown, *context.shown], **HIDDEN, concurrency_limit=8
     ).then(None, None, None, js=permalink.OPENED, api_visibility="private")
     demo.unload(close_page)
 

@@ -88,8 +88,7 @@ def record_first_sight(model_name: str) -> None:
     session = Session()
     _take(session, entry.document(), model_name)
     methods = [model.method(key, document_loading.target_length(session, model)) for key in FIRST_METHODS]
-    for _ in questions.ask_steps(session, model, questions.check_question(entry.question, methods, 64, 0, 0)):
-        pass  # only the finished conversation is kept
+    finish(questions.ask_steps(session, model, questions.check_question(entry.question, methods, 64, 0, 0)))
     note = f"A finished example, recorded with {model.name} on {date.today():%-d %B %Y}. Ask your own question below."
     shown = answer_view.conversation(session.turns, note)  # no question of the visitor's is among them
     (SAMPLES / "first_sight.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -139,8 +138,7 @@ def record_passkey(model_name: str) -> None:
 
 
 def _take(session: Session, document: Document, model_name: str) -> None:
-    for _ in document_loading.take_steps(session, model_catalogue.model(model_name), document):
-        pass
+    finish(document_loading.take_steps(session, model_catalogue.model(model_name), document))
 
 
 RECORDED = {"first-sight": record_first_sight, "first-measurement": record_first_measurement, "passkey": record_passkey}

@@ -4,45 +4,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from app.panels.shell import Shell
+from app.panels.shared_controls import SharedControls
 from app.session import document_loading, model_catalogue, side_by_side
 from app.session.sessions import Session
 from longsight.methods import Method
 from longsight.models.model import Model
 
 
-def shared_inputs(shell: Shell) -> list[Any]:
-    """What every callback that computes needs besides the controls of its own panel."""
-    return [shell.model, shell.session, shell.methods.draft]
-
-
 @dataclass(frozen=True)
 class Asked:
-    """The values of a panel's controls and of `shared_inputs`; those of the controls are unchecked."""
+    """The values of a panel's controls and of `SharedControls.inputs`; those of the controls are unchecked."""
 
-    shell: Shell
+    shared: SharedControls
     values: Mapping[Any, Any]
 
     @classmethod
-    def with_values(cls, shell: Shell, inputs: Sequence[Any], values: Sequence[Any]) -> Self:
+    def with_values(cls, shared: SharedControls, inputs: Sequence[Any], values: Sequence[Any]) -> Self:
         """`values` in the order of `inputs`, as Gradio gives them."""
-        return cls(shell, dict(zip(inputs, values, strict=True)))
+        return cls(shared, dict(zip(inputs, values, strict=True)))
 
     def __getitem__(self, control: Any) -> Any:
         return self.values[control]
 
     @property
     def session(self) -> Session:
-        return self.values[self.shell.session]
+        return self.values[self.shared.session]
 
     @property
     def model(self) -> Model:
-        return model_catalogue.model(self.values[self.shell.model])
+        return model_catalogue.model(self.values[self.shared.model])
 
     @property
     def draft(self) -> str:
         """The methods as text, as they were edited last; empty while the page is still being opened."""
-        return str(self.values[self.shell.methods.draft] or "")
+        return str(self.values[self.shared.methods.draft] or "")
 
     @property
     def opening(self) -> bool:

@@ -15,9 +15,9 @@ from app.components.conversation import conversation
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
 from app.components.run_controls import STARTING, STOPPING, Updates, build_mark, marked
-from app.panels.asked import Asked, shared_inputs
+from app.panels.asked import Asked
 from app.panels.context import UNSET
-from app.panels.shell import Shell
+from app.panels.shared_controls import SharedControls
 from app.session import answer_view, document_loading, estimate, formatting, model_catalogue, questions
 from app.session.answers import Speaker
 from app.session.documents import read_upload
@@ -41,7 +41,7 @@ PLACEHOLDER = "Ask, or paste: a long paste becomes a document"
 class ChatPanel:
     """The controls and the places of the tab; `mark` shows the page that answers are being written."""
 
-    shell: Shell
+    shared: SharedControls
     conversation: gr.HTML
     mark: gr.HTML
     costs: gr.HTML
@@ -57,19 +57,19 @@ class ChatPanel:
     @property
     def inputs(self) -> list[Any]:
         """What `send` is called with."""
-        model, session, *methods = shared_inputs(self.shell)
+        model, session, *methods = self.shared.inputs
         return [self.question, model, session, self.longest, self.temperature, self.seed, *methods]
 
     def send(self, *values: Any) -> Generator[Updates, None, None]:
         """Answer the question with each chosen method."""
-        asked = Asked.with_values(self.shell, self.inputs, values)
+        asked = Asked.with_values(self.shared, self.inputs, values)
         message = asked[self.question] or {}
         if message.get("files"):
             raise LongSightError("The pasted text is still coming in; send the question again in a moment.")
         settings = [asked[control] for control in (self.longest, self.temperature, self.seed)]
         question = questions.check_question(message.get("text"), asked.methods(), *settings)
         for view in questions.ask_steps(asked.session, asked.model, question):
-            yield {self.conversation: view, self.shell.session: asked.session}
+            yield {self.conversation: view, self.shared.session: asked.session}
 
     @for_visitor
     def take_attached(
@@ -80,7 +80,7 @@ class ChatPanel:
         if not files:
             yield gr.skip()
             return
-        for updates in self.shell.context.take(
+        for updates in self.shared.context.take(
             session, model_catalogue.model(model_name), lambda: read_upload(files[0])
         ):
             yield {**updates, self.taken: files[0]}
@@ -91,7 +91,7 @@ class ChatPanel:
 
         The first time of all, the machine is measured.
         """
-        asked = Asked.with_values(self.shell, shared_inputs(self.shell), values)
+        asked = Asked.with_values(self.shared, self.shared.inputs, values)
         if asked.opening:
             yield {self.costs: ""}
             return
@@ -105,7 +105,7 @@ class ChatPanel:
         for step in document_loading.measure_steps(session, model):
             yield {self.costs: costs_view(session, model, methods, f"{step.doing} …")}
         known = model.name if estimate.speed(model).samples else ""
-        yield {self.costs: costs_view(session, model, methods), self.shell.speed: known}
+        yield {self.costs: costs_view(session, model, methods), self.shared.speed: known}
 
     def restart(self, session: Session) -> dict[str, Any]:
         """Begin a new conversation: the one before is forgotten."""
@@ -114,12 +114,12 @@ class ChatPanel:
         return answer_view.conversation([])
 
 
-def build_chat(shell: Shell) -> list[LinkedControl]:
-    panel = build_chat_panel(shell)
+def build_chat(shared: SharedControls) -> list[LinkedControl]:
+    panel = build_chat_panel(shared)
     _wire_questions(panel)
     _wire_document(panel)
-    changes = [shell.context.length.change, shell.methods.line.change]
-    when_changed(changes, panel.show_costs, shared_inputs(shell), [panel.costs, shell.speed])
+    changes = [shared.context.length.change, shared.methods.line.change]
+    when_changed(changes, panel.show_costs, shared.inputs, [panel.costs, shared.speed])
     return [
         LinkedControl("longest", panel.longest, float),
         LinkedControl("temperature", panel.temperature, float),
@@ -127,7 +127,7 @@ def build_chat(shell: Shell) -> list[LinkedControl]:
     ]
 
 
-def build_chat_panel(shell: Shell) -> ChatPanel:
+def build_chat_panel(shared: SharedControls) -> ChatPanel:
     """The conversation, below it the costs and the question box, and how an answer is to be written."""
     shown = conversation(first_sight(), elem_id="conversation")
     mark = build_mark("chat")
@@ -145,22 +145,22 @@ def build_chat_panel(shell: Shell) -> ChatPanel:
             seed = gr.Number(0, label="Seed", precision=0, elem_id="seed")
     attached = gr.Textbox(visible="hidden", elem_id="attached", label="attached file")
     taken = gr.Textbox(visible="hidden", label="file taken in")
-    return ChatPanel(shell, shown, mark, costs, question, suggestion, new, longest, temperature, seed, attached, taken)
+    return ChatPanel(shared, shown, mark, costs, question, suggestion, new, longest, temperature, seed, attached, taken)
 
 
 def _wire_questions(panel: ChatPanel) -> None:
-    shell, answer = panel.shell, marked(panel.send, panel.mark)
-    inputs, outputs = panel.inputs, [panel.conversation, shell.session, panel.mark]
+    shared, answer = panel.shared, marked(panel.send, panel.mark)
+    inputs, outputs = panel.inputs, [panel.conversation, shared.session, panel.mark]
     suggested = panel.suggestion.click(lambda text: {"text": text}, panel.suggestion, panel.question, **HIDDEN)
     for sent in (
         suggested.then(answer, inputs, outputs, **STARTING, api_visibility="private"),
         panel.question.submit(answer, inputs, outputs, **STARTING, api_name="ask"),
     ):
-        sent.then(panel.show_costs, shared_inputs(shell), [panel.costs, shell.speed], **HIDDEN)
+        sent.then(panel.show_costs, shared.inputs, [panel.costs, shared.speed], **HIDDEN)
     panel.conversation.accept(None, None, panel.question, js=EMPTIED, api_visibility="private")
-    shell.context.example.change(suggest, shell.context.example, panel.suggestion, **HIDDEN)
-    panel.question.stop(stop, shell.session, None, api_name="stop", **STOPPING)
-    panel.new.click(panel.restart, shell.session, panel.conversation, api_name="restart", **STOPPING)
+    shared.context.example.change(suggest, shared.context.example, panel.suggestion, **HIDDEN)
+    panel.question.stop(stop, shared.session, None, api_name="stop", **STOPPING)
+    panel.new.click(panel.restart, shared.session, panel.conversation, api_name="restart", **STOPPING)
 
 
 def _wire_document(panel: ChatPanel) -> None:
@@ -168,10 +168,10 @@ def _wire_document(panel: ChatPanel) -> None:
 
     It lies in the box until it is taken in, and what is written beside it stays.
     """
-    shell, box = panel.shell, panel.question
+    shared, box = panel.shared, panel.question
     box.change(None, box, panel.attached, js=ATTACHED, api_visibility="private")
     panel.attached.change(
-        panel.take_attached, [box, shell.model, shell.session], [*shell.context.shown, panel.taken],
+        panel.take_attached, [box, shared.model, shared.session], [*shared.context.shown, panel.taken],
         concurrency_limit=4, **HIDDEN,
     ).then(None, [box, panel.taken], box, js=DETACHED, api_visibility="private")  # fmt: skip
 

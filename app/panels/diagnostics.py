@@ -19,9 +19,9 @@ from app.components.errors import as_notice, for_visitor
 from app.components.permalink import LinkedControl
 from app.components.run_controls import RunControls, Updates, build_run, wire_run
 from app.panels import option_controls
-from app.panels.asked import Asked, shared_inputs
+from app.panels.asked import Asked
 from app.panels.option_controls import read_options
-from app.panels.shell import Shell
+from app.panels.shared_controls import SharedControls
 from app.session import measurements, running
 from app.session.measurement_request import Measurement, MeasurementRequest
 from app.session.measurements import MeasurementFigures
@@ -42,7 +42,7 @@ HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 class DiagnosticsPanel:
     """The controls and the places of the tab; `options` by the field of `PanelOptions` that each one asks for."""
 
-    shell: Shell
+    shared: SharedControls
     panel: gr.Radio
     lead: gr.HTML
     length: gr.Number
@@ -55,7 +55,7 @@ class DiagnosticsPanel:
 
     @property
     def inputs(self) -> list[Any]:
-        return [self.panel, self.length, self.others, *self.options.values(), *shared_inputs(self.shell)]
+        return [self.panel, self.length, self.others, *self.options.values(), *self.shared.inputs]
 
     @property
     def shown(self) -> list[Any]:
@@ -64,7 +64,7 @@ class DiagnosticsPanel:
 
     def read(self, *values: Any) -> Asked:
         """The values of `inputs`."""
-        return Asked.with_values(self.shell, self.inputs, values)
+        return Asked.with_values(self.shared, self.inputs, values)
 
     def request(self, asked: Asked) -> MeasurementRequest:
         """What is asked for, checked. Raises `LongSightError` where that cannot be measured.
@@ -151,8 +151,8 @@ class DiagnosticsPanel:
         return {**{self.options[name]: text for name, text in wanted.items()}, self.again: int(again or 0) + 1}
 
 
-def build_diagnostics(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
-    panel = build_panel(shell)
+def build_diagnostics(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
+    panel = build_panel(shared)
     _wire(panel, tab)
     return [
         LinkedControl("panel", panel.panel, _panel_key),
@@ -162,7 +162,7 @@ def build_diagnostics(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
     ]
 
 
-def build_panel(shell: Shell) -> DiagnosticsPanel:
+def build_panel(shared: SharedControls) -> DiagnosticsPanel:
     """Which panel, what it is asked, how far it is, and the board for its figures."""
     names = [(panel.title, key) for key, panel in PANELS.items()]
     panel = gr.Radio(names, value=FIRST, show_label=False, container=False, elem_id="panel", label="Panel")
@@ -180,20 +180,21 @@ def build_panel(shell: Shell) -> DiagnosticsPanel:
     sides = gr.HTML(elem_id="diagnostics-sides")
     figures = board(first_measurement(), elem_id="board")
     downloads = build_downloads("diagnostics", "The numbers behind the figures, with names and units:")
-    wire_downloads(downloads, measurements.files, [shell.session])
+    wire_downloads(downloads, measurements.files, [shared.session])
     again = gr.Number(0, visible="hidden", elem_id="diagnostics-again", label="runs asked for by clicks")
-    return DiagnosticsPanel(shell, panel, lead, length, others, options, run, sides, figures, again)
+    return DiagnosticsPanel(shared, panel, lead, length, others, options, run, sides, figures, again)
 
 
 def _wire(panel: DiagnosticsPanel, tab: gr.Tab) -> None:
-    shell, run, options, inputs = panel.shell, panel.run, panel.options, panel.inputs
+    shared, run, options, inputs = panel.shared, panel.run, panel.options, panel.inputs
     wire_run(
         run, panel.measure, inputs, [run.status, panel.sides, panel.board],
-        session=shell.session, stop=running.stop, api_name="look", also=[panel.again.change],
+        session=shared.session, stop=running.stop, api_name="look", also=[panel.again.change],
     )  # fmt: skip
     changes = [
         panel.panel.change, panel.others.input, panel.length.submit, panel.length.blur,
-        *option_controls.changes(options), shell.methods.line.change, shell.context.length.change, shell.speed.change,
+        *option_controls.changes(options), shared.methods.line.change, shared.context.length.change,
+        shared.speed.change,
     ]  # fmt: skip
     when_changed(changes, panel.show, inputs, panel.shown, tab)
     picked = [options["mark"], options["layers"], options["heads"], panel.again]

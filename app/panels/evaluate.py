@@ -14,7 +14,7 @@ from app.components.changes import when_changed
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
 from app.components.run_controls import Updates
-from app.panels.shell import Shell
+from app.panels.shared_controls import SharedControls
 from app.session.documents import take_upload
 from app.session.opened_results import OpenedResults, open_results, shipped
 from app.session.sessions import Session
@@ -79,11 +79,11 @@ class EvaluatePanel:
         }
 
 
-def build_evaluate(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
+def build_evaluate(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
     panel = build_panel()
-    when_changed([panel.part.change], panel.show, [panel.part, shell.session], panel.shown, tab)
+    when_changed([panel.part.change], panel.show, [panel.part, shared.session], panel.shown, tab)
     panel.load.upload(
-        panel.load_results, [panel.load, shell.session], [panel.part, *panel.shown],
+        panel.load_results, [panel.load, shared.session], [panel.part, *panel.shown],
         show_progress="hidden", api_name="results",
     )  # fmt: skip
     return [LinkedControl("part", panel.part, lambda text: opened(Session()).known(int(text)))]

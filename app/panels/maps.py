@@ -16,7 +16,7 @@ from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
 from app.components.plot import drawn, plot
 from app.components.run_controls import Updates
-from app.panels.shell import Shell
+from app.panels.shared_controls import SharedControls
 from app.session import distance_maps, model_catalogue, side_by_side
 from app.session.distance_maps import MethodMaps
 from app.session.side_by_side import MOST_METHODS
@@ -61,7 +61,7 @@ class MapColumn:
 class MapsPanel:
     """The controls and the places of the tab."""
 
-    shell: Shell
+    shared: SharedControls
     small: gr.Slider
     trained: gr.Slider
     tokens: gr.Number
@@ -69,8 +69,8 @@ class MapsPanel:
 
     @property
     def inputs(self) -> list[Any]:
-        shell = self.shell
-        return [shell.model, self.small, self.trained, self.tokens, shell.context.length, shell.methods.draft]
+        shared = self.shared
+        return [shared.model, self.small, self.trained, self.tokens, shared.context.length, shared.methods.draft]
 
     @property
     def shown(self) -> list[Any]:
@@ -79,10 +79,10 @@ class MapsPanel:
 
     def maps(self, values: Mapping[Any, Any]) -> list[tuple[Run, MethodMaps]]:
         """The maps of each run, from the values of `inputs` by control. Raises `LongSightError` on what cannot be."""
-        shell = self.shell
-        model, length = model_catalogue.model(values[shell.model]), values[shell.context.length]
+        shared = self.shared
+        model, length = model_catalogue.model(values[shared.model]), values[shared.context.length]
         tokens = int(values[self.tokens] or length or model.train_length)
-        draft = str(values[shell.methods.draft] or "")
+        draft = str(values[shared.methods.draft] or "")
         runs = make_runs(side_by_side.read(model, draft, int(length or model.train_length)))
         small, trained = values[self.small], values[self.trained]
         return [
@@ -97,7 +97,7 @@ class MapsPanel:
     def show(self, *values: Any) -> Updates:
         """A column for each run, the others hidden. Nothing while a page opens."""
         given = self.read(values)
-        if not given[self.shell.methods.draft]:
+        if not given[self.shared.methods.draft]:
             return gr.skip()
         both = self.maps(given)
         updates: Updates = {column.column: gr.Column(visible=False) for column in self.columns[len(both) :]}
@@ -112,10 +112,10 @@ class MapsPanel:
         }
 
 
-def build_maps(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
-    panel = build_panel(shell)
+def build_maps(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
+    panel = build_panel(shared)
     small, trained, tokens = panel.small, panel.trained, panel.tokens
-    changes = [small.release, trained.release, tokens.submit, tokens.blur, shell.methods.line.change]
+    changes = [small.release, trained.release, tokens.submit, tokens.blur, shared.methods.line.change]
     when_changed(changes, panel.show, panel.inputs, panel.shown, tab)
     gr.on([], panel.show, panel.inputs, panel.shown, api_name="maps")  # for scripts
     return [
@@ -125,7 +125,7 @@ def build_maps(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
     ]
 
 
-def build_panel(shell: Shell) -> MapsPanel:
+def build_panel(shared: SharedControls) -> MapsPanel:
     """The sizes, the legend, and a column for each run."""
     gr.Markdown(INTRODUCTION, elem_classes="lead")
     with gr.Row(elem_classes="tight", elem_id="map-controls"):
@@ -143,7 +143,7 @@ def build_panel(shell: Shell) -> MapsPanel:
     gr.HTML(legend())
     with gr.Row(elem_id="maps", equal_height=False):
         columns = tuple(_build_column(index) for index in range(MOST_METHODS))
-    panel = MapsPanel(shell, small, trained, tokens, columns)
+    panel = MapsPanel(shared, small, trained, tokens, columns)
     wire_downloads(build_downloads("map", "The true maps, with names and units:"), panel.files, panel.inputs)
     return panel
 

@@ -14,7 +14,7 @@ from app.components.errors import as_notice, for_visitor
 from app.components.run_controls import Updates
 from app.panels import method_controls
 from app.panels.method_controls import MOST_FIELDS, MethodControls
-from app.panels.shell import Shell
+from app.panels.shared_controls import SharedControls
 from app.session import document_loading, model_catalogue, side_by_side
 from app.session.sessions import Session
 from app.session.side_by_side import ChosenMethod
@@ -23,10 +23,10 @@ from longsight.methods import Method
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
-def wire_methods(shell: Shell) -> Any:
+def wire_methods(shared: SharedControls) -> Any:
     """Returns what follows the choice of another model."""
-    controls, callbacks = shell.methods, MethodCallbacks(shell.methods)
-    inputs = [shell.model, shell.session, controls.draft]
+    controls, callbacks = shared.methods, MethodCallbacks(shared.methods)
+    inputs = [shared.model, shared.session, controls.draft]
     when_changed(_edit_choice(controls), callbacks.lay_out, inputs, [*controls.boxes, controls.draft]).then(
         None, [controls.draft, *controls.numbers], controls.numbers, js=edited_line.boxes(MOST_FIELDS), **HIDDEN
     )  # the draft may have been edited since the server laid it out
@@ -34,8 +34,8 @@ def wire_methods(shell: Shell) -> Any:
         for field, number in enumerate(slot.numbers):
             _edit(controls, number.input, edited_line.change(place, field), number)
     when_changed([controls.draft.change], callbacks.check, inputs, [*controls.heads, controls.line])
-    when_changed([shell.context.length.change], callbacks.refit, inputs, controls.shown)
-    return shell.model.input(as_notice(callbacks.suit), inputs, controls.shown, trigger_mode="always_last", **HIDDEN)
+    when_changed([shared.context.length.change], callbacks.refit, inputs, controls.shown)
+    return shared.model.input(as_notice(callbacks.suit), inputs, controls.shown, trigger_mode="always_last", **HIDDEN)
 
 
 def _edit_choice(controls: MethodControls) -> list[Any]:

@@ -13,9 +13,9 @@ from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
 from app.components.plot import drawn, plot
 from app.components.run_controls import RunControls, Updates, build_run, wire_run
-from app.panels.asked import Asked, shared_inputs
+from app.panels.asked import Asked
 from app.panels.passkey_trial import TrialPanel, build_trial
-from app.panels.shell import Shell
+from app.panels.shared_controls import SharedControls
 from app.session import document_loading, grid_runs, model_catalogue, passkey_grids, running
 from app.session.documents import take_upload
 from app.session.passkey_grids import FILLERS, GridRequest, GridSettings
@@ -45,7 +45,7 @@ class GridColumn:
 class PasskeyPanel:
     """The controls and the places of the tab; `settings` by the field of a `GridSettings` that each one sets."""
 
-    shell: Shell
+    shared: SharedControls
     settings: Mapping[str, Any]
     run: RunControls
     note: gr.HTML
@@ -55,7 +55,7 @@ class PasskeyPanel:
 
     @property
     def inputs(self) -> list[Any]:
-        return [*self.settings.values(), *shared_inputs(self.shell)]
+        return [*self.settings.values(), *self.shared.inputs]
 
     @property
     def planned(self) -> list[Any]:
@@ -69,7 +69,7 @@ class PasskeyPanel:
 
     def read(self, *values: Any) -> Asked:
         """The values of `inputs`."""
-        return Asked.with_values(self.shell, self.inputs, values)
+        return Asked.with_values(self.shared, self.inputs, values)
 
     def request(self, asked: Asked) -> GridRequest:
         """What is asked for, checked; parameters at their rule of thumb are fitted to the longest prompt."""
@@ -134,11 +134,11 @@ class PasskeyPanel:
         model, methods = model_catalogue.model(model_name), grid.methods()
         if grid.model != model.name:
             return {}
-        return self.shell.methods.show(model, methods, document_loading.target_length(session, model))
+        return self.shared.methods.show(model, methods, document_loading.target_length(session, model))
 
 
-def build_passkey(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
-    panel = build_panel(shell)
+def build_passkey(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
+    panel = build_panel(shared)
     _wire(panel, tab)
     settings = panel.settings
     return [
@@ -150,7 +150,7 @@ def build_passkey(shell: Shell, tab: gr.Tab) -> list[LinkedControl]:
     ]
 
 
-def build_panel(shell: Shell) -> PasskeyPanel:
+def build_panel(shared: SharedControls) -> PasskeyPanel:
     """The controls, the places of the grids, and below them the one where a trial is opened."""
     gr.Markdown(INTRODUCTION, elem_classes="lead")
     with gr.Row(elem_classes="tight", elem_id="passkey-controls"):
@@ -162,8 +162,8 @@ def build_panel(shell: Shell) -> PasskeyPanel:
     with gr.Row(elem_classes="run-row"):
         downloads = build_downloads("passkey", "Every trial with its answer:")
         load = gr.UploadButton("Load a grid", size="sm", file_types=[".json"], elem_id="passkey-load", scale=0)
-    wire_downloads(downloads, passkey_grids.files, [shell.session])
-    return PasskeyPanel(shell, settings, run, note, columns, load, build_trial(shell))
+    wire_downloads(downloads, passkey_grids.files, [shared.session])
+    return PasskeyPanel(shared, settings, run, note, columns, load, build_trial(shared))
 
 
 def _build_settings() -> dict[str, Any]:
@@ -202,21 +202,21 @@ def _checked(read: Callable[[str], Any]) -> Callable[[str], str]:
 
 
 def _wire(panel: PasskeyPanel, tab: gr.Tab) -> None:
-    shell, run, settings, trial = panel.shell, panel.run, panel.settings, panel.trial
+    shared, run, settings, trial = panel.shared, panel.run, panel.settings, panel.trial
     inputs, planned = panel.inputs, panel.planned
     wire_run(
         run, panel.fill, inputs, [run.status, *panel.shown],
-        session=shell.session, stop=running.stop, api_name="passkey",
+        session=shared.session, stop=running.stop, api_name="passkey",
     ).then(panel.plan, inputs, planned, **HIDDEN)  # fmt: skip
     boxes = [box for name, box in settings.items() if name != "filler"]
     typed = [event for box in boxes for event in (box.submit, box.blur)]
-    changes = [shell.methods.line.change, shell.context.length.change, shell.speed.change]
+    changes = [shared.methods.line.change, shared.context.length.change, shared.speed.change]
     when_changed([*typed, settings["filler"].input, *changes], panel.plan, inputs, planned, tab)
-    tab.select(panel.show, shell.session, panel.shown, **HIDDEN)
-    outputs = [*settings.values(), *shell.methods.shown, *panel.shown]
+    tab.select(panel.show, shared.session, panel.shown, **HIDDEN)
+    outputs = [*settings.values(), *shared.methods.shown, *panel.shown]
     panel.load.upload(
-        panel.load_grid, [panel.load, shell.model, shell.session], outputs,
+        panel.load_grid, [panel.load, shared.model, shared.session], outputs,
         show_progress="hidden", api_name="load_grid",
     ).then(panel.plan, inputs, planned, **HIDDEN)  # fmt: skip
     for number, place in enumerate(panel.columns):
-        place.grid.pick(trial.picked(number), shell.session, [trial.cell, trial.trial, trial.choice], **HIDDEN)
+        place.grid.pick(trial.picked(number), shared.session, [trial.cell, trial.trial, trial.choice], **HIDDEN)

@@ -9,7 +9,7 @@ import gradio as gr
 from app.components.errors import for_visitor
 from app.components.plot import drawn, plot
 from app.components.run_controls import RunControls, Updates, build_run, wire_run
-from app.panels.shell import Shell
+from app.panels.shared_controls import SharedControls
 from app.session import passkey_grids, running, trials
 from app.session.sessions import Session
 
@@ -72,7 +72,7 @@ def other_trial(cell: str, trial: Any) -> str:
     return f"{cell.rpartition(':')[0]}:{trial}"
 
 
-def build_trial(shell: Shell) -> TrialPanel:
+def build_trial(shared: SharedControls) -> TrialPanel:
     cell = gr.Textbox(visible="hidden", elem_id="passkey-cell", label="trial")
     with gr.Column(elem_id="passkey-trial"):
         with gr.Column(visible=False) as choice:
@@ -87,8 +87,8 @@ def build_trial(shell: Shell) -> TrialPanel:
                 heads = plot("Attention on the key by layer and head", elem_id="passkey-heads", visible=False)
     panel = TrialPanel(cell, choice, trial, run, told, prompt, about, heads)
     wire_run(
-        run, panel.open, [cell, shell.session], panel.shown,
-        session=shell.session, stop=running.stop, api_name="trial", also=[cell.change],
+        run, panel.open, [cell, shared.session], panel.shown,
+        session=shared.session, stop=running.stop, api_name="trial", also=[cell.change],
     )  # fmt: skip
     trial.input(other_trial, [cell, trial], cell, show_progress="hidden", api_visibility="private")
     return panel

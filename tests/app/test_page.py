@@ -10,9 +10,8 @@ import pytest
 
 from analysis.evaluation.tasks.texts import PAPER
 from app import page
-from app.components import errors, permalink, theme
-from app.components.permalink import LinkedControl
-from app.session import model_catalogue, sessions, side_by_side
+from app.components import errors, theme
+from app.session import model_catalogue, side_by_side
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 from tests.app.conftest import save_model
@@ -132,15 +131,6 @@ def test_plans_say_again_how_long_they_take_once_the_machine_is_measured(model, 
     assert "2 trials: " in _named(plan(*request))["passkey-status"]
 
 
-def test_a_listener_notes_what_it_listens_to_also_where_it_is_no_input(model):
-    """The text may get another length and leave the methods, which are all that the costs are told of, as they were."""
-    fns = page.build_page().fns.values()
-    noting = [fn for fn in fns if fn.fn is None and "JSON.stringify" in (fn.js or "")]
-    assert noting
-    for fn in noting:
-        assert {target for target, event in fn.targets if event != "select"} <= {part._id for part in fn.inputs}
-
-
 def test_the_address_is_told_of_a_tab_before_anyone_who_asks_the_server(model):
     """Gradio does one listener after the other, and waits for the answer to each."""
     demo = page.build_page()
@@ -180,39 +170,6 @@ def test_closing_the_page_ends_the_visit(opened):
     assert session.left
 
 
-def test_two_sessions_have_two_visits():
-    one, two = Session(), Session()
-    sessions.remember("one", one)
-    sessions.remember("two", two)
-    sessions.leave("one")
-    assert (one.left, two.left) == (True, False)
-
-
-def test_errors_reach_the_visitor_as_escaped_sentences_and_faults_do_not():
-    @errors.for_visitor
-    def refuses():
-        raise LongSightError("<b> was asked for.")
-
-    @errors.for_visitor
-    def refuses_later():
-        yield 1
-        raise LongSightError("2 > 1.")
-
-    @errors.for_visitor
-    def breaks():
-        raise RuntimeError("a fault of ours")
-
-    with pytest.raises(gr.Error) as refused:
-        refuses()
-    assert refused.value.message == "&lt;b&gt; was asked for."
-    steps = refuses_later()
-    assert next(steps) == 1
-    with pytest.raises(gr.Error):
-        next(steps)
-    with pytest.raises(RuntimeError):
-        breaks()
-
-
 def test_a_listener_that_is_asked_again_says_what_is_wrong_and_does_not_fail(monkeypatch):
     noticed = []
     monkeypatch.setattr(gr, "Warning", lambda text, duration, title: noticed.append(text))
@@ -231,15 +188,6 @@ def test_a_listener_that_is_asked_again_says_what_is_wrong_and_does_not_fail(mon
     assert noticed == ["2 &gt; 1."] * 2
 
 
-def test_values_of_an_address_are_read_or_left_out(warned):
-    control = object()
-    view = LinkedControl("small", control, int)
-    assert permalink.restored([view], {"small": "7"}) == {control: 7}
-    assert permalink.restored([view], {"other": "7"}) == {}
-    assert permalink.restored([view], {"small": "<b>"}) == {}
-    assert "&lt;b&gt;" in warned[0]
-
-
 def test_nothing_the_page_loads_comes_from_elsewhere():
     options = page.launch_options()
     looks = options["head"] + "".join(path.read_text(encoding="utf-8") for path in options["css_paths"])
@@ -255,3 +203,12 @@ def test_nothing_is_kept_in_the_visitors_browser_and_little_on_the_server():
     assert options["ssr_mode"] is False
     assert options["state_session_capacity"] <= 500
     assert options["max_file_size"] == 20_000_000
+
+
+def test_a_listener_notes_what_it_listens_to_also_where_it_is_no_input(model):
+    """The text may get another length and leave the methods, which are all that the costs are told of, as they were."""
+    fns = page.build_page().fns.values()
+    noting = [fn for fn in fns if fn.fn is None and "JSON.stringify" in (fn.js or "")]
+    assert noting
+    for fn in noting:
+        assert {target for target, event in fn.targets if event != "select"} <= {part._id for part in fn.inputs}

@@ -6,13 +6,13 @@ import gradio as gr
 import pytest
 
 from app.panels.method_controls import build_method_controls
-from app.panels.shell import Shell
+from app.panels.shared_controls import SharedControls
 
 
 @pytest.fixture
-def shell(model):
+def shared(model):
     with gr.Blocks():  # panels are built inside
-        yield Shell(
+        yield SharedControls(
             gr.Dropdown(["tiny"]), gr.State(), build_method_controls(), SimpleNamespace(length=gr.Number()),
             gr.Textbox(),
         )  # fmt: skip

@@ -15,7 +15,7 @@ from app.session import devices, document_loading, estimate, measurements, runni
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
-from tests.app.test_method_controls import values_of
+from tests.app.panels.test_method_controls import values_of
 
 DEFAULTS = {"smoothing": 64, "projection": "pca", "axes": 2, "starting": 10}
 LENGTH = 90
@@ -33,8 +33,8 @@ def reader(session, model, document):
 
 
 @pytest.fixture
-def panel(shell):
-    return diagnostics.build_panel(shell)
+def panel(shared):
+    return diagnostics.build_panel(shared)
 
 
 def options(**values):

@@ -12,7 +12,7 @@ from longsight.errors import LongSightError
 
 
 @pytest.fixture
-def panel(shell):
+def panel(shared):
     return evaluate.build_panel()
 
 

@@ -11,12 +11,12 @@ from app.components.plot import drawn
 from app.panels import maps
 from app.session import distance_maps
 from longsight.methods import METHODS
-from tests.app.test_method_controls import values_of
+from tests.app.panels.test_method_controls import values_of
 
 
 @pytest.fixture
-def panel(shell):
-    return maps.build_panel(shell)
+def panel(shared):
+    return maps.build_panel(shared)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_figure_reaches_the_page_as_json_with_its_arrays():
 def test_no_maps_are_drawn_while_the_page_opens(panel, asked):
     values = asked(METHODS["vanilla"]())
     assert panel.columns[0].column in panel.show(*values)
-    draft = panel.shell.methods.draft
+    draft = panel.shared.methods.draft
     opening = ["" if control is draft else value for control, value in zip(panel.inputs, values, strict=True)]
     assert panel.show(*opening) == gr.skip()
 

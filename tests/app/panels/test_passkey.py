@@ -36,8 +36,8 @@ def quick(monkeypatch):
 
 
 @pytest.fixture
-def panel(shell):
-    return passkey.build_panel(shell)
+def panel(shared):
+    return passkey.build_panel(shared)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_one_method_stands_beside_itself_with_other_parameters(panel, session, a
     assert not updates[hidden.column].constructor_args["visible"]
     path = tmp_path / "saved.json"
     path.write_bytes(passkey_grids.files("json", session)[1]["longsight-passkey.json"])
-    assert panel.load_grid(str(path), "tiny", session)[panel.shell.methods.draft] == line
+    assert panel.load_grid(str(path), "tiny", session)[panel.shared.methods.draft] == line
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_files_hold_the_grid_and_are_read_again(panel, filled, session, asked, t
     assert not path.exists()
     told = {name: updates[control] for name, control in panel.settings.items()}
     assert told == {"lengths": "240, 400", "depths": "0, 100", "trials": 1, "filler": PAPER, "seed": 3}
-    assert side_by_side.keys(updates[panel.shell.methods.draft]) == ["vanilla", "window"]
+    assert side_by_side.keys(updates[panel.shared.methods.draft]) == ["vanilla", "window"]
     assert set(panel.shown) - set(updates) == {panel.columns[2].side, panel.columns[2].grid}
     assert b"trial index" in passkey_grids.files("csv", session)[1]["longsight-passkey.csv"]
     with pytest.raises(LongSightError, match="no format 'exe'"):
