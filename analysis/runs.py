@@ -6,6 +6,7 @@ That line is what the page's address, the command line, benchmarks and results n
 several times. A parameter left out takes the value that suits the model and the text.
 """
 
+from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
@@ -118,6 +119,14 @@ def method_parts(line: str) -> list[str]:
     if not found:
         raise LongSightError(f"No method was named; there are {', '.join(METHODS)}.")
     return list(dict.fromkeys(found))
+
+
+def methods_argument(line: str) -> list[str]:
+    """`method_parts` as argparse wants it: what is wrong is said as the command's own error."""
+    try:
+        return method_parts(line)
+    except LongSightError as problem:
+        raise ArgumentTypeError(str(problem)) from problem
 
 
 def parts(line: str) -> list[str]:

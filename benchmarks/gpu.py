@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedConfig, Pr
 from transformers.utils import is_flash_attn_2_available, is_flash_attn_3_available
 
 from analysis.evaluation.memory import forget_peak, peak_memory
+from analysis.runs import methods_argument, read_one
 from benchmarks.measure import Meter, Result, TimedReading, measure_once, read_with_method, read_with_stock
 from benchmarks.subject import DEFAULT, ROOT, random_ids, read_stock
 from longsight.methods import METHODS
@@ -137,9 +138,9 @@ def fastest(subject: Subject) -> str | None:
 def measure_methods(subject: Subject, n: int, methods: list[str], meter: Meter, deadline: float) -> None:
     model = adopt(subject.hf)
     try:
-        for key in methods:
-            method = METHODS[key].for_model(model.train_length, n)
-            subject.measure(key, partial(read_with_method, model, method, chunk=CHUNK), n, meter, deadline)
+        for text in methods:
+            method = read_one(model, text, n)
+            subject.measure(text, partial(read_with_method, model, method, chunk=CHUNK), n, meter, deadline)
     finally:
         model.seam.close()
 
@@ -228,7 +229,12 @@ def equality_tests(seconds: float) -> int:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, metavar="N")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, metavar="KEY")
+    parser.add_argument(
+        "--methods",
+        type=methods_argument,
+        default=list(METHODS),
+        help='"vanilla;self-extend:group=4"',
+    )
     parser.add_argument("--minutes", type=float, default=MINUTES, help="how long the whole run may take")
     return parser.parse_args()
 

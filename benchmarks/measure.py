@@ -17,10 +17,11 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from analysis.evaluation.memory import forget_peak, peak_memory
+from analysis.runs import read_one
 from benchmarks.subject import ROOT, random_ids, read_stock
 from longsight.generation.decode import Sampling, decode
 from longsight.generation.prefill import prefill
-from longsight.methods import METHODS, Method
+from longsight.methods import Method
 from longsight.models.model import Model, adopt
 from longsight.models.module_patching import cache_keyword
 
@@ -49,7 +50,7 @@ class Meter:
 
 @dataclass(frozen=True)
 class Spec:
-    """What to measure: a key of METHODS or one of `STOCK`, `length` tokens read and `decode` tokens generated after.
+    """What to measure: a method as text or one of `STOCK`, `length` tokens read and `decode` tokens generated after.
 
     `clock` is "wall", or "cpu" for the processor time of one thread on a machine that others use as well.
     """
@@ -125,7 +126,7 @@ def reading(spec: Spec) -> tuple[TimedReading, PreTrainedModel]:
     if spec.method in STOCK:
         return partial(read_with_stock, hf, chunk=spec.chunk if spec.method == CHUNKED else spec.length), hf
     model = adopt(hf)
-    method = METHODS[spec.method].for_model(model.train_length, spec.length)
+    method = read_one(model, spec.method, spec.length)
     return partial(read_with_method, model, method, chunk=spec.chunk), hf
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from analysis.runs import methods_argument, read_one
 from benchmarks.subject import DEFAULT
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
@@ -28,7 +29,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("model", nargs="?", default=str(DEFAULT), help="a folder with a model and its tokenizer")
     parser.add_argument("--length", type=int, default=8192, help="tokens read of each text")
     parser.add_argument("--count", type=int, default=4, help="how many texts are read")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, metavar="KEY")
+    parser.add_argument(
+        "--methods",
+        type=methods_argument,
+        default=list(METHODS),
+        help='"vanilla;self-extend:group=4"',
+    )
     parser.add_argument("--out", type=Path, help="a JSON file for all figures")
     return parser.parse_args()
 
@@ -62,7 +68,7 @@ def level(model: Model, texts: np.ndarray, size: int) -> np.ndarray:
     return np.stack(rows)
 
 
-def measure(model: Model, texts: np.ndarray, keys: list[str]) -> Iterator[tuple[str, Method | None, np.ndarray]]:
+def measure(model: Model, texts: np.ndarray, methods: list[str]) -> Iterator[tuple[str, Method | None, np.ndarray]]:
     """(name, method, mean NLL per band), first of the level to keep. Band beginnings count for nobody."""
     size = model.train_length
     alone = level(model, texts, size)
@@ -73,14 +79,14 @@ def measure(model: Model, texts: np.ndarray, keys: list[str]) -> Iterator[tuple[
         return kept.mean(axis=(0, 2)).filled(np.nan)
 
     yield ALONE, None, banded(alone)
-    for key in tqdm(keys, desc="measuring", unit="method"):
-        method = model.method(key, texts.shape[1])
+    for text in tqdm(methods, desc="measuring", unit="method"):
+        method = read_one(model, text, texts.shape[1])
         try:
             model.seam.check_method(method)
         except LongSightError as problem:
             tqdm.write(str(problem))
             continue
-        yield key, method, banded(nll_of(model, texts, method))
+        yield text, method, banded(nll_of(model, texts, method))
 
 
 def reach_of(method: Method | None, model: Model, length: int) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from analysis.runs import methods_argument
 from benchmarks.measure import CLOCKS, STOCK, Result, Spec, run
 from benchmarks.subject import DEFAULT
 from longsight.methods import METHODS
@@ -33,7 +34,12 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.prefill", description=__doc__)
     parser.add_argument("model", nargs="?", default=str(DEFAULT), help="a folder with a model")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, metavar="N")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, metavar="KEY")
+    parser.add_argument(
+        "--methods",
+        type=methods_argument,
+        default=list(METHODS),
+        help='"vanilla;self-extend:group=4"',
+    )
     parser.add_argument("--chunk", type=int, default=2048, help="tokens read at once")
     parser.add_argument("--decode", type=int, default=32, help="tokens generated after the text")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

@@ -20,7 +20,8 @@ from analysis.diagnostics.options import DEFAULT as OPTIONS
 from analysis.diagnostics.panels import PANELS
 from analysis.diagnostics.probing import Probing
 from analysis.evaluation.memory import forget_peak, peak_memory
-from analysis.runs import make_runs
+from analysis.evaluation.score_table import label_of
+from analysis.runs import make_runs, methods_argument, read_one
 from benchmarks.measure import CLOCKS
 from benchmarks.subject import DEFAULT, ROOT, random_ids, read_stock
 from longsight.methods import METHODS, Method
@@ -63,7 +64,7 @@ def measure(spec: ProbeSpec) -> ProbeResult:
     clock = CLOCKS[spec.clock]
     model = adopt(read_stock(spec.source), name=Path(spec.source).name)
     ids = random_ids(model.hf, spec.length)
-    method = METHODS[spec.method].for_model(model.train_length, spec.length)
+    method = read_one(model, spec.method, spec.length)
     _start(model, random_ids(model.hf, 64), METHODS["vanilla"](), spec.most)
     begun = clock()
     model.nll(ids, method, chunk=512)
@@ -121,7 +122,7 @@ def run(spec: ProbeSpec) -> ProbeResult:
 def row(spec: ProbeSpec, result: ProbeResult) -> str:
     cells = [
         f"{spec.length:,}",
-        METHODS[spec.method].title,
+        label_of(spec.method),
         f"{min(spec.length, spec.most):,}",
         f"{result.bare:.1f} s",
         f"{result.probed:.1f} s",
@@ -144,7 +145,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.probes", description=__doc__)
     parser.add_argument("model", nargs="?", default=str(DEFAULT), help="a folder with a model")
     parser.add_argument("--lengths", nargs="+", type=int, default=LENGTHS, help="tokens read")
-    parser.add_argument("--methods", nargs="+", default=KEYS, choices=METHODS, metavar="KEY")
+    parser.add_argument("--methods", type=methods_argument, default=KEYS, help='"vanilla;self-extend:group=4"')
     parser.add_argument("--most-queries", type=int, default=OPTIONS.most_queries, help="measured at most")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")

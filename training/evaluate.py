@@ -14,13 +14,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from analysis import runs
 from analysis.evaluate import Workers, refusals, run
 from analysis.evaluation.cell import digest
 from analysis.evaluation.report_parts import ReportPart, parts_markdown
 from analysis.evaluation.results import Results, opened
 from analysis.evaluation.worker import loaded
 from analysis.report import make_parts
+from analysis.runs import methods_argument
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
 from longsight.models.model import Model
@@ -130,7 +130,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cases", type=int, default=200, help="questions of each kind, and pass keys per cell")
     parser.add_argument("--passages", type=int, default=8, help="texts that nll is measured on, per length and method")
     parser.add_argument("--lengths", type=_numbers, default=LENGTHS, help="tokens past the trained length: 1024,2048")
-    parser.add_argument("--methods", type=_methods_of, help='"vanilla;self-extend:group=4"; all that suit the model')
+    parser.add_argument("--methods", type=methods_argument, help='"window;ntk:scale=4"; all that suit the model')
     parser.add_argument("--only", type=_words, default=STAGES, help=f"a part of it: {','.join(STAGES)}")
     parser.add_argument("--jobs", type=int, help="worker processes, each with a model of its own; 1")
     parser.add_argument("--threads", type=int, help="CPU threads of each (default: torch's choice)")
@@ -139,13 +139,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     if unknown := sorted(set(options.only) - set(STAGES)):
         parser.error(f"--only knows {', '.join(STAGES)}, found {', '.join(unknown)}")
     return options
-
-
-def _methods_of(text: str) -> list[str]:
-    try:
-        return runs.method_parts(text)
-    except LongSightError as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from problem
 
 
 def _numbers(text: str) -> tuple[int, ...]:

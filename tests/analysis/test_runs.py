@@ -1,5 +1,6 @@
 """Methods and tasks as text: what is written is read back, and what makes no sense is refused without a model."""
 
+import argparse
 import re
 
 import pytest
@@ -82,3 +83,14 @@ def test_no_two_methods_share_a_colour_however_often_they_stand_side_by_side():
     looks = [palette.colour(key, again) for key in METHODS for again in range(palette.MOST_ALIKE)]
     assert len(set(looks)) == len(looks)
     assert all(re.fullmatch("#[0-9a-f]{6}", look) for look in looks)
+
+
+def test_a_command_line_says_what_is_wrong_with_its_methods(capsys):
+    parser = argparse.ArgumentParser(prog="some")
+    parser.add_argument("--methods", type=runs.methods_argument)
+    assert parser.parse_args(["--methods", "vanilla;window:window=9;window"]).methods == [
+        "vanilla", "window:window=9", "window",
+    ]  # fmt: skip
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--methods", "window:size=9"])
+    assert "Window has no parameter 'size'; its parameters are log_n, window." in capsys.readouterr().err
