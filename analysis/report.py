@@ -45,7 +45,7 @@ def make_parts(rows: Sequence[Row], tasks: Mapping[str, type[Task]] = TASKS) -> 
     """What every task has to say of the results. Raises `LongSightError` when there is nothing at all."""
     parts = [part for key, task in tasks.items() for part in task.report([row for row in rows if row.task.key == key])]
     if not parts:
-        raise LongSightError("There are no finished cells in these results; run analysis.evaluate first.")
+        raise LongSightError("There are no finished cells in these results; run `longsight evaluate` first.")
     return parts
 
 

@@ -33,7 +33,7 @@ def read_results(folder: Path) -> list[Row]:
         text = path.read_bytes()
     except OSError as problem:
         raise LongSightError(
-            f"{folder} was asked for as results, but holds no {FILE}; run analysis.evaluate."
+            f"{folder} was asked for as results, but holds no {FILE}; run `longsight evaluate`."
         ) from problem
     return list(_parse(text, str(path)).values())
 

@@ -75,7 +75,7 @@ def test_what_was_refused_is_said(pages):
 def test_nothing_to_report_is_said_in_a_sentence(tmp_path, capsys):
     (tmp_path / FILE).write_text("")
     assert report.main([str(tmp_path)]) == 1
-    assert capsys.readouterr().err == "There are no finished cells in these results; run analysis.evaluate first.\n"
+    assert capsys.readouterr().err == "There are no finished cells in these results; run `longsight evaluate` first.\n"
     assert report.main([str(tmp_path / "none")]) == 1
     assert "but holds no results.jsonl" in capsys.readouterr().err
 
