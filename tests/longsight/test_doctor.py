@@ -15,7 +15,6 @@ from longsight.models.model import load
 from longsight.models.registry import REGISTRY
 from tests.longsight import tiny
 from tests.longsight.matrix import variants
-from tests.longsight.matrix.variants import VARIANTS
 
 PATIENTS = {
     "llama": ("llama (LlamaForCausalLM)", "rope", 16, 2),
@@ -63,10 +62,6 @@ def row(report, title):
 def sizes(report, title):
     """Cache [MB] at 4K, 32K and 128K."""
     return [float(size.replace(",", "")) for size in row(report, title)[26:].split()[:3]]
-
-
-def test_the_patients_are_of_many_families():
-    assert len({VARIANTS[name][0] for name in PATIENTS}) >= 6
 
 
 @pytest.mark.parametrize("name", PATIENTS)

@@ -42,7 +42,7 @@ def finished(parts):
 def test_each_prompt_is_read_as_it_would_be_alone(model, key, monkeypatch):
     monkeypatch.setattr(prefix_sharing, "WORTHWHILE", 10)  # so that short prompts make a tree of several branches
     given = prompts(70, 4)
-    for method in (defaults(key, 70), *tiny.usable(model, key, 4)[2:]):
+    for method in (defaults(key, 70), *tiny.usable(model, key, 4)[3:]):
         read = finished(prefill_shared(model, given, method, chunk=25))
         assert sorted(read) == list(range(4))
         for number, text in enumerate(given):

@@ -14,13 +14,11 @@ from longsight.attention.plain import plain
 from longsight.attention.rope import Rotary
 from longsight.generation.patching import patch
 from longsight.methods import METHODS
-from longsight.models.families import FAMILIES
 from longsight.models.model import adopt
 from tests.longsight import tiny
 from tests.longsight.matrix import cell, variants
-from tests.longsight.matrix.variants import TEXT, TRAINED, VARIANTS
+from tests.longsight.matrix.variants import EVERY, TEXT, TRAINED
 
-EVERY = [next(name for name in VARIANTS if VARIANTS[name][0] == family) for family in FAMILIES] + ["falcon, alibi"]
 FORMATS = {torch.float32: 1e-4, torch.bfloat16: 0.1}
 """Largest difference allowed, as a share of the largest logit: rounding, and what the layers make of it."""
 PLACES = [("cpu", torch.bfloat16)]  # on the CPU in float32 it is the matrix itself

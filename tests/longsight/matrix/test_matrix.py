@@ -12,7 +12,7 @@ from longsight.methods import METHODS
 from longsight.models.families import FAMILIES
 from tests.longsight import tiny
 from tests.longsight.matrix import cell, variants
-from tests.longsight.matrix.variants import TEXT, TRAINED, VARIANTS
+from tests.longsight.matrix.variants import EVERY, TEXT, TRAINED, VARIANTS
 
 TABLES_END = {"gptj", "mpt"}
 """Families whose stock model cannot read past its trained length at all: a table of positions ends there."""
@@ -31,8 +31,13 @@ def test_vanilla_is_the_stock_model(name):
         torch.testing.assert_close(logits, stock, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("key", METHODS)
-@pytest.mark.parametrize("name", VARIANTS)
+KINDS = ("lm-infinite", "self-extend", "dynamic-ntk", "yarn")
+"""Methods that let go of tokens, that tell other distances, and that change frequencies and scale logits."""
+CELLS = [(name, key) for name in VARIANTS for key in (METHODS if name in EVERY else KINDS)]
+"""Every family under every method; what else a config can change about a family under methods of every kind."""
+
+
+@pytest.mark.parametrize(("name", "key"), CELLS)
 def test_every_way_of_reading_is_the_definition(name, key):
     method = variants.method(key)
     if not variants.applies(name, method):

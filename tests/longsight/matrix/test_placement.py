@@ -14,7 +14,7 @@ from longsight.methods import METHODS
 from longsight.models.model import adopt
 from tests.longsight import tiny
 from tests.longsight.matrix import cell, variants
-from tests.longsight.matrix.variants import SEAMS, SMALL, TEXT, TRAINED, VARIANTS
+from tests.longsight.matrix.variants import EVERY, SEAMS, SMALL, TEXT, TRAINED, VARIANTS
 
 CPU = torch.device("cpu")
 METHOD = METHODS["self-extend"](group=4, window=8)
@@ -30,7 +30,7 @@ def answers(hf, prompt, n=8):
     return hf.generate(prompt[None], max_new_tokens=n, do_sample=False, use_cache=True)[0, len(prompt) :].tolist()
 
 
-FORMATS = [(name, torch.bfloat16, 0.08) for name in VARIANTS] + [(name, torch.float16, 0.01) for name in SEAMS]
+FORMATS = [(name, torch.bfloat16, 0.08) for name in EVERY] + [(name, torch.float16, 0.01) for name in SEAMS]
 
 
 @pytest.mark.parametrize(("name", "dtype", "rounding"), FORMATS)

@@ -87,6 +87,9 @@ VARIANTS: dict[str, tuple[str, dict]] = {
 }  # fmt: skip
 """name -> (family, what its config says besides the common shape)."""
 
+EVERY = [next(name for name in VARIANTS if VARIANTS[name][0] == family) for family in FAMILIES] + ["falcon, alibi"]
+"""One variant for each family, and for each kind of position encoding that it may have."""
+
 SEAMS = ["llama", "gpt_neox, part of the channels rotates", "smollm3", "cohere"]
 SEAMS += [
     next(name for name in VARIANTS if VARIANTS[name][0] == family) for family in FAMILIES if FAMILIES[family].shim
