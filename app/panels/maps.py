@@ -49,8 +49,8 @@ class MapColumn:
             self.column: gr.Column(visible=True),
             self.title: title(run),
             self.small: drawn(distance_maps.map_figure(both.small)),
-            self.small_caption: f'<p class="caption">In small, as if trained on {both.small.train_length}: '
-            f"{both.small.caption}.</p>",
+            self.small_caption: f'<p class="caption">In small, by its rule of thumb for a model trained on '
+            f"{both.small.train_length} tokens: {both.small.caption}.</p>",
             self.true: drawn(distance_maps.map_figure(both.true)),
             self.true_caption: f'<p class="caption"><b>{both.true.n:,} tokens, {both.true.caption}.</b> '
             f'{distance_maps.what_to_see(both.true)}</p><p class="caption pooling">{both.true.pooling}</p>',
@@ -101,7 +101,7 @@ class MapsPanel:
             return gr.skip()
         both = self.maps(given)
         updates: Updates = {column.column: gr.Column(visible=False) for column in self.columns[len(both) :]}
-        for column, (run, maps_of) in zip(self.columns, both, strict=False):  # columns may be left
+        for column, (run, maps_of) in zip(self.columns[: len(both)], both, strict=True):
             updates |= column.drawn(run, maps_of)
         return updates
 

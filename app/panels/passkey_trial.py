@@ -62,8 +62,8 @@ class TrialPanel:
         for view in trials.open_steps(session, cell):
             updates: Updates = {self.run.status: view.status}
             if view.figure is not None:
-                heads = gr.update(value=drawn(view.figure), visible=True)
-                updates |= {self.told: view.told, self.prompt: view.prompt, self.about: ABOUT, self.heads: heads}
+                updates |= {self.told: view.told, self.prompt: view.prompt, self.about: ABOUT}
+                updates[self.heads] = drawn(view.figure)
             yield updates
 
 
@@ -84,7 +84,7 @@ def build_trial(shared: SharedControls) -> TrialPanel:
                 prompt = gr.HTML(elem_id="passkey-prompt")
             with gr.Column(min_width=280):
                 about = gr.HTML(elem_id="passkey-about")
-                heads = plot("Attention on the key by layer and head", elem_id="passkey-heads", visible=False)
+                heads = plot("Attention on the key by layer and head", elem_id="passkey-heads")
     panel = TrialPanel(cell, choice, trial, run, told, prompt, about, heads)
     wire_run(
         run, panel.open, [cell, shared.session], panel.shown,

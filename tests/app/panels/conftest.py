@@ -9,8 +9,8 @@ from app.panels.method_controls import build_method_controls
 from app.panels.shared_controls import SharedControls
 
 
-@pytest.fixture
-def shared(model):
+@pytest.fixture(scope="module")
+def shared():
     with gr.Blocks():  # panels are built inside
         yield SharedControls(
             gr.Dropdown(["tiny"]), gr.State(), build_method_controls(), SimpleNamespace(length=gr.Number()),

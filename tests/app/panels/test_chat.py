@@ -12,7 +12,7 @@ from longsight.progress import finish
 
 
 @pytest.fixture
-def panel(shared):
+def panel(shared, model):
     return build_chat_panel(shared)
 
 

@@ -32,7 +32,7 @@ def reader(session, model, document):
     return session
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def panel(shared):
     return diagnostics.build_panel(shared)
 

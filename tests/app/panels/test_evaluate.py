@@ -11,7 +11,7 @@ from app.session.opened_results import SHIPPED, open_results, shipped
 from longsight.errors import LongSightError
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def panel(shared):
     return evaluate.build_panel()
 

@@ -14,7 +14,7 @@ from longsight.methods import METHODS
 from tests.app.panels.test_method_controls import values_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def panel(shared):
     return maps.build_panel(shared)
 

@@ -1,4 +1,4 @@
-"""The passkey panel without a browser: what is asked is checked, runs are resumed, files are read, trials open."""
+"""The passkey panel without a browser: what is asked is checked, runs are resumed, files are read."""
 
 import json
 from dataclasses import replace
@@ -22,7 +22,6 @@ from app.session import (
     trials,
 )
 from app.session.passkey_grids import OWN
-from app.session.shown_grid import ShownGrid
 from app.session.side_by_side import MOST_METHODS
 from longsight.errors import LongSightError
 
@@ -35,7 +34,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(grid_runs, "PAUSE", 0.0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def panel(shared):
     return passkey.build_panel(shared)
 
@@ -247,39 +246,6 @@ def test_a_file_that_asks_for_too_much_is_refused(panel, request_of, session, as
     assert session.grid is None
 
 
-def test_a_trial_is_done_again_and_shown(filled, session, asked):
-    filled(asked())
-    *_, last = trials.open_steps(session, "1:1:0:0")
-    assert "is not visible under this method" in last.told
-    assert str(session.grid.grid.expected[1, 0, 0]) in last.told
-    assert "0.7)" in last.prompt
-    assert last.figure.data[0].type == "heatmap"
-    assert "In the grid it had answered" not in last.told
-    said = session.grid.grid.said.copy().astype(object)
-    said[1, 1, 0, 0] = "<b>else</b>"
-    session.grid = ShownGrid(replace(session.grid.grid, said=said.astype(str)))
-    *_, last = trials.open_steps(session, "1:1:0:0")
-    assert "In the grid it had answered: <q>&lt;b&gt;else&lt;/b&gt;</q>" in last.told
-
-
-def test_a_trial_can_be_stopped(request_of, session, asked):
-    session.grid = ShownGrid(request_of(asked()).grid)
-    steps = trials.open_steps(session, "0:0:0:0")
-    next(steps)
-    running.stop(session)
-    assert "stopped, memory freed" in list(steps)[-1].status
-    assert not devices.turnstile(model_catalogue.model("tiny").device).busy
-
-
-@pytest.mark.parametrize(
-    "cell", ["", "0:0:0", "9:0:0:0", "0:0:0:1", "a:0:0:0", "-1:0:0:0", "0:0:0:0:0", "9999:0:0:0", None]
-)
-def test_a_cell_that_is_none_gets_one_sentence(request_of, session, asked, cell):
-    session.grid = ShownGrid(request_of(asked()).grid)
-    with pytest.raises(LongSightError, match="A trial is named by|in this grid"):
-        next(trials.open_steps(session, cell))
-
-
 def test_a_click_names_the_trial_and_offers_the_others(panel, filled, session, asked):
     filled(asked(trials=2))
     event = gr.EventData(None, {"x": 1, "y": 0})
@@ -290,9 +256,3 @@ def test_a_click_names_the_trial_and_offers_the_others(panel, filled, session, a
     assert passkey_trial.other_trial(cell, 1) == "1:1:0:1"
     with pytest.raises(gr.Error):
         panel.trial.picked(1)(session, gr.EventData(None, {"x": 99, "y": 0}))
-
-
-def test_a_model_that_is_not_offered_is_named(request_of, session, asked):
-    session.grid = ShownGrid(replace(request_of(asked()).grid, model="unknown"))
-    with pytest.raises(LongSightError, match="No model called 'unknown'"):
-        list(trials.open_steps(session, "0:0:0:0"))
