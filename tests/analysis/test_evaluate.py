@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def options(folder, out, *more, methods=METHODS, lengths="300,400", models=("tiny",), task=("passkey:depths=2",)):
+def options(folder, out, *more, methods=METHODS, lengths="300", models=("tiny",), task=("passkey:depths=2",)):
     where = [str(folder / name) for name in models]
     return [
         "--model", *where, "--methods", methods, "--task", *task, "--lengths", lengths, "--trials", "1", "--threads",
@@ -65,7 +65,7 @@ def written(out):
 
 def test_a_run_that_is_killed_comes_to_the_same_results(folder, undisturbed, tmp_path):
     kills, before = 0, []
-    for at in (1, 6):
+    for at in (1, 4):
         process = start(folder, tmp_path)
         deadline = time.monotonic() + 120
         while written(tmp_path) < at and process.poll() is None and time.monotonic() < deadline:
@@ -94,8 +94,8 @@ def test_a_finished_run_runs_nothing(folder, undisturbed, monkeypatch):
 
 def test_a_row_says_what_it_takes_to_run_it_again(folder, undisturbed):
     rows = read_results(undisturbed)
-    assert len(rows) == 2 * 4 * 2
-    row = next(row for row in rows if row.method.key == "self-extend" and row.length == 400)
+    assert len(rows) == 2 * 4
+    row = next(row for row in rows if row.method.key == "self-extend")
     assert row.method.parameters == {"log_n": 0, "group": 4, "window": 16}
     assert row.method.reach == (32 - 16) * 4 + 16
     assert row.task.options["depths"] == 2

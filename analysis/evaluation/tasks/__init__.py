@@ -1,22 +1,32 @@
-"""The tasks. A new one is a file here and a line in TASKS; with that it is run, saved, reported and shown."""
+"""The tasks. A new one is a file here and a line in the table; with that it is run, saved, reported and shown."""
 
 from dataclasses import fields
 
 from longsight.errors import LongSightError
 
 from ... import typed
-from .base import Case, Facts, Outcome, Steps, Task
-from .efficiency import Efficiency
-from .generation import Generation
-from .passkey import Passkey
-from .perplexity import Perplexity
-from .qa import QA
-from .short_context import ShortContext
+from .base import Case as Case
+from .base import Facts as Facts
+from .base import Outcome as Outcome
+from .base import Steps as Steps
+from .base import Task as Task
+
+# The table: one line a task, in the order of a report.
+# isort: off
+from .perplexity import Perplexity as Perplexity
+from .passkey import Passkey as Passkey
+from .qa import QA as QA
+from .generation import Generation as Generation
+from .efficiency import Efficiency as Efficiency
+from .short_context import ShortContext as ShortContext
+# isort: on
 
 TASKS: dict[str, type[Task]] = {
-    task.key: task for task in (Perplexity, Passkey, QA, Generation, Efficiency, ShortContext)
+    kind.key: kind
+    for kind in tuple(globals().values())
+    if isinstance(kind, type) and issubclass(kind, Task) and kind is not Task
 }
-"""Every task by its key, in the order of a report."""
+"""Every task by its key, in the order of the table."""
 
 
 def read_task(text: str) -> Task:
@@ -33,6 +43,3 @@ def read_task(text: str) -> Task:
         name: value if kinds[name] is str else typed.any_number(key, name, value) for name, value in given.items()
     }
     return TASKS[key](**options)
-
-
-__all__ = ["TASKS", "Case", "Facts", "Outcome", "Steps", "Task", "read_task"]

@@ -156,9 +156,12 @@ def test_options_that_make_no_sense_are_refused(options, said):
         Passkey(**options)
 
 
-def test_a_text_that_is_too_short_is_refused(model):
+def test_a_text_that_is_too_short_is_refused(model, tmp_path):
     with pytest.raises(LongSightError, match=r"The text has 40 characters, which make \d+ tokens of 676"):
         Passkey().cases(model, LONG, 1, 0, text="Too short. " * 3 + "Really.")
+    (tmp_path / "short.txt").write_text("Too short. " * 40)
+    with pytest.raises(LongSightError, match=r"The text has \d+ characters, which make \d+ tokens of 676"):
+        Passkey(filler=str(tmp_path / "short.txt")).cases(model, LONG, 1, 0)
 
 
 def test_a_model_without_a_tokenizer_is_refused():
