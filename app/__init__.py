@@ -1,2 +1,2 @@
-"""The page. `session`: what the server does for one visitor, with no gradio in it. `components`: pieces in gradio and
-JavaScript that know nothing of methods. `panels`: the tabs, made of both; `page` puts them together."""
+"""The page that visitors open, in three rooms: `session`, what the server does for one visitor, with no gradio in it;
+`components`, pieces in gradio and JavaScript that know nothing of methods; `panels`, the tabs, made of both."""

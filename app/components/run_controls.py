@@ -25,9 +25,11 @@ def build_mark(name: str) -> gr.HTML:
 
 
 WORKING, RESTING = '<i class="working"></i>', ""
-"""Each message of a run repeats this. Gradio's page may drop what only one message of many says: it applies the next
-message to the one before, also where that was not shown yet. So nothing may hang on a button's update that comes once.
+"""Each message of a run repeats that it works. Gradio's page may drop what only one message of many says: it applies
+the next message to the one before, also where that was not shown yet. So nothing may hang on a button's update that
+comes once. That it rests is said by the browser itself when the run has ended for it: it ignores Run until then.
 """
+AT_REST = f"() => {RESTING!r}"
 
 REPEAT = 1.0  # seconds until a message is sent again that says nothing new: the page may have dropped it the first time
 
@@ -72,8 +74,14 @@ def wire_run(
         [controls.run.click, *also], marked(callback, controls.mark), inputs, [*outputs, controls.mark],
         api_name=api_name, **STARTING,
     )  # fmt: skip
+    rest_after(started, controls.mark)
     controls.stop.click(stop, session, None, api_name=f"stop_{api_name}", **STOPPING)
     return started
+
+
+def rest_after(started: Any, mark: gr.HTML) -> None:
+    """Let the `mark` say that nothing runs any more once what has `started` has ended, well or not."""
+    started.then(None, None, mark, js=AT_REST, api_visibility="private")
 
 
 STARTING: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 32, "concurrency_id": "send"}
@@ -81,7 +89,7 @@ STOPPING: dict[str, Any] = {"show_progress": "hidden", "queue": False}  # never 
 
 
 def marked(callback: Callable[..., Generator[Updates, None, None]], mark: gr.HTML) -> Callable[..., Any]:
-    """The updates of `callback`, each with one for the `mark`; its last ones once more, at rest.
+    """The updates of `callback`, each with one for the `mark`; its last ones twice.
 
     Where nothing has changed, as in a long line of visitors, they are said again only after `REPEAT` seconds.
     """
@@ -91,16 +99,11 @@ def marked(callback: Callable[..., Generator[Updates, None, None]], mark: gr.HTM
         updates: Updates | None = None
         said, when = updates, 0.0
         with contextlib.closing(callback(*values)) as work:
-            try:
-                for updates in work:
-                    if updates != said or time.monotonic() - when >= REPEAT:
-                        said, when = updates, time.monotonic()
-                        yield {**updates, mark: WORKING}
-            except Exception:
-                if updates is not None:
-                    yield {**updates, mark: RESTING}
-                raise
+            for updates in work:
+                if updates != said or time.monotonic() - when >= REPEAT:
+                    said, when = updates, time.monotonic()
+                    yield {**updates, mark: WORKING}
         if updates is not None:
-            yield {**updates, mark: RESTING}
+            yield {**updates, mark: WORKING}
 
     return for_visitor(steps)

@@ -14,7 +14,7 @@ from app.components.changes import when_changed
 from app.components.conversation import conversation
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
-from app.components.run_controls import STARTING, STOPPING, Updates, build_mark, marked
+from app.components.run_controls import STARTING, STOPPING, Updates, build_mark, marked, rest_after
 from app.panels.asked import Asked
 from app.panels.context import UNSET
 from app.panels.shared_controls import SharedControls
@@ -156,6 +156,7 @@ def _wire_questions(panel: ChatPanel) -> None:
         suggested.then(answer, inputs, outputs, **STARTING, api_visibility="private"),
         panel.question.submit(answer, inputs, outputs, **STARTING, api_name="ask"),
     ):
+        rest_after(sent, panel.mark)
         sent.then(panel.show_costs, shared.inputs, [panel.costs, shared.speed], **HIDDEN)
     panel.conversation.accept(None, None, panel.question, js=EMPTIED, api_visibility="private")
     shared.context.example.change(suggest, shared.context.example, panel.suggestion, **HIDDEN)

@@ -152,26 +152,26 @@ def answer_steps(
     A side that fails says why in its own cell and the others go on. Once `stopped` says so, or when this generator is
     closed, whatever was still being read is freed.
     """
-    runs = [(cell, speaker.steps(model, document, question, cell, sampling)) for speaker, cell in sides]
+    begun = [(cell, speaker.steps(model, document, question, cell, sampling)) for speaker, cell in sides]
     try:
-        while runs and not stopped():
-            cell, run = min(runs, key=lambda pair: pair[0].read_seconds + pair[0].write_seconds)
-            if not _advance(cell, run):
-                runs.remove((cell, run))
+        while begun and not stopped():
+            cell, work = min(begun, key=lambda pair: pair[0].read_seconds + pair[0].write_seconds)
+            if not _advance(cell, work):
+                begun.remove((cell, work))
             yield
     finally:
-        for cell, run in runs:
-            run.close()
+        for cell, work in begun:
+            work.close()
             if not cell.finished:
                 cell.state = Answer.STOPPED
                 if cell.written == 0:
                     cell.cache_bytes = 0
 
 
-def _advance(cell: Answer, run: Generator[None, None, None]) -> bool:
+def _advance(cell: Answer, work: Generator[None, None, None]) -> bool:
     """One step of one side; whether there are more."""
     try:
-        next(run)
+        next(work)
     except StopIteration:
         return False
     except Exception as error:  # a fault of ours in one method must not take the other answers with it

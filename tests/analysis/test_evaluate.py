@@ -226,7 +226,7 @@ def test_a_file_that_is_no_results_is_refused(tmp_path, text):
 
 
 def test_results_that_are_not_there_are_missed(tmp_path):
-    with pytest.raises(LongSightError, match=r"but holds no results\.jsonl; run analysis\.evaluate"):
+    with pytest.raises(LongSightError, match=r"but holds no results\.jsonl; run `longsight evaluate`"):
         read_results(tmp_path / "none")
 
 

@@ -103,15 +103,15 @@ def test_a_slot_is_filled_and_emptied_by_the_keyboard_alone(visit_page):
     expect(page.locator("#method-line textarea, #method-line input")).to_have_value(re.compile("^truncation"))
 
 
-def test_fifty_thousand_tokens_are_read_by_three_methods(visit_page):
+def test_a_text_far_past_the_trained_length_is_read_by_three_methods(visit_page):
     page = visit_page("?text=none&longest=24")
-    paste(page, long_text(50_000))
-    expect(page.locator("#document .count")).to_contain_text(re.compile(r"5\d,\d\d\d tokens = \d+ ×"))
+    paste(page, long_text(14_000))
+    expect(page.locator("#document .count")).to_contain_text(re.compile(r"1\d,\d\d\d tokens = \d+ ×"))
     expect(page.locator("#costs")).to_contain_text(re.compile(r"Vanilla cache \d+\.\d MB, about .*SelfExtend"))
     ask(page, QUESTION)
-    expect(cells(page, "reading").first).to_contain_text(re.compile(r"prefill .*/5\d.*k · .* tok/s · .* left"))
+    expect(cells(page, "reading").first).to_contain_text(re.compile(r"prefill .*/1\d.*k · .* tok/s · .* left"))
     shoot(page, "reading")
-    expect(cells(page, "done")).to_have_count(3, timeout=900_000)
+    expect(cells(page, "done")).to_have_count(3)
     shoot(page, "chat")
 
 

@@ -1,10 +1,12 @@
 """What the page shows must not hang on the moment at which a message comes, nor ask for more than it needs."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PATIENCE, answer_late, answer_layout_late, answer_panels_after, ask, cells, paste
-from tests.browser.test_chat import long_text
+from tests.browser.test_chat import long_text, pick
 
 QUIET = 2000  # milliseconds without a request
 
@@ -72,13 +74,15 @@ def test_the_address_names_the_tab_that_is_open_however_late_another_is_answered
 
 
 def test_what_is_chosen_while_the_choice_before_is_being_refused_is_shown(visit_page):
-    chosen = "[...document.querySelectorAll('#methods .token')].some((node) => node.textContent.includes('ReRoPE'))"
-    page = visit_page("?text=none&methods=vanilla", late=answer_panels_after(chosen))
+    chosen = "document.querySelector('#method-0-picker input')?.value === 'ReRoPE'"
+    page = visit_page("?text=none&methods=window", late=answer_panels_after(chosen))
     page.wait_for_function("longsight.opened")
-    page.locator("#methods .token-remove").first.click()
-    page.locator("#methods input").click()
-    page.get_by_role("option", name="ReRoPE", exact=True).click()
-    expect(page.locator("#method-0")).to_contain_text("ReRoPE")
+    page.locator("#method-0").get_by_text("Parameters").click()
+    page.locator("#method-0").get_by_label(re.compile("^window ")).fill("-1")
+    pick(page, 0, "ReRoPE")
+    expect(page.locator("#method-0 .method-head")).to_contain_text("far tokens all stand at the same")
+    expect(page.locator("#method-0 [role=alert]")).to_have_count(0)
+    page.wait_for_function("new URLSearchParams(location.search).get('methods')?.startsWith('rerope')")
 
 
 def test_the_document_of_a_link_can_be_removed_however_late_the_answers_come(visit_page):

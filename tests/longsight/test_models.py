@@ -3,6 +3,8 @@
 That every method gives the logits of its definition, in one pass and in chunks, is held for every family in the matrix.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from longsight.attention.kv_cache import Cache
 from longsight.errors import LongSightError
 from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
-from longsight.models.model import Model, adopt
+from longsight.models.model import adopt
 from tests.longsight import tiny
 from tests.longsight.tiny import TRAINED, VOCABULARY, defaults, ids, usable
 
@@ -150,7 +152,7 @@ def test_what_are_not_token_ids_of_the_model_is_refused(grouped, given, sentence
 
 def test_a_model_knows_its_defaults_and_its_recommendations_override_them(grouped):
     assert {key: grouped.method(key, 150) for key in METHODS} == {key: defaults(key, 150) for key in METHODS}
-    advised = Model(**{**vars(grouped), "recommended": {"lm-infinite": {"starting": 7, "top_k": 2, "from_layer": 1}}})
+    advised = replace(grouped, recommended={"lm-infinite": {"starting": 7, "top_k": 2, "from_layer": 1}})
     expected = METHODS["lm-infinite"](window=TRAINED, starting=7, top_k=2, from_layer=1)
     assert advised.method("lm-infinite", 150) == expected
     assert advised.method("window", 150) == defaults("window", 150)
