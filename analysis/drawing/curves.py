@@ -1,7 +1,6 @@
 """What figures over the length of a text share: fewer points than queries, bands, marks and small multiples."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -97,7 +96,7 @@ def add_band(
     )  # fmt: skip
 
 
-def line_of(run: Run) -> dict[str, Any]:
+def line_of(run: Run) -> dict[str, str | int]:
     """How a run's line looks, in every figure."""
     return {"color": run.colour, "dash": run.dash, "width": 2}
 

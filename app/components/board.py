@@ -5,9 +5,8 @@ drawn in a pooled map triggers `zoom` with `queries` and `keys`, first and end, 
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypedDict
 
 import gradio as gr
 
@@ -21,13 +20,15 @@ TEMPLATE = (
 )
 
 
-def board(value: dict[str, Any] | None = None, **options: Any) -> gr.HTML:
-    """A place for what `board_value` returns."""
-    return gr.HTML(value, html_template=TEMPLATE, js_on_load=DRAW, head=script(), **options)
+class FigureView(TypedDict):
+    """A figure as plotly's JSON; a `wide` one stands above those of single runs."""
+
+    name: str
+    wide: bool
+    json: str
 
 
-@dataclass(frozen=True)
-class BoardText:
+class BoardText(TypedDict):
     """HTML beside the figures, under a title in a colour."""
 
     title: str
@@ -35,13 +36,27 @@ class BoardText:
     html: str
 
 
+class BoardView(TypedDict):
+    """What `board.js` draws."""
+
+    note: str
+    columns: int
+    figures: list[FigureView]
+    texts: list[BoardText]
+
+
+def board(value: BoardView | None = None, **options: Any) -> gr.HTML:
+    """A place for what `board_value` returns."""
+    return gr.HTML(value, html_template=TEMPLATE, js_on_load=DRAW, head=script(), **options)
+
+
 def board_value(
     figures: Sequence[DrawnFigure] = (), columns: int = 1, texts: Sequence[BoardText] = (), note: str = ""
-) -> dict[str, Any]:
+) -> BoardView:
     """What the board shows. Figures of a single run stand beside each other in `columns`, others above them."""
     return {
         "note": note,
         "columns": columns,
         "figures": [{"name": each.name, "wide": each.run is None, "json": drawn(each.figure)} for each in figures],
-        "texts": [asdict(text) for text in texts],
+        "texts": [*texts],
     }

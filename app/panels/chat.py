@@ -19,6 +19,7 @@ from app.panels.asked import Asked
 from app.panels.context import UNSET
 from app.panels.shared_controls import SharedControls
 from app.session import answer_view, document_loading, estimate, formatting, model_catalogue, questions
+from app.session.answer_view import ConversationView
 from app.session.answers import Speaker
 from app.session.documents import read_upload
 from app.session.running import stop
@@ -107,7 +108,7 @@ class ChatPanel:
         known = model.name if estimate.speed(model).samples else ""
         yield {self.costs: costs_view(session, model, methods), self.shared.speed: known}
 
-    def restart(self, session: Session) -> dict[str, Any]:
+    def restart(self, session: Session) -> ConversationView:
         """Begin a new conversation: the one before is forgotten."""
         stop(session)
         session.forget_conversation()
@@ -209,6 +210,6 @@ def _cost(model: Model, run: Run, speaker: Speaker, tokens: int) -> str:
     return f"{head}{again}cache {memory}{seconds}</span>"
 
 
-def first_sight() -> dict[str, Any]:
+def first_sight() -> ConversationView:
     """A finished conversation, recorded with the embedded model, that stands here until the visitor asks something."""
     return json.loads(FIRST_SIGHT.read_text(encoding="utf-8")) if FIRST_SIGHT.exists() else answer_view.conversation([])

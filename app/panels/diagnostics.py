@@ -12,7 +12,7 @@ from analysis.diagnostics.base import Panel
 from analysis.diagnostics.panels import PANELS
 from analysis.runs import make_runs
 from app.assets import SAMPLES
-from app.components.board import BoardText, board, board_value
+from app.components.board import BoardText, BoardView, board, board_value
 from app.components.changes import when_changed
 from app.components.downloads import build_downloads, wire_downloads
 from app.components.errors import as_notice, for_visitor
@@ -221,18 +221,22 @@ def _sample_keys(text: str) -> list[str]:
     return [sample(key).key for key in text.split(",") if key]
 
 
-def drawn(shown: MeasurementFigures) -> dict[str, Any]:
+def drawn(shown: MeasurementFigures) -> BoardView:
     """The figures as the board draws them, and beside them what is said of each run."""
-    texts = [BoardText(titled(run), run.colour, shown.texts[run.id]) for run in shown.runs if run.id in shown.texts]
+    texts = [
+        BoardText(title=titled(run), colour=run.colour, html=shown.texts[run.id])
+        for run in shown.runs
+        if run.id in shown.texts
+    ]
     return board_value(shown.figures, len(shown.runs), texts, shown.note)
 
 
-def unmeasured(panel: Panel) -> dict[str, Any]:
+def unmeasured(panel: Panel) -> BoardView:
     """What stands in a panel before its first run: a finished example where there is one, or how to begin."""
     return first_measurement() if panel.key == FIRST else board_value(note=EMPTY)
 
 
-def first_measurement() -> dict[str, Any]:
+def first_measurement() -> BoardView:
     """A finished measurement, recorded with an embedded model."""
     if not FIRST_MEASUREMENT.exists():
         return board_value(note=EMPTY)

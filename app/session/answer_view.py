@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 from app.session import formatting
 from app.session.answers import Answer
@@ -11,16 +11,45 @@ from app.session.sessions import ConversationTurn
 from longsight.methods import Method
 
 
-def conversation(turns: Sequence[ConversationTurn], note: str = "", asked: int = 0) -> dict[str, Any]:
+class CellView(TypedDict):
+    """An answer; `progress` is how much is read, from 0 to 1, and None before and afterwards."""
+
+    title: str
+    detail: str
+    colour: str
+    state: str
+    text: str
+    error: str
+    progress: float | None
+    status: str
+
+
+class TurnView(TypedDict):
+    """A question, what it is about, and its answers."""
+
+    question: str
+    about: str
+    cells: list[CellView]
+
+
+class ConversationView(TypedDict):
+    """What `conversation.js` draws."""
+
+    note: str
+    asked: int
+    turns: list[TurnView]
+
+
+def conversation(turns: Sequence[ConversationTurn], note: str = "", asked: int = 0) -> ConversationView:
     """The value of the conversation on the page; `asked` questions were accepted there so far, forgotten ones too."""
     return {"note": note, "asked": asked, "turns": [turn_view(turn) for turn in turns]}
 
 
-def turn_view(turn: ConversationTurn) -> dict[str, Any]:
+def turn_view(turn: ConversationTurn) -> TurnView:
     return {"question": turn.question, "about": turn.about, "cells": [_cell(cell, turn.cells) for cell in turn.cells]}
 
 
-def _cell(cell: Answer, beside: Sequence[Answer]) -> dict[str, Any]:
+def _cell(cell: Answer, beside: Sequence[Answer]) -> CellView:
     return {
         "title": cell.run.label,
         "detail": parameters(cell.run.method),

@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.runs import Run, make_runs
 from app.session import answer_view, answers, devices, document_loading, running, transcript
+from app.session.answer_view import ConversationView
 from app.session.answers import Answer
 from app.session.devices import Waiting
 from app.session.sessions import ConversationTurn, Session
@@ -64,7 +65,7 @@ def _number(name: str, value: Any) -> int | float:
     return value
 
 
-def ask_steps(session: Session, model: Model, question: ChatQuestion) -> Generator[dict[str, Any], None, None]:
+def ask_steps(session: Session, model: Model, question: ChatQuestion) -> Generator[ConversationView, None, None]:
     """Put a question to its methods; yields pictures of the conversation, several a second, the last when all is done.
 
     Closing the generator, or `session.stop`, ends the work, frees what was being read, and lets the next visitor in.

@@ -83,3 +83,16 @@ def test_no_class_name_stands_for_two_things(trees):
 def test_no_file_name_stands_for_two_things_within_a_package(package):
     names = Counter(path.name for path in (ROOT / package).rglob("*.py") if path.name not in ("__init__.py", "base.py"))
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_what_one_module_hands_another_is_a_record_not_a_dict_of_anything(trees):
+    """Of functions that others call, in all rooms below the panels. Callbacks of the page map components to updates."""
+    handed = [
+        f"{module}.{node.name}"
+        for module, (tree, _) in trees.items()
+        if module.startswith(("longsight.", "analysis.", "app.session.", "app.components."))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and node.returns is not None
+        if "dict[str, Any]" in ast.unparse(node.returns)
+    ]
+    assert handed == []

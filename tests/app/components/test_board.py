@@ -11,7 +11,7 @@ from app.components.board import BoardText, board_value
 def test_a_figure_of_one_run_stands_beside_the_others_and_one_of_several_is_wide():
     figure = go.Figure(go.Scatter(x=[1], y=[2]))
     drawn = [DrawnFigure("map", figure, "window"), DrawnFigure("map", figure, "window-2"), DrawnFigure("mass", figure)]
-    value = board_value(drawn, 2, [BoardText("Window 2", "#123456", "<i>said</i>")], "A note.")
+    value = board_value(drawn, 2, [BoardText(title="Window 2", colour="#123456", html="<i>said</i>")], "A note.")
     assert [(each["name"], each["wide"]) for each in value["figures"]] == [
         ("map-window", False),
         ("map-window-2", False),
