@@ -6,7 +6,8 @@ if os.environ.get("GRADIO_WATCH_MODULE_NAME") == "app":  # the script and the pa
     os.environ["GRADIO_WATCH_MODULE_NAME"] = "__main__"
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from app.page import build_page, launch_options
+from app.page import build_page
+from app.serving import launch_options
 
 demo = build_page().queue()
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ from typing import Any
 
 import gradio as gr
 
+from app import serving
 from app.components import permalink, theme
 from app.components.errors import as_notice, for_visitor
 from app.components.permalink import LinkedControl
 from app.components.run_controls import Updates
-from app.panels import method_controls
 from app.panels.about import build_about
 from app.panels.chat import build_chat
 from app.panels.context import UNSET, build_context, wire_context
@@ -23,7 +23,6 @@ from app.panels.methods import wire_methods
 from app.panels.passkey import build_passkey
 from app.panels.shared_controls import SharedControls
 from app.session import devices, document_loading, model_catalogue, sessions, side_by_side
-from app.session.documents import MOST_BYTES
 from app.session.samples import sample, samples
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -38,30 +37,10 @@ CHAT, PASSKEY, DIAGNOSTICS, MAPS, EVALUATE, ABOUT = TABS = (
 TITLE = "LongSight"
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
-LAUNCH: dict[str, Any] = {
-    "ssr_mode": False,
-    "run_history": False,
-    "state_session_capacity": 300,
-    "max_file_size": MOST_BYTES,
-    "footer_links": ["api"],
-}
-"""What `launch` is given besides the looks: nothing kept in the visitor's browser, little kept on the server."""
-
-
-def launch_options() -> dict[str, Any]:
-    """Everything for `demo.launch`, which in Gradio 6 also takes the looks."""
-    theme.serve_files()
-    script = f"<script>{permalink.SCRIPT}{method_controls.script()}{theme.SCRIPT}</script>"
-    return {
-        **LAUNCH,
-        "theme": theme.theme(),
-        "css_paths": [theme.STYLES / "longsight.css"],
-        "head": theme.head() + script,
-    }
-
 
 def build_page() -> gr.Blocks:
-    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
+    serving.claim_upload_folder()
+    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False) as demo:
         session = gr.State(Session(), time_to_live=VISIT_SECONDS, delete_callback=Session.leave)
         with gr.Sidebar(elem_id="side", width=340):
             gr.HTML("<h2>Context</h2>")

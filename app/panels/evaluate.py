@@ -15,7 +15,7 @@ from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
 from app.components.run_controls import Updates
 from app.panels.shared_controls import SharedControls
-from app.session.documents import take_upload
+from app.session import uploads
 from app.session.opened_results import OpenedResults, open_results, shipped
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -61,7 +61,7 @@ class EvaluatePanel:
         """Open a file of results; the one before it stays when anything is wrong with it."""
         if path is None:
             raise LongSightError(f"No file arrived; choose the {FILE} that analysis.evaluate wrote.")
-        name, content = take_upload(path, MOST_BYTES)
+        name, content = uploads.folder().take(path, MOST_BYTES)
         results = open_results(name, read_rows(content, name))
         session.results = results
         return {self.part: gr.Dropdown(results.choices, value=0), **self.drawn(results, 0)}

@@ -16,8 +16,7 @@ from app.components.run_controls import RunControls, Updates, build_run, wire_ru
 from app.panels.asked import Asked
 from app.panels.passkey_trial import TrialPanel, build_trial
 from app.panels.shared_controls import SharedControls
-from app.session import document_loading, grid_runs, model_catalogue, passkey_grids, running
-from app.session.documents import take_upload
+from app.session import document_loading, grid_runs, model_catalogue, passkey_grids, running, uploads
 from app.session.passkey_grids import FILLERS, GridRequest, GridSettings
 from app.session.sessions import Session
 from app.session.shown_grid import ShownGrid
@@ -122,7 +121,7 @@ class PasskeyPanel:
         """A grid that was saved before stands on the page again, and so do the settings that made it, for Resume."""
         if path is None:
             raise LongSightError("No file arrived; choose a grid that was saved here as JSON.")
-        grid = passkey_grids.read_grid(take_upload(path, passkey_grids.MOST_FILE)[1])
+        grid = passkey_grids.read_grid(uploads.folder().take(path, passkey_grids.MOST_FILE)[1])
         if len(grid.method) > MOST_METHODS:
             raise LongSightError(f"The file has {len(grid.method)} methods; up to {MOST_METHODS} stand side by side.")
         session.grid = ShownGrid(grid)

@@ -3,12 +3,11 @@
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from app.session import formatting
+from app.session import uploads
 from longsight.errors import LongSightError
 from longsight.progress import Progress
 
@@ -40,42 +39,16 @@ class Document:
         return self.text[-EXCERPT:].strip()
 
 
-def read_document(path: str | os.PathLike[str], name: str | None = None) -> Document:
-    """Read an uploaded file. Raises `LongSightError`, in one sentence, when it is no plain text of a size we take."""
-    path = Path(path)
-    name = name or ("pasted text" if path.name == PASTED_NAME else path.name)
-    if not path.is_file():
-        raise LongSightError(f"{name} is not on the server any more; give it again.")
-    nbytes = path.stat().st_size
-    if nbytes > MOST_BYTES:
-        raise LongSightError(
-            f"{name} has {formatting.size(nbytes)}; this page reads up to {formatting.size(MOST_BYTES)} of plain text."
-        )
-    return Document(name, decode(path.read_bytes(), name), nbytes)
+def read_document(raw: bytes, name: str) -> Document:
+    """The document that a file holds. Raises `LongSightError`, in one sentence, when it is no plain text."""
+    name = "pasted text" if name == PASTED_NAME else name
+    return Document(name, decode(raw, name), len(raw))
 
 
 def read_upload(path: str | os.PathLike[str]) -> Document:
-    """`read_document` for what a visitor sent: it is deleted from the disk as soon as it is in memory, or refused."""
-    try:
-        return read_document(path)
-    finally:
-        Path(path).unlink(missing_ok=True)
-
-
-def take_upload(path: str | os.PathLike[str], most: int) -> tuple[str, bytes]:
-    """The name and the bytes of any file that a visitor sent; it is deleted from the disk, taken or refused.
-
-    Raises `LongSightError` when it has more than `most` bytes.
-    """
-    file = Path(path)
-    try:
-        if (size := file.stat().st_size) > most:
-            raise LongSightError(
-                f"{file.name} has {formatting.size(size)}; up to {formatting.size(most)} are read here."
-            )
-        return file.name, file.read_bytes()
-    finally:
-        file.unlink(missing_ok=True)
+    """`read_document` for what a visitor sent. Raises `LongSightError` also when that is too large, or nowhere here."""
+    name, raw = uploads.folder().take(path, MOST_BYTES)
+    return read_document(raw, name)
 
 
 def decode(raw: bytes, name: str) -> str:

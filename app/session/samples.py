@@ -41,4 +41,4 @@ def sample(key: str) -> SampleDocument:
 
 @cache
 def _read(found: SampleDocument) -> Document:
-    return read_document(SAMPLES / f"{found.key}.txt", found.title)
+    return read_document((SAMPLES / f"{found.key}.txt").read_bytes(), found.title)

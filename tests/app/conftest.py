@@ -1,11 +1,15 @@
 """A tiny random model with a real tokenizer, saved and loaded the way the page does it."""
 
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from app.session import estimate, model_catalogue
+from app.session import estimate, model_catalogue, uploads
 from app.session.documents import Document
 from app.session.sessions import Session
 
@@ -66,3 +70,11 @@ def document():
 @pytest.fixture
 def session():
     return Session()
+
+
+@pytest.fixture
+def upload_folder():
+    """Where a visitor's file arrives."""
+    path = Path(tempfile.mkdtemp(dir=uploads.folder().path))
+    yield path
+    shutil.rmtree(path)

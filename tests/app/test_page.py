@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 
 from analysis.evaluation.tasks.texts import PAPER
-from app import page
+from app import page, serving
 from app.components import errors, theme
 from app.session import model_catalogue, side_by_side
 from app.session.sessions import Session
@@ -189,7 +189,7 @@ def test_a_listener_that_is_asked_again_says_what_is_wrong_and_does_not_fail(mon
 
 
 def test_nothing_the_page_loads_comes_from_elsewhere():
-    options = page.launch_options()
+    options = serving.launch_options()
     looks = options["head"] + "".join(path.read_text(encoding="utf-8") for path in options["css_paths"])
     looks += str(options["theme"]._stylesheets)
     assert "http" not in looks.replace("http://www.w3.org", "")
@@ -198,7 +198,7 @@ def test_nothing_the_page_loads_comes_from_elsewhere():
 
 
 def test_nothing_is_kept_in_the_visitors_browser_and_little_on_the_server():
-    options = page.launch_options()
+    options = serving.launch_options()
     assert options["run_history"] is False
     assert options["ssr_mode"] is False
     assert options["state_session_capacity"] <= 500

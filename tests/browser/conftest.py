@@ -9,7 +9,7 @@ import pytest
 from gradio import networking
 from playwright.sync_api import Page, expect, sync_playwright
 
-from app import page as page_module
+from app import serving
 from tests.conftest import ROOT
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -46,7 +46,7 @@ def url(browser):
     """The page, served the way `python app.py` serves it. Gradio gives itself 3 s to answer; we take longer."""
     networking.url_ok = lambda url: True
     demo = runpy.run_path(str(ROOT / "app.py"), run_name="space_app")["demo"]
-    _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, **page_module.launch_options())
+    _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, **serving.launch_options())
     yield address
     demo.close(verbose=False)
 

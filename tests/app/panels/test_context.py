@@ -1,13 +1,18 @@
 """The document's card: its numbers, its ends, and nothing of it ever as markup."""
 
+from pathlib import Path
+
 import gradio as gr
 import pytest
 
+from app.assets import STYLES
+from app.components.plot import PLOTLY_JS
 from app.panels import context
 from app.panels.context import UNSET, build_context
 from app.session import document_loading
-from app.session.documents import Document, read_document
+from app.session.documents import Document, read_upload
 from app.session.samples import samples
+from app.session.sessions import Session
 from longsight.errors import LongSightError
 
 
@@ -22,9 +27,9 @@ def panel():
 
 
 @pytest.fixture
-def file(tmp_path):
+def file(upload_folder):
     def write(raw, name="text.txt"):
-        path = tmp_path / name
+        path = upload_folder / name
         path.write_bytes(raw if isinstance(raw, bytes) else raw.encode())
         return str(path)
 
@@ -66,12 +71,20 @@ def test_a_bad_text_gets_its_sentence_on_the_card_and_the_one_before_stays(model
     assert session.document is kept
 
 
-def test_an_upload_is_deleted_once_it_is_read_or_refused(model, panel, session, file, tmp_path):
-    list(panel.take_file(file("A good text."), "tiny", session))
-    list(panel.take_file(file(b"\0", "bad.txt"), "tiny", session))
-    assert list(tmp_path.iterdir()) == []
-    card = last(panel.take_file(str(tmp_path / "gone.txt"), "tiny", session))[panel.card]
-    assert "gone.txt is not on the server any more; give it again." in card
+def test_two_visitors_with_the_same_file_both_read_it(model, panel, session, file):
+    path, other = file("A good text."), Session()
+    for visitor in (session, other):
+        list(panel.take_file(path, "tiny", visitor))
+    assert session.document.text == other.document.text == "A good text."
+
+
+def test_what_is_served_to_everyone_is_no_upload_and_stays(model, panel, session, tmp_path):
+    for path in (PLOTLY_JS, STYLES / "longsight.css", STYLES, tmp_path / "gone.txt", "", "a\0b"):
+        before = Path(str(path)).exists() if path != "a\0b" else False
+        card = last(panel.take_file(str(path), "tiny", session))[panel.card]
+        assert "is not among the uploads of this server any more; give it again." in card
+        assert session.document is None
+        assert not before or Path(path).exists()
 
 
 def test_of_two_texts_that_come_in_together_the_later_one_stays(model, panel, session):
@@ -124,6 +137,6 @@ def test_reading_is_done_before_the_old_text_is_let_go(model, panel, session, fi
         yield
 
     monkeypatch.setattr(document_loading, "tokenize_steps", fails)
-    card = last(panel.take(session, model, lambda: read_document(file("Another."))))[panel.card]
+    card = last(panel.take(session, model, lambda: read_upload(file("Another."))))[panel.card]
     assert "A good text." in card
     assert "This model has no tokenizer." in card

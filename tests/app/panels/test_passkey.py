@@ -133,7 +133,7 @@ def test_a_method_that_does_not_fit_marks_its_own_place(filled, session, asked, 
     assert "Too much memory." in passkey_grids.side_view(session.grid, 0)
 
 
-def test_one_method_stands_beside_itself_with_other_parameters(panel, session, asked, tmp_path, monkeypatch):
+def test_one_method_stands_beside_itself_with_other_parameters(panel, session, asked, upload_folder, monkeypatch):
     """Each has its own place, colour, answer and problem; and the grid's file brings both back."""
 
     def check(model, method, tokens):
@@ -152,7 +152,7 @@ def test_one_method_stands_beside_itself_with_other_parameters(panel, session, a
     assert ['data-state="done"' in updates[one.side], 'data-state="failed"' in updates[two.side]] == [True, True]
     assert updates[one.side].partition("--method:")[2][:7] != updates[two.side].partition("--method:")[2][:7]
     assert not updates[hidden.column].constructor_args["visible"]
-    path = tmp_path / "saved.json"
+    path = upload_folder / "saved.json"
     path.write_bytes(passkey_grids.files("json", session)[1]["longsight-passkey.json"])
     assert panel.load_grid(str(path), "tiny", session)[panel.shared.methods.draft] == line
 
@@ -209,16 +209,15 @@ def test_parameters_by_rule_of_thumb_are_fitted_to_the_longest_prompt(request_of
     assert request.grid.reach.tolist() == [run.method.reach(32)]
 
 
-def test_files_hold_the_grid_and_are_read_again(panel, filled, session, asked, tmp_path):
+def test_files_hold_the_grid_and_are_read_again(panel, filled, session, asked, upload_folder):
     filled(asked())
     name, files = passkey_grids.files("json", session)
     assert name == "passkey"
-    path = tmp_path / "saved.json"
+    path = upload_folder / "saved.json"
     path.write_bytes(files["longsight-passkey.json"])
     before, session.grid = session.grid.grid, None
     updates = panel.load_grid(str(path), "tiny", session)
     assert session.grid.grid == before
-    assert not path.exists()
     told = {name: updates[control] for name, control in panel.settings.items()}
     assert told == {"lengths": "240, 400", "depths": "0, 100", "trials": 1, "filler": PAPER, "seed": 3}
     assert side_by_side.keys(updates[panel.shared.methods.draft]) == ["vanilla", "window"]
@@ -236,10 +235,10 @@ def test_files_hold_the_grid_and_are_read_again(panel, filled, session, asked, t
         (lambda told: told.update(record="NLLRecord"), "the file holds a NLLRecord"),
     ],
 )
-def test_a_file_that_asks_for_too_much_is_refused(panel, request_of, session, asked, tmp_path, change, sentence):
+def test_a_file_that_asks_for_too_much_is_refused(panel, request_of, session, asked, upload_folder, change, sentence):
     told = json.loads(to_json(request_of(asked()).grid))
     change(told)
-    path = tmp_path / "odd.json"
+    path = upload_folder / "odd.json"
     path.write_text(json.dumps(told))
     with pytest.raises(gr.Error, match=sentence):
         panel.load_grid(str(path), "tiny", session)

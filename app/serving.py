@@ -1,0 +1,78 @@
+"""How the page is served: what `launch` is given, where uploads arrive, and what a refused one is answered."""
+
+import asyncio
+import contextlib
+import errno
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from app.components import permalink, theme
+from app.panels import method_controls
+from app.session import uploads
+from app.session.documents import MOST_BYTES
+
+SWEEPING = 60.0  # seconds between two looks at what lies in the folder of uploads
+
+
+def launch_options() -> dict[str, Any]:
+    """Everything for `demo.launch`: nothing kept in the visitor's browser, little kept on the server, and the looks,
+    which Gradio 6 takes here."""
+    theme.serve_files()
+    script = f"<script>{permalink.SCRIPT}{method_controls.script()}{theme.SCRIPT}</script>"
+    return {
+        "ssr_mode": False,
+        "run_history": False,
+        "state_session_capacity": 300,
+        "max_file_size": MOST_BYTES,
+        "footer_links": ["api"],
+        "app_kwargs": {
+            "lifespan": sweep_uploads,
+            "exception_handlers": {OSError: tell_of_disk, TypeError: tell_of_upload},
+        },
+        "theme": theme.theme(),
+        "css_paths": [theme.STYLES / "longsight.css"],
+        "head": theme.head() + script,
+    }
+
+
+def claim_upload_folder() -> None:
+    """Let Gradio put uploads and downloads where this process sweeps. Before any component is made."""
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads.folder().path)
+
+
+@contextlib.asynccontextmanager
+async def sweep_uploads(app: FastAPI) -> AsyncIterator[None]:
+    """While the server runs, what was uploaded is deleted soon after."""
+
+    async def sweep_on() -> None:
+        while True:
+            await asyncio.to_thread(uploads.folder().sweep)
+            await asyncio.sleep(SWEEPING)
+
+    sweeping = asyncio.create_task(sweep_on())
+    try:
+        yield
+    finally:
+        sweeping.cancel()
+
+
+async def tell_of_disk(request: Request, problem: Exception) -> Response:
+    """A sentence for an upload that the disk has no room for; any other problem stays what it is."""
+    if not _is_upload(request) or getattr(problem, "errno", None) not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        raise problem
+    return PlainTextResponse("The server has no room for this file now; try a shorter text, or later.", 507)
+
+
+async def tell_of_upload(request: Request, problem: Exception) -> Response:
+    """A sentence for an upload without a file name, which Gradio takes for a form's field."""
+    if not _is_upload(request):
+        raise problem
+    return PlainTextResponse("This upload is no file with a name; give the file a name and send it again.", 400)
+
+
+def _is_upload(request: Request) -> bool:
+    return request.url.path.rstrip("/").endswith("/upload")

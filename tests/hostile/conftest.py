@@ -1,0 +1,45 @@
+"""A real server, and a client that sends it what no browser would."""
+
+import json
+import uuid
+
+import httpx
+import pytest
+from gradio import networking
+
+from app import serving
+from app.page import build_page
+
+
+class HostileClient:
+    """Speaks the protocol of the page, with values of its own."""
+
+    def __init__(self, demo, address):
+        self.http = httpx.Client(base_url=address, timeout=60)
+        self.demo = demo
+
+    def call(self, index, data):
+        """All that the server says, to its end, as one text."""
+        session = uuid.uuid4().hex
+        body = {"fn_index": index, "data": data, "session_hash": session}
+        joined = self.http.post("/gradio_api/queue/join", json=body)
+        if joined.status_code != 200:
+            return joined.text
+        with self.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as lines:
+            said = []
+            for line in lines.iter_lines():
+                said.append(line)
+                if line.startswith("data:") and json.loads(line[5:])["msg"] == "process_completed":
+                    break
+        return "\n".join(said)
+
+
+@pytest.fixture(scope="module")
+def client():
+    networking.url_ok = lambda url: True
+    demo = build_page().queue()
+    _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, **serving.launch_options())
+    hostile = HostileClient(demo, address)
+    yield hostile
+    hostile.http.close()
+    demo.close(verbose=False)
