@@ -9,6 +9,7 @@ import gradio as gr
 
 from app import serving
 from app.components import permalink, theme
+from app.components.checked_blocks import CheckedBlocks
 from app.components.errors import as_notice, for_visitor
 from app.components.permalink import LinkedControl
 from app.components.run_controls import Updates
@@ -40,7 +41,7 @@ HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 
 def build_page() -> gr.Blocks:
     serving.claim_upload_folder()
-    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False) as demo:
+    with CheckedBlocks(title=TITLE, fill_width=True, analytics_enabled=False) as demo:
         session = gr.State(Session(), time_to_live=VISIT_SECONDS, delete_callback=Session.leave)
         with gr.Sidebar(elem_id="side", width=340):
             gr.HTML("<h2>Context</h2>")

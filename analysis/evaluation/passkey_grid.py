@@ -68,6 +68,11 @@ class TrialGrid(Record):
             raise LongSightError(f"Depths lie between 0 and 1, but {self.depth.tolist()} were given.")
         if self.trial.tolist() != list(range(len(self.trial))):
             raise LongSightError("The trials of a grid are numbered from 0.")
+        if self.train_length < 1 or not 0 <= self.seed < 2**63:
+            raise LongSightError(
+                f"A grid is of a model trained on 1 token or more and has a seed from 0 on, but {self.train_length:,} "
+                f"and {self.seed} were given."
+            )
         self.methods()
         self.passkey()
 
@@ -140,8 +145,8 @@ def _method(key: str, parameters: str) -> Method:
         raise LongSightError(f"There is no method {key!r}; there are {', '.join(METHODS)}.")
     try:
         return METHODS[key](**json.loads(parameters))
-    except (TypeError, ValueError) as problem:
-        raise LongSightError(f"{METHODS[key].title} has no parameters {parameters!r}.") from problem
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise LongSightError(f"{METHODS[key].title} has no parameters {parameters[:200]!r}.") from problem
 
 
 def text_digest(text: str | None) -> str:

@@ -6,17 +6,21 @@ All three carry names, axes and units. NPZ and JSON are read back; what loses no
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from longsight.errors import LongSightError
 
 from ..records import Column, Record
 
 R = TypeVar("R", bound=Record)
+
+MOST_TEXT = 100_000_000
+"""Bytes of one array of texts: numpy gives each the room of the longest."""
 
 HEADER = "record"
 """The entry of an NPZ file that holds the single values and the description of the arrays, as JSON."""
@@ -87,16 +91,39 @@ def from_json(kind: type[R], text: str | bytes) -> R:
     Raises `LongSightError`, in one sentence, on anything else: the file may come from anyone.
     """
     try:
-        told = json.loads(text)
-        if told[HEADER] != kind.__name__:
-            raise LongSightError(f"A {kind.__name__} was asked for, but the file holds a {told[HEADER]}.")
-        arrays = {spec.name: _with_nan(told["arrays"][spec.name]["values"]) for spec in kind.arrays()}
-        singles = {spec.name: _hashable(told[spec.name]) for spec in kind.values()}
-    except (ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise LongSightError(
-            f"The file is no {kind.__name__} in JSON: {type(problem).__name__}, {problem}."
-        ) from problem
+        told = SavedRecord.model_validate_json(text)
+        if told.record != kind.__name__:
+            raise LongSightError(f"A {kind.__name__} was asked for, but the file holds a {told.record[:40]}.")
+        arrays = {spec.name: _with_nan(told.arrays[spec.name].values) for spec in kind.arrays()}
+        singles = {spec.name: _hashable(told.singles[spec.name]) for spec in kind.values()}
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise LongSightError(f"The file is no {kind.__name__} in JSON: {where}: {first['msg'][:200]}.") from None
+    except KeyError as problem:
+        raise LongSightError(f"The file is no {kind.__name__} in JSON: it has no {problem.args[0]!r}.") from problem
+    except (ValueError, OverflowError) as problem:
+        raise LongSightError(f"The file is no {kind.__name__} in JSON: {problem}.") from problem
     return kind(**arrays, **singles)
+
+
+class SavedArray(BaseModel):
+    """An array as `to_json` wrote it; what it says of axes and units is the type's own affair."""
+
+    values: list[JsonValue]
+
+
+class SavedRecord(BaseModel):
+    """A file of `to_json`. The single values are whatever else stands in it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    record: str
+    arrays: dict[str, SavedArray]
+
+    @property
+    def singles(self) -> Mapping[str, JsonValue]:
+        return self.model_extra or {}
 
 
 FORMATS: dict[str, Callable[[Record], bytes]] = {
@@ -153,6 +180,8 @@ def _with_nan(values: Any) -> np.ndarray:
         return np.where(undefined, np.nan, given).astype(np.float64)
     if len(kinds) > 1 or kinds & {list, dict}:
         raise ValueError(f"an array holds a mixture of {', '.join(sorted(kind.__name__ for kind in kinds))}")
+    if kinds == {str} and (room := 4 * given.size * max(map(len, given.flat))) > MOST_TEXT:
+        raise ValueError(f"an array of texts would take {room:,} bytes; up to {MOST_TEXT:,} are read")
     return given.astype({int: np.int64, bool: np.bool_}.get(next(iter(kinds), str), np.str_))
 
 

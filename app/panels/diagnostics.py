@@ -14,6 +14,7 @@ from analysis.runs import make_runs
 from app.assets import SAMPLES
 from app.components.board import BoardText, BoardView, board, board_value
 from app.components.changes import when_changed
+from app.components.checked_blocks import span, told, whole
 from app.components.downloads import build_downloads, wire_downloads
 from app.components.errors import as_notice, for_visitor
 from app.components.permalink import LinkedControl
@@ -132,8 +133,7 @@ class DiagnosticsPanel:
     @for_visitor
     def pick(self, again: Any, event: gr.EventData) -> Updates:
         """A click in a figure: mark its position, or look at the head whose small map it was."""
-        told = event._data
-        position, layer, head = (_clicked(told.get(name)) for name in ("position", "layer", "head"))
+        position, layer, head = (whole(told(event).get(name)) for name in ("position", "layer", "head"))
         if layer is not None and head is not None:
             return {
                 self.options["layers"]: str(layer),
@@ -145,7 +145,7 @@ class DiagnosticsPanel:
     @for_visitor
     def zoom(self, queries: Any, keys: Any, again: Any, event: gr.EventData) -> Updates:
         """A frame drawn in a pooled map: look at what is inside in full resolution; a double click: at all again."""
-        wanted = {"queries": _span(event._data.get("queries")), "keys": _span(event._data.get("keys"))}
+        wanted = {name: span(told(event).get(name)) for name in ("queries", "keys")}
         if wanted == {"queries": queries or "", "keys": keys or ""}:
             return gr.skip()
         return {**{self.options[name]: text for name, text in wanted.items()}, self.again: int(again or 0) + 1}
@@ -241,13 +241,3 @@ def first_measurement() -> BoardView:
     if not FIRST_MEASUREMENT.exists():
         return board_value(note=EMPTY)
     return json.loads(FIRST_MEASUREMENT.read_text(encoding="utf-8"))
-
-
-def _span(told: Any) -> str:
-    return "" if told is None else f"{_clicked(told[0])}:{_clicked(told[1])}"
-
-
-def _clicked(told: Any) -> int | None:
-    if told is None or isinstance(told, bool) or not isinstance(told, (int, float)):
-        return None
-    return int(told)

@@ -58,24 +58,24 @@ class MethodCallbacks:
     controls: MethodControls
 
     @for_visitor
-    def lay_out(self, model_name: str, session: Session, draft: str) -> Updates:
+    def lay_out(self, model_name: str, session: Session, draft: str | None) -> Updates:
         """Other methods were picked: show the controls of each; parameters that cannot be give way to the usual.
 
         The draft, which may be edited meanwhile, is left alone unless it had some of those.
         """
         model = model_catalogue.model(model_name)
         length = document_loading.target_length(session, model)
-        chosen = side_by_side.read_each(model, draft, length)
+        chosen = side_by_side.read_each(model, draft or "", length)
         methods = _possible(chosen)
         changed = {self.controls.draft: side_by_side.write(model, methods, length)}
         return {**self.controls.show_boxes(methods), **(changed if any(each.problem for each in chosen) else {})}
 
     @for_visitor
-    def check(self, model_name: str, session: Session, draft: str) -> Updates:
+    def check(self, model_name: str, session: Session, draft: str | None) -> Updates:
         """The draft was edited: say at the head of each method what that means, or why it cannot be."""
         model = model_catalogue.model(model_name)
         length = document_loading.target_length(session, model)
-        chosen = side_by_side.read_each(model, draft, length)
+        chosen = side_by_side.read_each(model, draft or "", length)
         methods, problems = [each.method for each in chosen], [each.problem for each in chosen]
         heads = {
             place: method_controls.head(run, model.train_length, problem)
@@ -84,16 +84,16 @@ class MethodCallbacks:
         return heads if any(problems) else {**heads, self.controls.line: side_by_side.write(model, methods, length)}
 
     @for_visitor
-    def suit(self, model_name: str, session: Session, draft: str) -> Updates:
+    def suit(self, model_name: str, session: Session, draft: str | None) -> Updates:
         """Another model was chosen: every method takes the parameters that suit it."""
         model = model_catalogue.model(model_name)
         session.fitted_length = length = document_loading.target_length(session, model)
-        keys = side_by_side.keys(draft)
+        keys = side_by_side.keys(draft or "")
         side_by_side.check_count(keys)
         return self.controls.show(model, [model.method(key, length) for key in keys], length)
 
     @for_visitor
-    def refit(self, model_name: str, session: Session, draft: str) -> Updates:
+    def refit(self, model_name: str, session: Session, draft: str | None) -> Updates:
         """The text has another length: parameters that stood at their rule of thumb follow it."""
         if not draft:  # the page is still being opened
             return gr.skip()

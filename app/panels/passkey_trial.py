@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.components.checked_blocks import told
 from app.components.errors import for_visitor
 from app.components.plot import drawn, plot
 from app.components.run_controls import RunControls, Updates, build_run, wire_run
@@ -45,7 +46,7 @@ class TrialPanel:
         @for_visitor
         def pick(session: Session, event: gr.EventData) -> Updates:
             grid = passkey_grids.current(session).grid
-            place = trials.read_place(grid, f"{number}:{event._data.get('x')}:{event._data.get('y')}:0")
+            place = trials.read_place(grid, f"{number}:{told(event).get('x')}:{told(event).get('y')}:0")
             return {
                 self.cell: trials.write_place(place),
                 self.trial: gr.Radio(trials.choices(grid, place), value=0),
@@ -67,9 +68,9 @@ class TrialPanel:
             yield updates
 
 
-def other_trial(cell: str, trial: Any) -> str:
+def other_trial(cell: str | None, trial: Any) -> str:
     """The name of another trial of the same cell."""
-    return f"{cell.rpartition(':')[0]}:{trial}"
+    return f"{(cell or '').rpartition(':')[0]}:{trial}"
 
 
 def build_trial(shared: SharedControls) -> TrialPanel:

@@ -44,9 +44,9 @@ def is_loaded(name: str) -> bool:
 def model(name: str) -> Model:
     """The model called `name`. Raises `LongSightError` when none is, or when the library refuses it."""
     offered = sources()
-    if name not in offered:
+    if not isinstance(name, str) or name not in offered:
         listed = ", ".join(offered) or f"none; put one into {MODELS.name}/"
-        raise LongSightError(f"No model called {name!r} is offered; there is {listed}.")
+        raise LongSightError(f"No model called {str(name)[:40]!r} is offered; there is {listed}.")
     source = offered[name]
     with _loading:
         if source not in _loaded:

@@ -114,7 +114,7 @@ def test_json_is_read_back(name, request):
     ("change", "sentence"),
     [
         (lambda told: told.update(record="Other"), "A TrialGrid was asked for, but the file holds a Other"),
-        (lambda told: told.pop("seed"), "no TrialGrid in JSON: KeyError, 'seed'"),
+        (lambda told: told.pop("seed"), "no TrialGrid in JSON: it has no 'seed'"),
         (lambda told: told.update(seed="7"), "seed of a grid must hold other kinds"),
         (lambda told: told["arrays"]["found"].update(values=[[1, "a"]]), "mixture of int, str"),
         (lambda told: told["arrays"]["found"].update(values=[[[[2.5]]]]), "has 1 along 'method', but method has 2"),
@@ -123,6 +123,16 @@ def test_json_is_read_back(name, request):
         (lambda told: told["arrays"]["method"].update(values=["magic", "window"]), "There is no method 'magic'"),
         (lambda told: told["arrays"]["parameters"].update(values=["{}", "{}"]), "has no parameters '{}'"),
         (lambda told: told.update(task={"magic": 1}), "has no options"),
+        (lambda told: told.update(seed=-1), "has a seed from 0 on"),
+        (lambda told: told.update(train_length=0), "trained on 1 token or more"),
+        (lambda told: told.update(train_length=-5), "trained on 1 token or more"),
+        (lambda told: told["arrays"]["depth"].update(values=[0, 0.5, 10**400]), "no TrialGrid in JSON: "),
+        (lambda told: told["arrays"]["length"].update(values=[240, 10**30]), "no TrialGrid in JSON: "),
+        (lambda told: told["arrays"]["parameters"].update(values=["[" * 100_000, "{}"]), "has no parameters"),
+        (
+            lambda told: told["arrays"]["caption"].update(values=["x" * 1_000_000] + ["y"] * 1000),
+            "texts would take 4,004,000,000 bytes; up to 100,000,000 are read",
+        ),
     ],
 )
 def test_a_file_that_is_none_of_ours_gets_one_sentence(full, change, sentence):
