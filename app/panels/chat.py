@@ -152,7 +152,9 @@ def build_chat_panel(shared: SharedControls) -> ChatPanel:
 def _wire_questions(panel: ChatPanel) -> None:
     shared, answer = panel.shared, marked(panel.send, panel.mark)
     inputs, outputs = panel.inputs, [panel.conversation, shared.session, panel.mark]
-    suggested = panel.suggestion.click(lambda text: {"text": text}, panel.suggestion, panel.question, **HIDDEN)
+    suggested = panel.suggestion.click(
+        lambda text: {"text": str(text or "")}, panel.suggestion, panel.question, **HIDDEN
+    )
     for sent in (
         suggested.then(answer, inputs, outputs, **STARTING, api_visibility="private"),
         panel.question.submit(answer, inputs, outputs, **STARTING, api_name="ask"),

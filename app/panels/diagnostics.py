@@ -138,7 +138,7 @@ class DiagnosticsPanel:
             return {
                 self.options["layers"]: str(layer),
                 self.options["heads"]: str(head),
-                self.again: int(again or 0) + 1,
+                self.again: (whole(again) or 0) + 1,
             }
         return gr.skip() if position is None else {self.options["mark"]: str(position)}
 
@@ -148,7 +148,7 @@ class DiagnosticsPanel:
         wanted = {name: span(told(event).get(name)) for name in ("queries", "keys")}
         if wanted == {"queries": queries or "", "keys": keys or ""}:
             return gr.skip()
-        return {**{self.options[name]: text for name, text in wanted.items()}, self.again: int(again or 0) + 1}
+        return {**{self.options[name]: text for name, text in wanted.items()}, self.again: (whole(again) or 0) + 1}
 
 
 def build_diagnostics(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:

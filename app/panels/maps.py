@@ -11,6 +11,7 @@ from analysis.drawing import palette
 from analysis.export.files import file_of
 from analysis.runs import Run, make_runs
 from app.components.changes import when_changed
+from app.components.checked_blocks import whole
 from app.components.downloads import build_downloads, wire_downloads
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
@@ -81,9 +82,10 @@ class MapsPanel:
         """The maps of each run, from the values of `inputs` by control. Raises `LongSightError` on what cannot be."""
         shared = self.shared
         model, length = model_catalogue.model(values[shared.model]), values[shared.context.length]
-        tokens = int(values[self.tokens] or length or model.train_length)
+        asked, reached = (whole(given) for given in (values[self.tokens] or length or model.train_length, length))
+        tokens = distance_maps.check(distance_maps.LENGTH, asked, (1, distance_maps.MOST_TOKENS))
         draft = str(values[shared.methods.draft] or "")
-        runs = make_runs(side_by_side.read(model, draft, int(length or model.train_length)))
+        runs = make_runs(side_by_side.read(model, draft, reached or model.train_length))
         small, trained = values[self.small], values[self.trained]
         return [
             (run, distance_maps.method_maps(run.method, tokens, model.train_length, small, trained)) for run in runs

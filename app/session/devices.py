@@ -15,6 +15,7 @@ from longsight.progress import mapped
 
 POLL = 0.1  # seconds between two looks at the queue
 CGROUP = Path("/sys/fs/cgroup")
+UNLIMITED = -1  # as `setrlimit` says it
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -112,11 +113,19 @@ def name(device: torch.device) -> str:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that a new cache could use: of the accelerator, or of this machine and the container around us."""
+    """Memory that a new cache could use: of the accelerator, or of this machine, the container around us and what this
+    process may take."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     available = psutil.virtual_memory().available
-    return min(available, _container_free(available))
+    return min(available, _container_free(available), _process_free(available))
+
+
+def _process_free(otherwise: int) -> int:
+    """What the limit on this process's addresses (`ulimit -v`) leaves; `otherwise` when there is none."""
+    process = psutil.Process()
+    limit = process.rlimit(psutil.RLIMIT_AS)[0] if psutil.LINUX else UNLIMITED
+    return otherwise if limit == UNLIMITED else max(limit - process.memory_info().vms, 0)
 
 
 def _container_free(otherwise: int) -> int:

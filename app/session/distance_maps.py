@@ -14,6 +14,7 @@ CELLS = 192  # a side of the true map; the figure stays well under 2 MB, with th
 SMALL = (4, 24)  # tokens of the small map; more could not carry their numbers
 SMALL_TRAINED = (4, 16)
 MOST_TOKENS = 10_000_000
+LENGTH = "The length of the text"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class MethodMaps:
 
 def method_maps(method: Method, tokens: int, train_length: int, small: int, small_trained: int) -> MethodMaps:
     """Raises `LongSightError` on sizes that cannot be drawn."""
-    check("The length of the text", tokens, (1, MOST_TOKENS))
+    check(LENGTH, tokens, (1, MOST_TOKENS))
     check("The small text", small, SMALL)
     check("The small trained length", small_trained, SMALL_TRAINED)
     tiny = miniature(type(method), small, small_trained)
@@ -36,10 +37,11 @@ def method_maps(method: Method, tokens: int, train_length: int, small: int, smal
     )
 
 
-def check(what: str, value: object, limits: tuple[int, int]) -> None:
-    """Raises `LongSightError` unless `value` is a whole number within `limits`."""
+def check(what: str, value: object, limits: tuple[int, int]) -> int:
+    """The value. Raises `LongSightError` unless `value` is a whole number within `limits`."""
     if isinstance(value, bool) or not isinstance(value, int) or not limits[0] <= value <= limits[1]:
         raise LongSightError(f"{what} must have {limits[0]:,} to {limits[1]:,} tokens, but {value!r} was given.")
+    return value
 
 
 def miniature(method: type[Method], tokens: int, train_length: int) -> Method:

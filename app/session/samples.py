@@ -34,8 +34,8 @@ def samples() -> dict[str, SampleDocument]:
 
 def sample(key: str) -> SampleDocument:
     """The example document `key`. Raises `LongSightError` when there is none."""
-    if key not in samples():
-        raise LongSightError(f"There is no example document {key!r}; there are {', '.join(samples())}.")
+    if not isinstance(key, str) or key not in samples():
+        raise LongSightError(f"There is no example document {str(key)[:40]!r}; there are {', '.join(samples())}.")
     return samples()[key]
 
 

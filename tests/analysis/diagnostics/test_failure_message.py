@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from analysis.diagnostics.failure_message import sentence
+from analysis.diagnostics.failure_message import is_out_of_memory, sentence
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
 
@@ -20,3 +20,11 @@ def test_a_failure_becomes_a_sentence(caplog, error, said, logged):
     assert sentence(caught.value, METHODS["vanilla"](), 2048, "give a shorter text") == said
     assert logged.lower() in caplog.text.lower()
     assert ("Traceback" in caplog.text) == bool(logged)
+
+
+def test_what_a_cpu_says_of_too_little_memory_is_understood():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert not isinstance(caught.value, torch.OutOfMemoryError)
+    assert is_out_of_memory(caught.value)
+    assert not is_out_of_memory(RuntimeError("another"))

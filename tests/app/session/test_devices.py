@@ -2,6 +2,7 @@
 
 import threading
 
+import psutil
 import pytest
 import torch
 
@@ -69,3 +70,14 @@ def test_a_containers_limit_counts(tmp_path, monkeypatch):
     assert devices.free_bytes(torch.device("cpu")) == 700_000
     (tmp_path / "memory.max").write_text("max\n", encoding="utf-8")
     assert devices.free_bytes(torch.device("cpu")) > 1_000_000
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="only Linux limits the addresses of a process")
+def test_a_limit_on_the_process_counts():
+    process = psutil.Process()
+    before = process.rlimit(psutil.RLIMIT_AS)
+    process.rlimit(psutil.RLIMIT_AS, (process.memory_info().vms + 50_000_000, before[1]))
+    try:
+        assert 0 < devices.free_bytes(torch.device("cpu")) <= 50_000_000
+    finally:
+        process.rlimit(psutil.RLIMIT_AS, before)
