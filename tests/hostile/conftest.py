@@ -1,6 +1,7 @@
 """A real server, and a client that sends it what no browser would."""
 
 import json
+import time
 import uuid
 
 import httpx
@@ -18,20 +19,19 @@ class HostileClient:
         self.http = httpx.Client(base_url=address, timeout=60)
         self.demo = demo
 
-    def call(self, index, data):
-        """All that the server says, to its end, as one text."""
-        session = uuid.uuid4().hex
-        body = {"fn_index": index, "data": data, "session_hash": session}
-        joined = self.http.post("/gradio_api/queue/join", json=body)
-        if joined.status_code != 200:
-            return joined.text
+    def call(self, index, data, event=None, patience=60.0):
+        """What the server says, as messages, to the end or until the `patience` [s] is over and the client leaves."""
+        session, until = uuid.uuid4().hex, time.monotonic() + patience
+        body = {"fn_index": index, "data": data, "session_hash": session, "event_data": event}
+        assert self.http.post("/gradio_api/queue/join", json=body).status_code == 200
+        said = []
         with self.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as lines:
-            said = []
             for line in lines.iter_lines():
-                said.append(line)
-                if line.startswith("data:") and json.loads(line[5:])["msg"] == "process_completed":
-                    break
-        return "\n".join(said)
+                if line.startswith("data:"):
+                    said.append(json.loads(line[5:]))
+                    if said[-1]["msg"] in ("process_completed", "unexpected_error") or time.monotonic() > until:
+                        break
+        return said
 
 
 def pytest_collection_modifyitems(items):

@@ -29,7 +29,7 @@ def test_files_that_are_served_to_everyone_are_neither_read_nor_deleted(client):
             file = {"path": str(path), "meta": {"_type": "gradio.FileData"}}
             data = [None if isinstance(part, gr.State) else part.value for part in inputs]
             data[place] = file if isinstance(inputs[place], gr.UploadButton) else {"text": "Hello", "files": [file]}
-            said = client.call(index, data)
+            said = str(client.call(index, data))
             assert any(sentence in said for sentence in REFUSED), said
             assert path.exists()
     assert client.http.get(f"/gradio_api/file={PLOTLY_JS}").status_code == 200
@@ -47,7 +47,7 @@ def test_no_other_file_is_read_either(client, path):
     for index, inputs, place in taking_files(client.demo):
         data = [None] * len(inputs)
         data[place] = {"path": path, "meta": {"_type": "gradio.FileData"}}
-        assert "root:" not in client.call(index, data)
+        assert "root:" not in str(client.call(index, data))
 
 
 @pytest.mark.parametrize("name", ["", '; filename=""', '; filename="/"', '; filename=".."', '; filename="\x00"'])
