@@ -29,7 +29,10 @@ from longsight.models.module_patching import Shadowed, cache_keyword, replace_fo
 
 NAME = "longsight"
 
-HARMLESS = {"position_ids", "cache_position", "use_cache", "is_causal", "output_attentions", "output_hidden_states"}
+HARMLESS = {
+    "position_ids", "cache_position", "use_cache", "is_causal",
+    "output_attentions", "output_hidden_states", "output_router_logits",
+}  # fmt: skip
 """Keywords that models pass along and that say nothing our positions do not."""
 
 
@@ -40,7 +43,8 @@ def attention_function(
     """What transformers calls in every layer of a patched model -> (batch, query, head, channel), and no weights."""
     chunk = _checked(module, chunk, bool(dropout), kwargs)
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return chunk.attention(module.layer_idx, query, key, value, scaling).transpose(1, 2), None
+    out = chunk.attention(module.layer_idx, query, key, value, scaling)
+    return out.transpose(1, 2).contiguous(), None  # JetMoe takes a view of it; others would copy it now
 
 
 def _checked(module: nn.Module, chunk: Chunk | None, dropout: bool, asked: dict[str, object] | None = None) -> Chunk:

@@ -126,7 +126,7 @@ def test_a_model_that_is_refused_is_one_sentence_and_exit_code_1(tmp_path):
     tiny.hf("gpt2").config.save_pretrained(tmp_path)
     code, report, complaint = told(tmp_path)
     assert (code, report) == (1, "")
-    assert re.fullmatch(r"gpt2 models are not supported; LongSight knows bloom, [a-z0-9_, ]*\.\n", complaint)
+    assert re.fullmatch(r"gpt2 models are not supported; LongSight knows apertus, [a-z0-9_, ]*\.\n", complaint)
 
 
 @pytest.mark.parametrize("source", ["/no/such/folder", "no-one/nothing-at-all"])

@@ -1,6 +1,7 @@
 """The matrix on other devices, in float32 and bfloat16, against the definition on the CPU in float32.
 
-Where CUDA is, every family under every method; everywhere, a few on the CPU, so that the tests themselves are tested.
+Where CUDA is, every way into a model under every method; everywhere, a few on the CPU, so that the tests
+themselves are tested.
 """
 
 from functools import cache
@@ -17,7 +18,7 @@ from longsight.methods import METHODS
 from longsight.models.model import adopt
 from tests.longsight import tiny
 from tests.longsight.matrix import cell, variants
-from tests.longsight.matrix.variants import EVERY, TEXT, TRAINED
+from tests.longsight.matrix.variants import SEAMS, TEXT, TRAINED
 
 FORMATS = {torch.float32: 1e-4, torch.bfloat16: 0.1}
 """Largest difference allowed, as a share of the largest logit: rounding, and what the layers make of it."""
@@ -27,7 +28,7 @@ SHAPES = [(20, 2, 2)]
 """(channels, key heads, batch): heads that share keys, and of an odd width."""
 if torch.cuda.is_available():
     PLACES += [("cuda", dtype) for dtype in FORMATS]
-    CASES += [(*place, name) for place in PLACES[1:] for name in EVERY]
+    CASES += [(*place, name) for place in PLACES[1:] for name in SEAMS]
     SHAPES += [(16, 4, 1)]
 cases = pytest.mark.parametrize(
     ("device", "dtype", "name"), CASES, ids=[f"{device}-{str(dtype)[6:]}-{name}" for device, dtype, name in CASES]

@@ -1,4 +1,5 @@
-"""Every family under every method. A family or a method that is added meets the matrix by itself, or fails here."""
+"""Every family under methods of each kind, every method on attention of each kind; `LONGSIGHT_MATRIX=whole` for the
+product. A family or a method that is added meets the matrix by itself, or fails here."""
 
 from dataclasses import replace
 from functools import cache
@@ -12,7 +13,7 @@ from longsight.methods import METHODS
 from longsight.models.families import FAMILIES
 from tests.longsight import tiny
 from tests.longsight.matrix import cell, variants
-from tests.longsight.matrix.variants import EVERY, TEXT, TRAINED, VARIANTS
+from tests.longsight.matrix.variants import CELLS, TEXT, TRAINED, VARIANTS
 
 TABLES_END = {"gptj", "mpt"}
 """Families whose stock model cannot read past its trained length at all: a table of positions ends there."""
@@ -29,12 +30,6 @@ def test_vanilla_is_the_stock_model(name):
     for chunk in (len(text), 7):
         logits = variants.adopted(name).logits(text, METHODS["vanilla"](), chunk)
         torch.testing.assert_close(logits, stock, atol=1e-5, rtol=0)
-
-
-KINDS = ("lm-infinite", "self-extend", "dynamic-ntk", "yarn")
-"""Methods that let go of tokens, that tell other distances, and that change frequencies and scale logits."""
-CELLS = [(name, key) for name in VARIANTS for key in (METHODS if name in EVERY else KINDS)]
-"""Every family under every method; what else a config can change about a family under methods of every kind."""
 
 
 @pytest.mark.parametrize(("name", "key"), CELLS)

@@ -3,6 +3,7 @@
 A family without a line here, and a method without parameters here, fail the matrix by name.
 """
 
+import os
 from functools import cache
 
 import torch
@@ -36,6 +37,15 @@ LLAMA3 = scaled(
 )
 YARN = scaled("yarn", factor=4.0, original_max_position_embeddings=TRAINED)
 
+EXPERTS = {
+    **dict.fromkeys(("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"), 4),
+    **dict.fromkeys(("num_experts_per_tok", "num_experts_per_token", "moe_k"), 2),
+    **dict.fromkeys(("moe_intermediate_size", "shared_expert_intermediate_size"), 24),
+    "shared_intermediate_size": 24, "n_shared_experts": 1, "moe_num_shared_experts": 1, "num_shared_experts": 1,
+    "head_dim": 8, "norm_topk_prob": True,
+}  # fmt: skip
+"""A mixture of experts, under every name that configs have for one."""
+
 VARIANTS: dict[str, tuple[str, dict]] = {
     "llama": ("llama", {}),
     "llama, every head its own keys": ("llama", {"num_key_value_heads": 4}),
@@ -66,6 +76,23 @@ VARIANTS: dict[str, tuple[str, dict]] = {
     "olmo": ("olmo", {"clip_qkv": 1.0}),
     "olmo2": ("olmo2", {}),
     "granite": ("granite", {"attention_multiplier": 0.3}),
+    **{
+        family: (family, EXPERTS)
+        for family in (
+            "qwen2_moe", "qwen3_moe", "olmoe", "flex_olmo", "granitemoe", "granitemoeshared", "glm4_moe", "dots1",
+            "hy_v3", "minimax_m2", "sarvam_moe", "solar_open", "ernie4_5_moe", "phimoe", "jetmoe",
+        )
+    },
+    "mixtral": ("mixtral", {**EXPERTS, "sliding_window": None}),
+    **{
+        family: (family, {"head_dim": 8})
+        for family in (
+            "glm4", "ernie4_5", "helium", "arcee", "bitnet", "exaone", "hyperclovax", "internlm3", "iquestcoder",
+            "jais2", "persimmon", "seed_oss",
+        )
+    },
+    "starcoder2": ("starcoder2", {"sliding_window": None}),
+    "apertus": ("apertus", {**STRETCHED, **LLAMA3}),
     "smollm3": ("smollm3", {"num_hidden_layers": 4, "no_rope_layer_interval": 2}),
     "cohere": ("cohere", {"logit_scale": 1.0}),
     "cohere, normalised queries": ("cohere", {"use_qk_norm": True, "logit_scale": 1.0}),
@@ -87,10 +114,21 @@ VARIANTS: dict[str, tuple[str, dict]] = {
 }  # fmt: skip
 """name -> (family, what its config says besides the common shape)."""
 
-EVERY = [next(name for name in VARIANTS if VARIANTS[name][0] == family) for family in FAMILIES] + ["falcon, alibi"]
-"""One variant for each family, and for each kind of position encoding that it may have."""
+ATTENTIONS = ["llama", "gpt_neox, part of the channels rotates", "cohere", "smollm3", "mpt, six heads", "falcon, alibi"]
+"""One variant for each kind of attention: how positions are heard, and by which layers."""
 
-SEAMS = ["llama", "gpt_neox, part of the channels rotates", "smollm3", "cohere"]
+KINDS = ("lm-infinite", "self-extend", "dynamic-ntk", "yarn")
+"""One method for each kind of rule: letting go of tokens, telling other distances, changing frequencies with the length
+and once for all, with logits scaled. Fetching is another kind, and a test of its own."""
+
+WHOLE = os.environ.get("LONGSIGHT_MATRIX") == "whole"
+"""Whether the matrix is the product, every variant under every method, and not the design that covers it."""
+
+CELLS = [(name, key) for name in VARIANTS for key in (METHODS if WHOLE or name in ATTENTIONS else KINDS)]
+"""Every method for each kind of attention, every variant under each kind of rule. What a method is does not depend on
+how a family makes its queries and keys, so the other cells of the product hold no risk of their own."""
+
+SEAMS = ATTENTIONS[:4]
 SEAMS += [
     next(name for name in VARIANTS if VARIANTS[name][0] == family) for family in FAMILIES if FAMILIES[family].shim
 ]
