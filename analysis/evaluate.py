@@ -166,7 +166,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         prog=prog, description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     tasks = "; ".join(f"{key} ({task.paper})" for key, task in TASKS.items())
-    parser.add_argument("--model", required=True, nargs="+", help="folders, or names on the Hub")
+    parser.add_argument("--model", required=True, nargs="+", help="folders, .gguf files or names on the Hub")
     parser.add_argument("--methods", required=True, help='"vanilla,window;self-extend:group=4,window=128", or "all"')
     parser.add_argument("--task", required=True, nargs="+", help=f'"passkey:filler=prose"; there are {tasks}')
     parser.add_argument("--lengths", required=True, help="tokens, with commas: 512,2048,8192")

@@ -142,7 +142,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     several = ", ".join(f"{panel.key} shows up to {panel.texts}" for panel in PANELS.values() if panel.texts > 1)
     parser.add_argument("panel", choices=list(PANELS), help="; ".join(f"{p.key}: {p.paper}" for p in PANELS.values()))
-    parser.add_argument("--model", required=True, help="a folder, or a name on the Hub")
+    parser.add_argument("--model", required=True, help="a folder, a .gguf file or a name on the Hub")
     parser.add_argument("--methods", required=True, help="as in vanilla,lm-infinite or vanilla;self-extend:group=4")
     parser.add_argument("--text", required=True, nargs="+", help=f"a file in UTF-8; {several}")
     parser.add_argument("--out", required=True, help="a folder for what is made")

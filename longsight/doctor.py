@@ -1,4 +1,4 @@
-"""What would happen to a model, before anyone builds on it: `longsight doctor MODEL_OR_FOLDER`."""
+"""What would happen to a model, before anyone builds on it: `longsight doctor MODEL`."""
 
 import argparse
 import sys
@@ -62,7 +62,7 @@ def known_line(known: Known) -> str:
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m longsight.doctor") -> int:
     """Print the report; 1 and one sentence when the model cannot be used."""
     parser = argparse.ArgumentParser(prog=prog, description=__doc__)
-    parser.add_argument("model", help="a folder or a Hub id")
+    parser.add_argument("model", help="a folder, a .gguf file or a Hub id")
     source = parser.parse_args(arguments).model
     if source in REGISTRY:
         print(known_line(REGISTRY[source]))

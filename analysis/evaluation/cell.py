@@ -9,13 +9,13 @@ from .tasks import Task
 
 WEIGHTS_READ = 2**20
 """Bytes of a large file that its digest is made of; size and name count as well."""
-IDENTIFYING = ("*.safetensors", "config.json", "longsight.json", "tokenizer*.json", "chat_template.jinja")
+IDENTIFYING = ("*.safetensors", "*.gguf", "config.json", "longsight.json", "tokenizer*.json", "chat_template.jinja")
 
 
 @dataclass(frozen=True)
 class EvaluationCell:
-    """What is run: `model` a folder or a Hub id, `digest` of its files, `method` as text (`analysis.runs`), `length`
-    [tokens], `trials` how many cases, `seed` what they are drawn from."""
+    """What is run: `model` a folder, a GGUF file or a Hub id, `digest` of its files, `method` as text
+    (`analysis.runs`), `length` [tokens], `trials` how many cases, `seed` what they are drawn from."""
 
     model: str
     digest: str
@@ -34,12 +34,13 @@ class EvaluationCell:
 
 
 def digest(source: str) -> str:
-    """A digest of a model folder, so that other weights are other cells; "" for what is not on this disk."""
-    folder = Path(source)
-    if not folder.is_dir():
+    """A digest of a model's folder or file, so that other weights are other cells; "" for what is not on this disk."""
+    place = Path(source)
+    if not place.exists():
         return ""
     made = hashlib.sha256()
-    for path in sorted({path for pattern in IDENTIFYING for path in folder.glob(pattern)}):
+    found = [place] if place.is_file() else {path for pattern in IDENTIFYING for path in place.glob(pattern)}
+    for path in sorted(found):
         with path.open("rb") as file:
             made.update(f"{path.name} {path.stat().st_size} ".encode() + file.read(WEIGHTS_READ))
     return made.hexdigest()[:16]

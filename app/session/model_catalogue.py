@@ -1,7 +1,7 @@
 """The models that the page offers: those that ship with the project, and those that whoever runs it names.
 
-The environment's LONGSIGHT_MODELS holds Hub ids and folders, separated by commas. Only what is offered here can be
-asked for; it is loaded when first used, and kept for everyone.
+The environment's LONGSIGHT_MODELS holds Hub ids, folders and GGUF files, separated by commas. Only what is offered
+here can be asked for; it is loaded when first used, and kept for everyone.
 """
 
 import os
@@ -21,7 +21,7 @@ _loading = threading.Lock()
 
 
 def sources() -> dict[str, str | Path]:
-    """Name -> folder or Hub id, in the order of the list. Raises `LongSightError` when two have one name."""
+    """Name -> folder, GGUF file or Hub id, in the order of the list. Raises `LongSightError` when two have one name."""
     shipped = [path.parent for path in sorted(MODELS.glob("*/config.json"))]
     found: dict[str, str | Path] = {path.name: path for path in sorted(shipped, key=lambda path: path.name != FIRST)}
     for source in filter(None, map(str.strip, os.environ.get(NAMED, "").split(","))):

@@ -18,6 +18,7 @@ from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
 from longsight.models.checkpoint import load_tokenizer, read_recommended, read_weights, usable_device
 from longsight.models.families import train_length
+from longsight.models.gguf_files import opened
 from longsight.models.registry import read_config
 from longsight.models.seam import Seam, open_seam
 from longsight.progress import Report
@@ -123,7 +124,7 @@ class Model:
 
 
 def load(source: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Model:
-    """Load a folder or a Hub id: safetensors only, never remote code.
+    """Load a folder, a GGUF file or a Hub id: safetensors or GGUF only, never remote code.
 
     The device defaults to CUDA where there is one, the dtype to float32 on a CPU and bfloat16 elsewhere. Raises
     LongSightError, naming the model, when it is not there, not understood, or changed by being patched, and for a
@@ -131,10 +132,11 @@ def load(source: str | Path, device: str | torch.device | None = None, dtype: to
     """
     where = usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = dtype or (torch.float32 if where.type == "cpu" else torch.bfloat16)
-    config = read_config(source)
+    place = opened(source, dtype)
+    config = read_config(place)
     train_length(config)  # before any weight is read: is this model understood?
-    hf = read_weights(source, config, dtype)
-    return adopt(hf.to(where), load_tokenizer(source), Path(source).name, read_recommended(source))
+    hf = read_weights(place, config, dtype)
+    return adopt(hf.to(where), load_tokenizer(place), Path(source).name, read_recommended(source))
 
 
 def adopt(
