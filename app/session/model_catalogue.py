@@ -1,4 +1,5 @@
-"""The models that the page offers: those that ship with the project, and those that whoever runs it names.
+"""The models that the page offers: those that ship with the project, those that an installed package brings, and those
+that whoever runs it names.
 
 The environment's LONGSIGHT_MODELS holds Hub ids, folders and GGUF files, separated by commas. Only what is offered
 here can be asked for; it is loaded when first used, and kept for everyone.
@@ -11,6 +12,7 @@ from pathlib import Path
 from app.assets import MODELS
 from longsight.errors import LongSightError
 from longsight.models.model import Model, load
+from longsight.models.registry import PACKAGED
 
 FIRST = "rope-small"
 """The model that a page opens with, where it is there."""
@@ -24,8 +26,9 @@ def sources() -> dict[str, str | Path]:
     """Name -> folder, GGUF file or Hub id, in the order of the list. Raises `LongSightError` when two have one name."""
     shipped = [path.parent for path in sorted(MODELS.glob("*/config.json"))]
     found: dict[str, str | Path] = {path.name: path for path in sorted(shipped, key=lambda path: path.name != FIRST)}
+    found |= {name: name for name, packaged in PACKAGED.items() if packaged.file is not None}
     for source in filter(None, map(str.strip, os.environ.get(NAMED, "").split(","))):
-        if (name := Path(source).name) in found:
+        if found.get(name := Path(source).name, source) != source:
             raise LongSightError(f"{NAMED} names {source}, but {found[name]} is called {name} already; rename one.")
         found[name] = source
     return found
@@ -48,6 +51,8 @@ def model(name: str) -> Model:
         listed = ", ".join(offered) or f"none; put one into {MODELS.name}/"
         raise LongSightError(f"No model called {str(name)[:40]!r} is offered; there is {listed}.")
     source = offered[name]
+    if source in _loaded:  # while another one is loaded, which may take a while
+        return _loaded[source]
     with _loading:
         if source not in _loaded:
             _loaded[source] = load(source)

@@ -23,10 +23,9 @@ from tokenizers import pre_tokenizers
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
 )
 from transformers.integrations.gguf import GgufHeader
 from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
@@ -34,7 +33,7 @@ from transformers.integrations.gguf.reader import read_gguf_metadata
 
 from longsight.errors import LongSightError
 from longsight.models.families import family_of, train_length
-from longsight.models.registry import UNREADABLE, reason
+from longsight.models.registry import UNREADABLE, packaged, reason
 
 ENDS_READ = 2**20
 """Bytes at either end of a file that tell it from others; its size and time count as well."""
@@ -86,9 +85,12 @@ class GgufFile:
 
 
 def gguf_file(source: str | Path) -> GgufFile | None:
-    """The GGUF file that is meant, by its own name or by that of a folder in which it is the only one; None where the
-    weights are safetensors. LongSightError where there is none of this name, or more than one in the folder."""
-    path = Path(source)
+    """The GGUF file that is meant: by its own name, by that of a folder in which it is the only one, or because a
+    package brings it. None where the weights are safetensors. LongSightError where there is none of this name, or more
+    than one in the folder."""
+    path, brought = Path(source), packaged(source)
+    if brought is not None:
+        return None if brought.file is None else GgufFile(brought.file)
     if path.suffix.lower() == ".gguf" and not path.is_dir():
         if not path.is_file():
             raise LongSightError(f"{source} cannot be loaded: there is no such file.")
@@ -103,14 +105,15 @@ def gguf_file(source: str | Path) -> GgufFile | None:
 
 
 def opened(source: str | Path, dtype: torch.dtype) -> str | Path:
-    """What transformers can load: `source` itself, or the folder that a GGUF file has been converted to.
+    """What transformers can load: a folder, a Hub id, or the folder that a GGUF file has been converted to.
 
     Such folders lie in the cache of huggingface_hub (`HF_HOME`, `assets/longsight`), one for each file and dtype; they
     may be deleted at any time.
     """
     file = gguf_file(source)
     if file is None:
-        return source
+        brought = packaged(source)
+        return source if brought is None else brought.hub
     kept = cached_assets_path("longsight", "gguf") / f"{file.path.stem}-{_digest(file.path, dtype)}"
     if not kept.is_dir():
         _keep(file, dtype, kept)
@@ -194,9 +197,9 @@ def _check_rotation(file: GgufFile, config: PretrainedConfig) -> None:
             raise file.error(f"its {key} is {said}, which transformers' reader leaves out; take its safetensors")
 
 
-def _read_tokenizer(file: GgufFile) -> PreTrainedTokenizerBase:
+def _read_tokenizer(file: GgufFile) -> PreTrainedTokenizerFast:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(file.path.parent, gguf_file=file.path.name)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(file.path.parent, gguf_file=file.path.name)
     except UNREADABLE as problem:
         raise file.error(f"its tokenizer is not understood ({reason(problem).rstrip('.')})") from problem
     if file.of_tokenizer("model") == "gpt2" and file.of_tokenizer("pre") in DIGITS_APART:

