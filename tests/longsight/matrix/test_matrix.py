@@ -13,7 +13,7 @@ from longsight.methods import METHODS
 from longsight.models.families import FAMILIES
 from tests.longsight import tiny
 from tests.longsight.matrix import cell, variants
-from tests.longsight.matrix.variants import CELLS, TEXT, TRAINED, VARIANTS
+from tests.longsight.matrix.variants import TEXT, TRAINED, VARIANTS
 
 TABLES_END = {"gptj", "mpt"}
 """Families whose stock model cannot read past its trained length at all: a table of positions ends there."""
@@ -32,7 +32,7 @@ def test_vanilla_is_the_stock_model(name):
         torch.testing.assert_close(logits, stock, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(("name", "key"), CELLS)
+@pytest.mark.parametrize(("name", "key"), variants.cells())
 def test_every_way_of_reading_is_the_definition(name, key):
     method = variants.method(key)
     if not variants.applies(name, method):

@@ -124,9 +124,12 @@ and once for all, with logits scaled. Fetching is another kind, and a test of it
 WHOLE = os.environ.get("LONGSIGHT_MATRIX") == "whole"
 """Whether the matrix is the product, every variant under every method, and not the design that covers it."""
 
-CELLS = [(name, key) for name in VARIANTS for key in (METHODS if WHOLE or name in ATTENTIONS else KINDS)]
-"""Every method for each kind of attention, every variant under each kind of rule. What a method is does not depend on
-how a family makes its queries and keys, so the other cells of the product hold no risk of their own."""
+
+def cells() -> list[tuple[str, str]]:
+    """Every method for each kind of attention, every variant under each kind of rule. What a method is does not depend
+    on how a family makes its queries and keys, so the other cells of the product hold no risk of their own."""
+    return [(name, key) for name in VARIANTS for key in (METHODS if WHOLE or name in ATTENTIONS else KINDS)]
+
 
 SEAMS = ATTENTIONS[:4]
 SEAMS += [
