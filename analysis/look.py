@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from longsight.errors import LongSightError
+from longsight.generation.text_encoding import encoder_of
 from longsight.models.model import Model, load
 from longsight.progress import finish, mapped
 
@@ -72,10 +71,10 @@ def read_text(model: Model, path: Path, length: int) -> Text:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as problem:
         raise LongSightError(f"{path} is no plain text in UTF-8 ({problem.reason}); save it as that.") from problem
-    ids = model.tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
-    if not ids:
+    ids = finish(encoder_of(model.tokenizer).steps(text)).ids
+    if not len(ids):
         raise LongSightError(f"{path} has no text in it; give a file with words.")
-    return Text(path.name, np.array(ids[:length]))
+    return Text(path.name, ids[:length])
 
 
 def make_page(panel: Panel, chosen: Sequence[Run], records: Sequence[Records], options: PanelOptions) -> str:

@@ -20,6 +20,7 @@ from longsight.attention.kv_cache import Cache
 from longsight.generation.decode import Sampling, decode
 from longsight.generation.prefill import Prefilled, prefill_steps
 from longsight.generation.prompt import TextStream
+from longsight.generation.text_encoding import EncodedText
 from longsight.methods import Method
 from longsight.models.model import Model
 
@@ -74,7 +75,7 @@ class Speaker:
         self.cache = None
 
     def steps(
-        self, model: Model, document: np.ndarray, question: list[int], cell: Answer, sampling: Sampling
+        self, model: Model, document: EncodedText | None, question: str, cell: Answer, sampling: Sampling
     ) -> Generator[None, None, None]:
         """Read what is new, then write the answer into `cell`; yields after each chunk and each token.
 
@@ -141,8 +142,8 @@ class Speaker:
 
 def answer_steps(
     model: Model,
-    document: np.ndarray,
-    question: list[int],
+    document: EncodedText | None,
+    question: str,
     sides: Sequence[tuple[Speaker, Answer]],
     sampling: Sampling,
     stopped: Callable[[], bool],

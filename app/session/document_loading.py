@@ -2,12 +2,11 @@
 
 from collections.abc import Generator
 
-import numpy as np
-
 from app.session import devices, estimate, formatting
 from app.session.devices import Waiting
-from app.session.documents import Document, tokenize_steps
+from app.session.documents import Document
 from app.session.sessions import Session
+from longsight.generation.text_encoding import EncodedText, encoder_of
 from longsight.models.model import Model
 from longsight.progress import Progress
 
@@ -30,19 +29,24 @@ def take_steps(session: Session, model: Model, document: Document) -> Generator[
     The old one stays if anything fails. When a newer document comes in meanwhile, this one gives way to it.
     """
     session.incoming = document
-    tokens = yield from tokenize_steps(model.tokenizer, document.text)
+    tokens = yield from encoder_of(model.tokenizer).steps(document.text)
     if session.incoming is not document:
         return
     session.take(document)
     session.tokens[model.name] = tokens
 
 
-def tokens_steps(session: Session, model: Model) -> Generator[Progress[None], None, np.ndarray]:
-    """The ids of the session's document for `model`, tokenized now if it was not before; empty without a document."""
+def tokens_steps(session: Session, model: Model) -> Generator[Progress[None], None, EncodedText | None]:
+    """The session's document for `model`, encoded now if it was not before; None without one."""
     if session.document is None:
-        return np.zeros(0, dtype=np.int32)
+        return None
+    return (yield from document_steps(session.document, session, model))
+
+
+def document_steps(document: Document, session: Session, model: Model) -> Generator[Progress[None], None, EncodedText]:
+    """The `document` of a session for `model`, encoded now if it was not before."""
     if model.name not in session.tokens:
-        session.tokens[model.name] = yield from tokenize_steps(model.tokenizer, session.document.text)
+        session.tokens[model.name] = yield from encoder_of(model.tokenizer).steps(document.text)
     return session.tokens[model.name]
 
 

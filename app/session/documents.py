@@ -1,15 +1,10 @@
 """A document: the long text that a conversation is about. It is context, never a message."""
 
 import os
-from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-
-import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from app.session import uploads
 from longsight.errors import LongSightError
-from longsight.progress import Progress
 
 MOST_BYTES = 20_000_000
 """About 5 million tokens; the largest book in English has a third of that."""
@@ -17,8 +12,6 @@ MOST_BYTES = 20_000_000
 PASTED_NAME = "pasted_text.txt"
 """What Gradio calls a long paste."""
 
-PIECE = 32_768  # characters handed to the tokenizer at once, so that progress and Stop get a word in
-BATCH = 16  # pieces tokenized in parallel
 EXCERPT = 160  # characters shown of either end
 
 
@@ -66,32 +59,3 @@ def decode(raw: bytes, name: str) -> str:
     if not text.strip():
         raise LongSightError(f"{name} has no text in it; paste or upload one with words.")
     return text.replace("\r\n", "\n")
-
-
-def tokenize_steps(tokenizer: PreTrainedTokenizerBase | None, text: str) -> Generator[Progress[None], None, np.ndarray]:
-    """Token ids (n,) int32 of a text; yields the progress in characters, first and after each batch.
-
-    Long texts are cut at line ends, where tokens end too. Special tokens written in the text are spelt out.
-    """
-    if tokenizer is None:
-        raise LongSightError("This model has no tokenizer, so it cannot read text; choose another model.")
-    pieces, ids, done = list(_pieces(text)), [], 0
-    yield Progress(0, len(text), "tokenizing")
-    for start in range(0, len(pieces), BATCH):
-        batch = pieces[start : start + BATCH]
-        encoded = tokenizer(batch, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        ids += [np.array(part, dtype=np.int32) for part in encoded]
-        done += sum(len(piece) for piece in batch)
-        yield Progress(done, len(text), "tokenizing")
-    return np.concatenate(ids)
-
-
-def _pieces(text: str) -> Iterator[str]:
-    start = 0
-    while start < len(text):
-        end = start + PIECE
-        if end < len(text):
-            line_end = text.rfind("\n", start, end)
-            end = line_end + 1 if line_end > start else end
-        yield text[start:end]
-        start = end

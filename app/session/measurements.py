@@ -17,13 +17,13 @@ from analysis.export.files import file_of
 from analysis.runs import Run
 from app.session import document_loading, estimate, formatting, model_catalogue, progress_view, running
 from app.session.devices import Waiting
-from app.session.documents import tokenize_steps
 from app.session.estimate import Forecast
 from app.session.measurement_request import Measurement, MeasurementRequest
 from app.session.progress_view import DrawingPace, Pace
 from app.session.samples import sample
 from app.session.sessions import Session
 from longsight.errors import LongSightError
+from longsight.generation.text_encoding import encoder_of
 from longsight.methods import Method
 from longsight.models.model import Model
 from longsight.progress import finish
@@ -52,7 +52,8 @@ def read_texts(session: Session, model: Model, panel: Panel, length: int, others
         raise LongSightError(
             "There is no text yet; choose an example document, upload a text, or paste one in the chat."
         )
-    texts = [Text(session.document.name, finish(document_loading.tokens_steps(session, model))[:length])]
+    encoded = finish(document_loading.document_steps(session.document, session, model))
+    texts = [Text(session.document.name, encoded.ids[:length])]
     if panel.texts > 1:
         picked = [sample(key) for key in others]
         texts += [
@@ -66,7 +67,7 @@ def read_texts(session: Session, model: Model, panel: Panel, length: int, others
 
 @lru_cache(maxsize=8)
 def _sample_ids(model_name: str, key: str) -> np.ndarray:
-    return finish(tokenize_steps(model_catalogue.model(model_name).tokenizer, sample(key).document().text))
+    return finish(encoder_of(model_catalogue.model(model_name).tokenizer).steps(sample(key).document().text)).ids
 
 
 def plan(request: MeasurementRequest) -> str:

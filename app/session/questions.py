@@ -6,10 +6,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from analysis.runs import Run, make_runs
-from app.session import answer_view, answers, devices, document_loading, running, transcript
+from app.session import answer_view, answers, devices, document_loading, running
 from app.session.answer_view import ConversationView
 from app.session.answers import Answer
 from app.session.devices import Waiting
@@ -99,11 +97,10 @@ def _answer(
             cell.fail(str(error))
         return
     turn.about = _about(session, model)
-    asked = transcript.spell(model.tokenizer, question.text)
     speakers = session.let_speak(model.name, [run.method for run in question.runs])
     sides = list(zip(speakers, turn.cells, strict=True))
-    document = session.tokens.get(model.name, np.zeros(0, dtype=np.int32))
-    work = answers.answer_steps(model, document, asked, sides, question.sampling, session.stop.is_set)
+    document = session.tokens.get(model.name)
+    work = answers.answer_steps(model, document, question.text, sides, question.sampling, session.stop.is_set)
     with contextlib.closing(devices.in_turn(model.device, session.stop.is_set, work)) as turns:
         for done in turns:
             for cell in turn.cells:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Self
 
-import numpy as np
-
 from app.session.answers import Answer, Speaker
 from app.session.documents import Document
 from app.session.measurement_request import Measurement
 from app.session.opened_results import OpenedResults
 from app.session.shown_grid import ShownGrid
+from longsight.generation.text_encoding import EncodedText
 from longsight.methods import Method
 
 
@@ -35,7 +34,7 @@ class Session:
 
     def __init__(self) -> None:
         self.document: Document | None = None
-        self.tokens: dict[str, np.ndarray] = {}  # by model: ids (n,) of the document
+        self.tokens: dict[str, EncodedText] = {}  # by model: the document
         self.turns: list[ConversationTurn] = []
         self.asked = 0  # questions that were accepted
         self.speakers: dict[str, list[Speaker]] = {}  # by model: who has spoken in the conversation

@@ -1,9 +1,10 @@
-"""What the model reads in a conversation, as token ids.
+"""What the model reads in a conversation, as token ids: those of the whole text that the chat template makes of it.
 
-A document is tokenized once. So the conversation's ids are put together from pieces: the frame of the chat template,
-and inside it the ids of each message. Whatever a visitor pastes stays text: special tokens written in it are spelt out.
+A document is encoded once. What stands around it is rendered with its two ends only, and joined to it where the tokens
+agree. Answers stay the ids that were generated, so that a cache can go on from them.
 """
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,62 +12,77 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from longsight.errors import LongSightError
-from longsight.generation.prompt import chat_ids
+from longsight.generation.prompt import chat_text, has_template
+from longsight.generation.text_encoding import EncodedText, TextEncoder, encoder_of
 
-PLACE = "\ue000"
-"""Stands for a message while the template is laid out; a private-use character, whose tokens no template contains."""
+END = 4_000  # characters of a document's ends that go through the template with what stands around it
+ROLES = ("user", "assistant")
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A question as asked and its answer as generated, in token ids."""
+    """A question as asked, and its answer as generated, in token ids."""
 
-    question: list[int]
+    question: str
     answer: list[int]
 
 
-def spell(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """The ids of a visitor's text; `<|end|>` and its like in it are ordinary characters."""
-    return tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
-
-
 def prompt_ids(
-    tokenizer: PreTrainedTokenizerBase,
-    document: Sequence[int] | np.ndarray,
+    tokenizer: PreTrainedTokenizerBase | None,
+    document: EncodedText | None,
     earlier: Sequence[Exchange],
-    question: list[int],
+    question: str,
 ) -> np.ndarray:
     """The whole conversation (n,) int64 ending where the assistant begins. The document precedes the first question."""
-    contents: list[Sequence[int] | np.ndarray] = []
-    for exchange in earlier:
-        contents += [exchange.question, exchange.answer]
-    contents.append(question)
-    if len(document):
-        contents[0] = np.concatenate((document, spell(tokenizer, "\n\n"), contents[0]))
-    frame = _frame(tokenizer, len(contents))
-    parts = [part for pair in zip(frame, contents, strict=False) for part in pair] + [frame[-1]]
+    encoder, questions = encoder_of(tokenizer), [*(exchange.question for exchange in earlier), question]
+    marks = [f"[{secrets.token_hex(16)}]" for _ in questions]  # the first for the document's middle, then for answers
+    _check_template(tokenizer, 2 * len(earlier) + 1)
+    long = document is not None and len(document.text) > 3 * END
+    if document is not None:
+        questions[0] = f"{_shortened(document.text, marks[0]) if long else document.text}\n\n{questions[0]}"
+    contents = [text for pair in zip(questions, [*marks[1:], ""], strict=True) for text in pair][:-1]
+    first, *others = _cut(_rendered(tokenizer, contents), marks[1:])
+    begins = not has_template(tokenizer)
+    opening = _with_middle(encoder, first, marks[0], document, begins) if long else encoder.encode(first, begins)
+    parts: list[Sequence[int] | np.ndarray] = [opening.ids]
+    for exchange, text in zip(earlier, others, strict=True):
+        parts += [exchange.answer, encoder.continued(text).ids]
     return np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
 
 
-def _frame(tokenizer: PreTrainedTokenizerBase, messages: int) -> list[list[int]]:
-    """The ids of the template before, between and after `messages` alternating messages."""
-    roles = ("user", "assistant")
-    laid_out = chat_ids(tokenizer, [{"role": roles[n % 2], "content": PLACE} for n in range(messages)])
-    frame = _split(laid_out, tokenizer.encode(PLACE, add_special_tokens=False))
-    if len(frame) != messages + 1:
+def _shortened(text: str, mark: str) -> str:
+    return f"{text[:END]}{mark}{text[-END:]}"
+
+
+def _rendered(tokenizer: PreTrainedTokenizerBase | None, contents: Sequence[str]) -> str:
+    return chat_text(tokenizer, [{"role": ROLES[n % 2], "content": text} for n, text in enumerate(contents)])
+
+
+def _cut(text: str, marks: Sequence[str]) -> list[str]:
+    parts = []
+    for mark in marks:
+        before, _, text = text.partition(mark)
+        parts.append(before)
+    return [*parts, text]
+
+
+def _with_middle(encoder: TextEncoder, text: str, mark: str, document: EncodedText | None, begins: bool) -> EncodedText:
+    """The encoding of `text`, in which `mark` stands for the document without its ends."""
+    assert document is not None
+    before, _, after = text.partition(mark)
+    shift = len(before) - END
+    start = encoder.encode(before, begins).joined(document, shift)
+    whole = start and start.joined(encoder.continued(after), shift + len(document.text) - END)
+    return whole or encoder.encode(f"{before}{document.text[END:-END]}{after}", begins)
+
+
+def _check_template(tokenizer: PreTrainedTokenizerBase | None, messages: int) -> None:
+    """Raises `LongSightError` unless the template shows each message once, in order."""
+    marks = [secrets.token_hex(16) for _ in range(messages)]
+    rendered = _rendered(tokenizer, marks)
+    places = [rendered.find(mark) for mark in marks if rendered.count(mark) == 1]
+    if len(places) < messages or places != sorted(places):
         raise LongSightError(
-            f"The chat template of this model shows {len(frame) - 1} of {messages} messages where one was left open "
+            f"The chat template of this model shows {len(places)} of {messages} messages where one was left open "
             "for each; a template that keeps every message would work."
         )
-    return frame
-
-
-def _split(ids: list[int], place: list[int]) -> list[list[int]]:
-    parts, start, at = [], 0, 0
-    while at <= len(ids) - len(place):
-        if ids[at : at + len(place)] == place:
-            parts.append(ids[start:at])
-            start = at = at + len(place)
-        else:
-            at += 1
-    return [*parts, ids[start:]]

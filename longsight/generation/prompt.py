@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from longsight.errors import LongSightError
+from longsight.generation.text_encoding import encoder_of
 
 Message = dict[str, str]
 """`{"role": "user" or "assistant", "content": text}`."""
@@ -13,21 +15,44 @@ PLAIN_NAMES = {"system": "", "user": "Question: ", "assistant": "Answer: "}
 
 
 def chat_ids(tokenizer: PreTrainedTokenizerBase | None, messages: Sequence[Message]) -> list[int]:
-    """The conversation as ids (n,), ending where the assistant begins; a plain prompt without a chat template."""
-    if tokenizer is None:
-        raise LongSightError("This model has no tokenizer, so it cannot read text; give it token ids.")
+    """The conversation as ids (n,), ending where the assistant begins: those of the whole `chat_text`."""
+    encoder = encoder_of(tokenizer)
+    return encoder.encode(chat_text(tokenizer, messages), begins=not has_template(tokenizer)).ids.tolist()
+
+
+def has_template(tokenizer: PreTrainedTokenizerBase | None) -> bool:
+    """Whether the model comes with a chat template; that also says what stands before the first message."""
+    return tokenizer is not None and tokenizer.chat_template is not None
+
+
+def chat_text(tokenizer: PreTrainedTokenizerBase | None, messages: Sequence[Message]) -> str:
+    """The conversation as one text for `TextEncoder.encode`, in which only the template's control tokens are meant.
+
+    A plain prompt where a model has no template. Raises `LongSightError` where nothing can be made of the messages.
+    """
+    encoder = encoder_of(tokenizer)
     if not messages:
         raise LongSightError("There is nothing to answer: the conversation is empty.")
-    if tokenizer.chat_template is not None:
-        encoded = tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, return_dict=True)
-        return list(encoded["input_ids"])
+    if tokenizer is None or tokenizer.chat_template is None:
+        return _plain_text(messages)
+    covered = [message | {"content": encoder.covered(message["content"])} for message in messages]
+    try:
+        rendered = tokenizer.apply_chat_template(covered, add_generation_prompt=True, tokenize=False)
+    except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as problem:
+        raise LongSightError(
+            f"The chat template of this model cannot be used: {type(problem).__name__}, {problem}."
+        ) from problem
+    return encoder.meant(str(rendered))
+
+
+def _plain_text(messages: Sequence[Message]) -> str:
     unknown = {message["role"] for message in messages} - set(PLAIN_NAMES)
     if unknown:
         raise LongSightError(
             f"A message is by {', '.join(map(repr, sorted(unknown)))}, but only {', '.join(PLAIN_NAMES)} can speak."
         )
     lines = [PLAIN_NAMES[message["role"]] + message["content"] for message in messages]
-    return tokenizer.encode("\n".join([*lines, PLAIN_NAMES["assistant"].rstrip()]))
+    return "\n".join([*lines, PLAIN_NAMES["assistant"].rstrip()])
 
 
 class TextStream:

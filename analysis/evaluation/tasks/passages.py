@@ -6,9 +6,10 @@ from collections.abc import Generator, Sequence
 import numpy as np
 
 from longsight.errors import LongSightError
+from longsight.generation.text_encoding import encoder_of
 from longsight.methods import Method
 from longsight.models.model import Model
-from longsight.progress import Progress
+from longsight.progress import Progress, finish
 
 from ...diagnostics.nll import NLLProbe
 from ...diagnostics.probing import Probing
@@ -42,7 +43,7 @@ def passages(model: Model, source: str, length: int, trials: int, seed: int) -> 
     cases = []
     for trial in range(trials):
         text = texts.ending(source, np.random.default_rng([seed, trial]), 8 * length)
-        ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+        ids = finish(encoder_of(tokenizer).steps(text)).ids.tolist()
         if len(first) + len(ids) < length:
             raise LongSightError(
                 f"{length:,} tokens of {source} were asked for, but it has {len(ids):,} before the place drawn for it; "

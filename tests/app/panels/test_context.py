@@ -1,6 +1,7 @@
 """The document's card: its numbers, its ends, and nothing of it ever as markup."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -136,7 +137,7 @@ def test_reading_is_done_before_the_old_text_is_let_go(model, panel, session, fi
         raise LongSightError("This model has no tokenizer.")
         yield
 
-    monkeypatch.setattr(document_loading, "tokenize_steps", fails)
+    monkeypatch.setattr(document_loading, "encoder_of", lambda tokenizer: SimpleNamespace(steps=fails))
     card = last(panel.take(session, model, lambda: read_upload(file("Another."))))[panel.card]
     assert "A good text." in card
     assert "This model has no tokenizer." in card

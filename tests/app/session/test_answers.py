@@ -3,7 +3,6 @@
 import gc
 import weakref
 
-import numpy as np
 import pytest
 
 from analysis.runs import make_runs
@@ -12,6 +11,7 @@ from app.session.answers import Answer, Speaker
 from app.session.cache_pool import pool
 from longsight.generation.decode import Sampling, decode
 from longsight.generation.prefill import prefill
+from longsight.generation.text_encoding import encoder_of
 from longsight.methods import METHODS
 
 VANILLA = METHODS["vanilla"]()
@@ -20,14 +20,13 @@ SAMPLING = Sampling(max_new_tokens=6, stop=frozenset())
 
 @pytest.fixture
 def text(model):
-    return np.array(transcript.spell(model.tokenizer, "The grass is green. The sky is blue. " * 12))
+    return encoder_of(model.tokenizer).encode("The grass is green. The sky is blue. " * 12)
 
 
 def ask(model, text, speakers, methods, question="Why?", sampling=SAMPLING, stopped=lambda: False):
     cells = [Answer(run) for run in make_runs(methods)]
-    asked = transcript.spell(model.tokenizer, question)
     sides = list(zip(speakers, cells, strict=True))
-    return cells, answers.answer_steps(model, text, asked, sides, sampling, stopped)
+    return cells, answers.answer_steps(model, text, question, sides, sampling, stopped)
 
 
 def plain_answer(model, ids, method):
@@ -41,12 +40,10 @@ def test_every_method_answers_as_the_engine_alone_does_and_again_after_a_follow_
     [first], steps = ask(model, text, [speaker], [method])
     list(steps)
     assert (first.state, first.error) == (Answer.DONE, "")
-    ids = transcript.prompt_ids(model.tokenizer, text, [], transcript.spell(model.tokenizer, "Why?"))
+    ids = transcript.prompt_ids(model.tokenizer, text, [], "Why?")
     assert first.text == plain_answer(model, ids, method)
 
-    ids = transcript.prompt_ids(
-        model.tokenizer, text, speaker.exchanges, transcript.spell(model.tokenizer, "And then?")
-    )
+    ids = transcript.prompt_ids(model.tokenizer, text, speaker.exchanges, "And then?")
     [second], steps = ask(model, text, [speaker], [method], "And then?")
     list(steps)
     assert second.text == plain_answer(model, ids, method)
@@ -57,7 +54,7 @@ def test_every_method_answers_as_the_engine_alone_does_and_again_after_a_follow_
 
 
 def test_methods_share_the_device_so_that_a_slow_one_does_not_hold_up_a_fast_one(model, text):
-    long = np.tile(text, 20)
+    long = encoder_of(model.tokenizer).encode(20 * text.text)
     methods = [VANILLA, METHODS["lm-infinite"].for_model(model.train_length, 400)]
     cells, steps = ask(model, long, [Speaker(VANILLA), Speaker(VANILLA)], methods)
     seen_together = False

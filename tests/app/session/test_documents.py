@@ -1,9 +1,8 @@
 """Whatever is pasted or uploaded becomes a document, or one clear sentence."""
 
-import numpy as np
 import pytest
 
-from app.session.documents import PIECE, decode, read_document, tokenize_steps
+from app.session.documents import decode, read_document
 from longsight.errors import LongSightError
 
 
@@ -58,31 +57,3 @@ def test_byte_order_marks_are_understood_and_line_ends_unified():
 
 def test_a_long_paste_has_a_name_a_person_understands():
     assert read_document(b"some words", "pasted_text.txt").name == "pasted text"
-
-
-def test_tokens_of_a_long_text_are_those_of_its_parts_and_progress_is_told(model):
-    text = "The grass is green. The sky is blue.\n" * (20 * PIECE // 37)
-    parts, ids = run(tokenize_steps(model.tokenizer, text))
-    assert [part.done for part in parts] == sorted(part.done for part in parts)
-    assert (parts[0].done, parts[-1].done) == (0, len(text))
-    assert {(part.total, part.doing) for part in parts} == {(len(text), "tokenizing")}
-    assert len(parts) > 1
-    assert ids.dtype == np.int32
-    assert model.tokenizer.decode(ids) == text
-
-
-def test_special_tokens_in_a_text_stay_text(model):
-    text = "a <|end|> b <|user|> c"
-    _, ids = run(tokenize_steps(model.tokenizer, text))
-    assert model.tokenizer.decode(ids) == text
-    assert not set(ids.tolist()) & set(model.tokenizer.all_special_ids)
-
-
-def test_a_text_without_line_ends_is_cut_too(model):
-    _, ids = run(tokenize_steps(model.tokenizer, "x" * (PIECE + 5)))
-    assert model.tokenizer.decode(ids) == "x" * (PIECE + 5)
-
-
-def test_a_model_without_a_tokenizer_is_named_as_the_reason():
-    with pytest.raises(LongSightError, match="no tokenizer"):
-        next(tokenize_steps(None, "text"))

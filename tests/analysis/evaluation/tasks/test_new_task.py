@@ -1,5 +1,6 @@
 """A task is a class and a line in TASKS: with that it is run, saved, reported and shown on the page."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,6 +15,7 @@ from analysis.evaluation.score_table import label_of
 from analysis.evaluation.tasks import TASKS, Case, Outcome, Steps, Task
 from analysis.evaluation.tasks.base import option
 from app.panels.evaluate import build_panel
+from app.session import uploads
 from app.session.opened_results import open_results
 from app.session.sessions import Session
 from longsight.methods import Method
@@ -88,6 +90,7 @@ def test_it_is_shown_on_the_page(done):
     assert all(len(figure.data) == 3 for figure in part.figures.values())
     with gr.Blocks():
         panel = build_panel()
-    session = Session()
-    assert panel.load_results(str(done / FILE), session)[panel.part].choices == [(part.title, 0)]
+    session, arrived = Session(), uploads.folder().path / FILE
+    shutil.copy(done / FILE, arrived)
+    assert panel.load_results(str(arrived), session)[panel.part].choices == [(part.title, 0)]
     assert "Nothing can be expected" in panel.show(0, session)[panel.lead]
