@@ -23,6 +23,9 @@ TOKENIZERS = (
 )
 """Files of which one at least lies in a folder that has a tokenizer."""
 
+COMPUTED = ("inv_freq", "masked_bias", ".attn.bias", ".attention.bias", ".causal_mask")
+"""What older checkpoints keep beside their weights, though it follows from the config."""
+
 Recommended = dict[str, dict[str, int]]
 """Parameters by method."""
 
@@ -51,6 +54,11 @@ def read_weights(source: str | Path, config: PretrainedConfig, dtype: torch.dtyp
     if missing := sorted(found["missing_keys"]):  # transformers would go on with random numbers in their place
         raise LongSightError(
             f"{source} cannot be loaded: {len(missing)} of its weights are missing, the first is {missing[0]}."
+        )
+    if spare := sorted(name for name in found["unexpected_keys"] if not name.endswith(COMPUTED)):
+        raise LongSightError(
+            f"{source} cannot be loaded: its config describes another model; {len(spare)} of the weights have no place "
+            f"in it, the first is {spare[0]}."
         )
     return hf
 

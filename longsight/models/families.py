@@ -190,6 +190,9 @@ FAMILIES: dict[str, Family] = {
 }
 """`model_type` -> what must be known. Anything else is refused by name."""
 
+LONGEST = 100_000_000
+"""Tokens: ten times what any config of a published model says."""
+
 STATIC_ROPE = {"default", "linear", "llama3", "yarn"}
 """RoPE types whose frequencies do not depend on the length of the text."""
 
@@ -229,6 +232,11 @@ def train_length(config: PretrainedConfig) -> int:
         raise LongSightError(
             f"This {config.model_type} config has no {family_of(config).train_length}, so LongSight cannot know the "
             "length it was trained for; write it into config.json."
+        )
+    if found > LONGEST:
+        raise LongSightError(
+            f"This {config.model_type} config says that the model was trained on {found:,} tokens; "
+            f"none was on more than {LONGEST:,}."
         )
     rope = getattr(config, "rope_parameters", None) or {}
     scaled = (rope.get("original_max_position_embeddings") or 0) * (rope.get("factor") or 1)

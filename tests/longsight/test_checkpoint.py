@@ -101,6 +101,28 @@ def test_weights_that_are_not_all_there_are_refused_and_never_made_up(folder, tm
         load(path)
 
 
+def test_weights_that_have_no_place_in_the_model_are_refused(folder, tmp_path):
+    path = copied(folder, tmp_path / "shallow", num_hidden_layers=1)
+    with pytest.raises(
+        LongSightError, match=r"another model; \d+ of the weights .*, the first is model\.layers\.1"
+    ):
+        load(path)
+
+
+def test_what_old_checkpoints_keep_beside_their_weights_is_no_reason_to_refuse_them(folder, tmp_path):
+    path = copied(folder, tmp_path / "old")
+    weights = load_file(path / "model.safetensors")
+    weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
+    save_file(weights, path / "model.safetensors", metadata={"format": "pt"})
+    assert load(path).train_length == TRAINED
+
+
+def test_a_trained_length_that_cannot_be_is_refused(folder, tmp_path):
+    path = copied(folder, tmp_path / "boasting", max_position_embeddings=10**12)
+    with pytest.raises(LongSightError, match="trained on 1,000,000,000,000 tokens; none was on more than 100,000,000"):
+        load(path)
+
+
 @pytest.mark.parametrize("config", [
     {"intermediate_size": 20}, {"num_attention_heads": 3}, {"hidden_act": "nonsense"}, {"vocab_size": "many"},
     {"model_type": "unheard-of"},
