@@ -172,7 +172,7 @@ def new_grid(
     return TrialGrid(
         model=model.name,
         train_length=model.train_length,
-        task=asdict(task),
+        task=asdict(replace(task, prompt=task.prompt_for(model))),
         text=name,
         digest=text_digest(text),
         seed=seed,

@@ -17,7 +17,7 @@ from app.panels.asked import Asked
 from app.panels.passkey_trial import TrialPanel, build_trial
 from app.panels.shared_controls import SharedControls
 from app.session import document_loading, grid_runs, model_catalogue, passkey_grids, running, uploads
-from app.session.passkey_grids import FILLERS, GridRequest, GridSettings
+from app.session.passkey_grids import FILLERS, PROMPTS, GridRequest, GridSettings
 from app.session.sessions import Session
 from app.session.shown_grid import ShownGrid
 from app.session.side_by_side import MOST_METHODS
@@ -146,6 +146,7 @@ def build_passkey(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
         LinkedControl("trials", settings["trials"], int),
         LinkedControl("filler", settings["filler"], passkey_grids.read_filler),
         LinkedControl("keys", settings["seed"], int),
+        LinkedControl("asked", settings["prompt"], passkey_grids.read_prompt),
     ]
 
 
@@ -180,6 +181,10 @@ def _build_settings() -> dict[str, Any]:
             filterable=False, **wide,
         ),
         "seed": gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="passkey-seed"),
+        "prompt": gr.Dropdown(
+            [(title, key) for key, title in PROMPTS.items()], label="Asked by", elem_id="passkey-prompt",
+            filterable=False, **wide,
+        ),
     }  # fmt: skip
 
 
@@ -207,10 +212,12 @@ def _wire(panel: PasskeyPanel, tab: gr.Tab) -> None:
         run, panel.fill, inputs, [run.status, *panel.shown],
         session=shared.session, stop=running.stop, api_name="passkey",
     ).then(panel.plan, inputs, planned, **HIDDEN)  # fmt: skip
-    boxes = [box for name, box in settings.items() if name != "filler"]
+    choices = [settings["filler"], settings["prompt"]]
+    boxes = [box for box in settings.values() if box not in choices]
     typed = [event for box in boxes for event in (box.submit, box.blur)]
     changes = [shared.methods.line.change, shared.context.length.change, shared.speed.change]
-    when_changed([*typed, settings["filler"].input, *changes], panel.plan, inputs, planned, tab)
+    picked = [choice.input for choice in choices]
+    when_changed([*typed, *picked, *changes], panel.plan, inputs, planned, tab)
     tab.select(panel.show, shared.session, panel.shown, **HIDDEN)
     outputs = [*settings.values(), *shared.methods.shown, *panel.shown]
     panel.load.upload(

@@ -12,7 +12,8 @@ import plotly.graph_objects as go
 from analysis import typed
 from analysis.evaluation.grid_figure import grid_figure
 from analysis.evaluation.passkey_grid import MOST, TrialGrid, new_grid
-from analysis.evaluation.tasks.passkey import Passkey
+from analysis.evaluation.tasks.passkey import CHAT, COMPLETION, Passkey
+from analysis.evaluation.tasks.passkey import OWN as OWN_PROMPT
 from analysis.evaluation.tasks.texts import HIDDEN, PAPER, PROSE
 from analysis.export.files import file_of, from_json
 from analysis.runs import Run
@@ -27,6 +28,11 @@ from longsight.models.model import Model
 EXAMPLE = SAMPLES / "passkey.json"
 OWN = "own"
 FILLERS = {PAPER: "The papers' text", PROSE: "A novel", OWN: "The document in the side"}
+PROMPTS = {
+    OWN_PROMPT: "The model's own way",
+    COMPLETION: "A text to complete, as in the papers",
+    CHAT: "A question in its chat",
+}
 LENGTHS = (64, 131_072)
 MOST_TRIALS = 5_000
 MOST_SEED = 2**32 - 1
@@ -38,7 +44,7 @@ MOST_FILE = 5_000_000
 class GridSettings:
     """What the controls of a grid hold: anything, until `make_request` has checked it.
 
-    `lengths` [tokens] and `depths` [percent] as they are typed, `trials` per cell, a `filler` and a `seed`.
+    `lengths` [tokens] and `depths` [percent] as they are typed, `trials` per cell, a `filler`, a `seed` and a `prompt`.
     """
 
     lengths: Any
@@ -46,6 +52,7 @@ class GridSettings:
     trials: Any
     filler: Any
     seed: Any
+    prompt: Any = OWN_PROMPT
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,12 @@ def read_filler(given: Any) -> str:
     return str(given)
 
 
+def read_prompt(given: Any) -> str:
+    if given not in PROMPTS:
+        raise LongSightError(f"There is no prompt {given!r}; there are {', '.join(PROMPTS)}.")
+    return str(given)
+
+
 def own_text(session: Session) -> str:
     """The visitor's document, without the pass keys that the example documents have in them."""
     if session.document is None:
@@ -124,7 +137,7 @@ def make_request(session: Session, model: Model, methods: Sequence[Method], aske
             f"The document has {tokens:,} tokens, too few for a prompt of {lengths[-1]:,}; "
             "give a longer one, choose smaller lengths or another filler."
         )
-    task = Passkey(filler=PROSE if filler == PROSE else PAPER)
+    task = Passkey(filler=PROSE if filler == PROSE else PAPER, prompt=read_prompt(asked.prompt))
     name = session.document.name if text is not None and session.document is not None else ""
     shares = [depth / 100 for depth in depths]
     grid = new_grid(model, task, methods, lengths, shares, trials, seed, text, name)
@@ -154,13 +167,20 @@ def settings(grid: TrialGrid) -> GridSettings:
     """What the controls have to hold for this grid."""
     lengths, depths = map(str, grid.length.tolist()), (f"{100 * depth:.0f}" for depth in grid.depth.tolist())
     filler = OWN if grid.digest else grid.passkey().filler
-    return GridSettings(", ".join(lengths), ", ".join(depths), len(grid.trial), filler, grid.seed)
+    prompt = grid.passkey().prompt
+    return GridSettings(", ".join(lengths), ", ".join(depths), len(grid.trial), filler, grid.seed, prompt)
 
 
 def about(grid: TrialGrid) -> str:
     """What was run, in one line of HTML."""
     source = grid.text or FILLERS[grid.passkey().filler]
-    return html.escape(f"{grid.model} · {source} · {len(grid.trial)} per cell · seed {grid.seed}")
+    parts = [grid.model, source, prompt_of(grid), f"{len(grid.trial)} per cell", f"seed {grid.seed}"]
+    return html.escape(" · ".join(parts))
+
+
+def prompt_of(grid: TrialGrid) -> str:
+    """How the model was asked, in words; what was run before there was a choice was asked in a chat."""
+    return "a text to complete" if grid.passkey().prompt == COMPLETION else "asked in its chat"
 
 
 def run_figure(grid: TrialGrid, number: int) -> go.Figure:

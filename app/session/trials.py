@@ -101,7 +101,9 @@ def heads_figure(record: TrialRecord) -> go.Figure:
 def told(grid: TrialGrid, place: Place, record: TrialRecord) -> str:
     """The trial in words, as HTML: what was asked, what came, whether the key could be seen, and who looked."""
     run, depth = grid.runs()[place[0]], grid.depth[place[2]]
-    head = f"{titled(run)} · {grid.length[place[1]]:,} tokens · key at depth {depth:.0%}"
+    head = (
+        f"{titled(run)} · {grid.length[place[1]]:,} tokens · key at depth {depth:.0%} · {passkey_grids.prompt_of(grid)}"
+    )
     answer = html.escape(record.answer.strip()) or "nothing"
     verdict = "found" if record.found else "not found"
     return (

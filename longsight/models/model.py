@@ -1,7 +1,7 @@
 """Load a model, open its seams, prove that nothing changed, and run chunks of tokens through it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -19,7 +19,7 @@ from longsight.methods import METHODS, Method
 from longsight.models.checkpoint import load_tokenizer, read_recommended, read_weights, usable_device
 from longsight.models.families import train_length
 from longsight.models.gguf_files import opened
-from longsight.models.registry import read_config
+from longsight.models.registry import completes, read_config
 from longsight.models.seam import Seam, open_seam
 from longsight.progress import Report
 
@@ -36,6 +36,8 @@ class Model:
     train_length: int
     seam: Seam
     recommended: dict[str, dict[str, int]] = field(default_factory=dict)
+    completes: bool = False
+    """Whether it answers better where a text is to be completed than where it is asked in a chat."""
 
     @property
     def position_encoding(self) -> str:
@@ -136,7 +138,8 @@ def load(source: str | Path, device: str | torch.device | None = None, dtype: to
     config = read_config(place)
     train_length(config)  # before any weight is read: is this model understood?
     hf = read_weights(place, config, dtype)
-    return adopt(hf.to(where), load_tokenizer(place), Path(source).name, read_recommended(source))
+    model = adopt(hf.to(where), load_tokenizer(place), Path(source).name, read_recommended(source))
+    return replace(model, completes=completes(source))
 
 
 def adopt(

@@ -25,6 +25,8 @@ class Known:
     licence: str
     gated: bool = False
     recommended: dict[str, dict[str, int]] = field(default_factory=dict)
+    completes: bool = False
+    """Whether it answers better where a text is to be completed than where it is asked in a chat."""
 
     def bytes(self, per_parameter: int = 2) -> int:
         """Bytes of the weights, by default in bfloat16."""
@@ -54,7 +56,7 @@ REGISTRY: dict[str, Known] = {
         Known("EleutherAI/pythia-160m", 2048, 0.16, "apache-2.0"),
         Known("EleutherAI/pythia-1.4b", 2048, 1.41, "apache-2.0"),
         Known("TinyLlama/TinyLlama-1.1B-Chat-v1.0", 2048, 1.10, "apache-2.0"),
-        Known("HuggingFaceTB/SmolLM2-135M-Instruct", 8192, 0.135, "apache-2.0"),
+        Known("HuggingFaceTB/SmolLM2-135M-Instruct", 8192, 0.135, "apache-2.0", completes=True),
         Known("HuggingFaceTB/SmolLM2-1.7B-Instruct", 8192, 1.71, "apache-2.0"),
         Known("Qwen/Qwen2.5-0.5B-Instruct", 32768, 0.49, "apache-2.0"),
         Known("Qwen/Qwen2.5-7B-Instruct", 32768, 7.62, "apache-2.0"),
@@ -104,6 +106,12 @@ def recommended(source: str | Path) -> dict[str, dict[str, int]]:
     """Published parameters per method for a known model, or nothing."""
     known = REGISTRY.get(hub_id(source))
     return known.recommended if known is not None else {}
+
+
+def completes(source: str | Path) -> bool:
+    """Whether a known model is better given a text to complete than asked in a chat."""
+    known = REGISTRY.get(hub_id(source))
+    return known is not None and known.completes
 
 
 UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, StrictDataclassError)

@@ -30,8 +30,8 @@ def look(panel="logits", length=64, beside=(), methods="vanilla", **chosen):
     return [panel, length, list(beside), *(CHOICES | chosen).values(), MODEL, methods]
 
 
-def keys_asked(lengths="256", depths="50", trials=1, filler="paper", seed=0, methods="vanilla"):
-    return [lengths, depths, trials, filler, seed, MODEL, methods]
+def keys_asked(lengths="256", depths="50", trials=1, filler="paper", seed=0, prompt="own", methods="vanilla"):
+    return [lengths, depths, trials, filler, seed, prompt, MODEL, methods]
 
 
 def test_a_question_is_answered(url):
@@ -67,6 +67,7 @@ def test_a_question_is_answered(url):
         ("passkey", keys_asked(depths="0-100"), "1 to 21 depths can be shown, but 101 were given"),
         ("passkey", keys_asked(trials=10**9), "greater than"),
         ("passkey", keys_asked(filler="/etc/passwd"), "not in the list of choices"),
+        ("passkey", keys_asked(prompt="please"), "not in the list of choices"),
         (
             "passkey",
             keys_asked(lengths="64, 65", depths="0-20", trials=50, methods="vanilla;window;rerope"),

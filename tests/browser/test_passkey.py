@@ -95,7 +95,8 @@ def test_a_grid_fills_in_and_its_file_loads_again(visit_page):
     again = visit_page("?tab=passkey")
     expect(again.locator("#passkey-note")).to_contain_text("example")
     load(again, "saved.json", text.encode())
-    expect(again.locator("#passkey-note")).to_contain_text("rope-small · The papers' text · 2 per cell · seed 0")
+    said = "rope-small · The papers' text · asked in its chat · 2 per cell · seed 0"
+    expect(again.locator("#passkey-note")).to_contain_text(said)
     expect(again.locator("#passkey-status")).to_contain_text("all 16 trials are done")
     expect(again.locator("#passkey-grid-2")).to_be_hidden()
     assert [grid(again, 0), grid(again, 1)] == before

@@ -16,13 +16,15 @@ TEXTS_TRIED = 8
 
 class KeyFacts(Facts):
     """Where the key stands: `depth` from 0 at the beginning to 1 at the end; `statement`, the first token of what
-    states it and the one after its last; `tokens`, the positions of its digits, wherever they are said."""
+    states it and the one after its last; `tokens`, the positions of its digits, wherever they are said; `prompt`, how
+    the key was asked for: in a chat, as long as nothing else was known, or by a text to complete."""
 
     depth: float
     value: str
     question: str
     statement: list[int]
     tokens: list[int]
+    prompt: str = "chat"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from longsight.generation.prompt import chat_ids
+from longsight.generation.text_encoding import encoder_of
 from longsight.models.model import Model
 
 from ..report_parts import ReportPart
@@ -23,8 +24,10 @@ PREAMBLE = (
 )
 STATEMENT = "The pass key is {value}. Remember it. {value} is the pass key."
 QUESTION = "What is the pass key?"
+ANSWER = "The pass key is"
 NAMED = "The key of the {name} is {value}."
 NAMED_QUESTION = "What is the key of the {name}?"
+NAMED_ANSWER = "The key of the {name} is"
 
 PLACES = tuple(
     "harbour garden castle tower bridge station library museum kitchen cellar attic temple lighthouse".split()
@@ -32,6 +35,7 @@ PLACES = tuple(
 THINGS = tuple("window door gate chest drawer cupboard safe locker cabinet engine camera piano lamp box".split())
 
 SINGLE, SEVERAL, PAIRS = "single", "several", "pairs"
+OWN, CHAT, COMPLETION = "own", "chat", "completion"
 STAND_IN = "#"
 """What stands where the key stood, to see which tokens are the key's."""
 
@@ -52,6 +56,9 @@ class Passkey(Asking):
     depths: int = option(5, "How many depths, evenly from the beginning to the end.", low=1)
     keys: int = option(4, "several: how many keys there are.", low=2, high=len(PLACES))
     passages: int = option(1, "How many different texts the trials of a cell are hidden in.", low=1)
+    prompt: str = option(OWN, "chat: a question in the model's chat; completion: a text that ends where the answer "
+                         "begins, as in the papers; own: what suits the model.",
+                         choices=(OWN, CHAT, COMPLETION))  # fmt: skip
 
     key: ClassVar[str] = "passkey"
     title: ClassVar[str] = "Passkey"
@@ -64,6 +71,11 @@ class Passkey(Asking):
     case_facts: ClassVar[type[KeyFacts]] = KeyFacts
     room: ClassVar[int] = 24
 
+    def prompt_for(self, model: Model) -> str:
+        """`chat` or `completion`."""
+        own = COMPLETION if model.completes else CHAT
+        return own if self.prompt == OWN else self.prompt
+
     def cases(self, model: Model, length: int, trials: int, seed: int, text: str | None = None) -> list[KeyCase]:
         """`trials` cases for each depth, in `text` or the task's own filler."""
         depths = np.linspace(0, 1, self.depths).tolist() if self.depths > 1 else [0.5]
@@ -73,11 +85,14 @@ class Passkey(Asking):
         """One trial, the same whichever others are made beside it."""
         own = np.random.default_rng([seed, length, trial, round(depth * 10_000)])
         shared = np.random.default_rng([seed, length, trial % self.passages])
-        value, statement, question, others = self._facts(own)
+        value, statement, (question, answer), others = self._facts(own)
+        asked_by = self.prompt_for(model)
 
         def prompt(text: str) -> list[int]:
-            messages = [{"role": "user", "content": f"{PREAMBLE}{text}\n\n{question}"}]
-            return chat_ids(tokenizer_of(model), messages)
+            asked = f"{PREAMBLE}{text}\n\n{question}"
+            if asked_by == COMPLETION:
+                return encoder_of(tokenizer_of(model)).encode(f"{asked} {answer}", begins=True).ids.tolist()
+            return chat_ids(tokenizer_of(model), [{"role": "user", "content": asked}])
 
         depths = [depth, *own.random(len(others)).tolist()]
         tokens, hidden = length - self.room, [statement, *others]
@@ -85,7 +100,9 @@ class Passkey(Asking):
         ids = prompt(where.holding(hidden))
         start, stop = difference(ids, prompt(where.holding([STAND_IN, *others])))
         said = tokens_saying(model, ids, start, stop, value)
-        facts = KeyFacts(depth=depth, value=value, question=question, statement=[start, stop], tokens=said)
+        facts = KeyFacts(
+            depth=depth, value=value, question=question, statement=[start, stop], tokens=said, prompt=asked_by
+        )
         return KeyCase(tuple(ids), (value,), facts=facts)
 
     def _filler(self, rng: np.random.Generator, characters: int, text: str | None) -> str:
@@ -95,15 +112,17 @@ class Passkey(Asking):
             return " ".join(NAMED.format(name=name, value=digits(rng)) for name in names(rng, characters // 40 + 1))
         return texts.passage(self.filler, rng, characters)
 
-    def _facts(self, rng: np.random.Generator) -> tuple[str, str, str, list[str]]:
-        """The value asked for, the statement that holds it, the question, and other statements."""
+    def _facts(self, rng: np.random.Generator) -> tuple[str, str, tuple[str, str], list[str]]:
+        """The value asked for, the statement that holds it, the question and how its answer begins, and other
+        statements."""
         value = digits(rng)
         if self.kind == SINGLE:
-            return value, STATEMENT.format(value=value), QUESTION, []
+            return value, STATEMENT.format(value=value), (QUESTION, ANSWER), []
         name, *others = rng.choice(PLACES, self.keys, replace=False).tolist()
         others = others if self.kind == SEVERAL else []
         more = [NAMED.format(name=other, value=digits(rng)) for other in others]
-        return value, NAMED.format(name=name, value=value), NAMED_QUESTION.format(name=name), more
+        asked = (NAMED_QUESTION.format(name=name), NAMED_ANSWER.format(name=name))
+        return value, NAMED.format(name=name, value=value), asked, more
 
     def score(self, case: Case, answer: str) -> dict[str, float | None]:
         """Right is an answer whose first number is the key."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.evaluation.passkey_grid import TrialGrid
+from analysis.evaluation.tasks.passkey import CHAT, COMPLETION
 from analysis.evaluation.tasks.texts import PAPER
 from analysis.export.files import from_json, to_json
 from app.panels import passkey, passkey_trial
@@ -21,7 +22,7 @@ from app.session import (
     side_by_side,
     trials,
 )
-from app.session.passkey_grids import OWN
+from app.session.passkey_grids import OWN, OWN_PROMPT
 from app.session.side_by_side import MOST_METHODS
 from longsight.errors import LongSightError
 
@@ -55,8 +56,10 @@ def filled(session, request_of):
 def asked(model, session):
     """The values of all controls, as the page sends them."""
 
-    def values(lengths="240,400", depths="0,100", trials=1, filler=PAPER, seed=3, keys=("vanilla", "window")):
-        return [lengths, depths, trials, filler, seed, "tiny", session, ";".join(keys) or NO_METHODS]
+    def values(
+        lengths="240,400", depths="0,100", trials=1, filler=PAPER, seed=3, prompt=OWN_PROMPT, keys=("vanilla", "window")
+    ):
+        return [lengths, depths, trials, filler, seed, prompt, "tiny", session, ";".join(keys) or NO_METHODS]
 
     return values
 
@@ -174,6 +177,7 @@ def test_one_method_stands_beside_itself_with_other_parameters(panel, session, a
         ({"seed": -1}, "Seed must be a whole number from 0"),
         ({"filler": "/etc/passwd"}, "There is no filler '/etc/passwd'; there are paper, prose, own"),
         ({"filler": OWN}, "There is no document to hide keys in"),
+        ({"prompt": "please"}, "There is no prompt 'please'; there are own, completion, chat"),
         ({"lengths": "100-115", "depths": "0-20", "trials": 50}, "16,800 trials; up to 5,000|33,600 trials; up to"),
         ({"keys": ()}, "0 methods were chosen"),
     ],
@@ -209,6 +213,19 @@ def test_parameters_by_rule_of_thumb_are_fitted_to_the_longest_prompt(request_of
     assert request.grid.reach.tolist() == [run.method.reach(32)]
 
 
+@pytest.mark.parametrize("completes", [False, True])
+def test_a_model_is_asked_in_its_own_way_unless_another_is_chosen_and_the_page_says_which(
+    completes, request_of, asked, monkeypatch
+):
+    suited = replace(model_catalogue.model("tiny"), completes=completes)
+    monkeypatch.setattr(model_catalogue, "model", lambda name: suited)
+    words = {CHAT: "asked in its chat", COMPLETION: "a text to complete"}
+    for prompt, meant in ((OWN_PROMPT, (CHAT, COMPLETION)[completes]), (CHAT, CHAT), (COMPLETION, COMPLETION)):
+        grid = request_of(asked(prompt=prompt)).grid
+        assert grid.passkey().prompt == meant
+        assert f" · {words[meant]} · " in passkey_grids.about(grid)
+
+
 def test_files_hold_the_grid_and_are_read_again(panel, filled, session, asked, upload_folder):
     filled(asked())
     name, files = passkey_grids.files("json", session)
@@ -219,7 +236,7 @@ def test_files_hold_the_grid_and_are_read_again(panel, filled, session, asked, u
     updates = panel.load_grid(str(path), "tiny", session)
     assert session.grid.grid == before
     told = {name: updates[control] for name, control in panel.settings.items()}
-    assert told == {"lengths": "240, 400", "depths": "0, 100", "trials": 1, "filler": PAPER, "seed": 3}
+    assert told == {"lengths": "240, 400", "depths": "0, 100", "trials": 1, "filler": PAPER, "seed": 3, "prompt": CHAT}
     assert side_by_side.keys(updates[panel.shared.methods.draft]) == ["vanilla", "window"]
     assert set(panel.shown) - set(updates) == {panel.columns[2].side, panel.columns[2].grid}
     assert b"trial index" in passkey_grids.files("csv", session)[1]["longsight-passkey.csv"]

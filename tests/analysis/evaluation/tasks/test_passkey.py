@@ -1,6 +1,7 @@
 """Keys hidden where they were asked for, in prompts of the exact length, and answers judged by their number."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,25 @@ def test_the_key_is_where_it_is_said_to_be_and_nowhere_else(model, options):
         tokens = [model.tokenizer.decode([case.ids[n]]) for n in case.facts.tokens]
         assert "".join(tokens).strip() == value * said.count(value)
         assert text.endswith(f"\n\n{case.facts.question}<|assistant|>")
+
+
+@pytest.mark.parametrize("kind", ["single", "several"])
+def test_a_text_to_complete_ends_where_the_answer_begins(model, kind):
+    task = Passkey(kind=kind, depths=2, prompt="completion")
+    for case in task.cases(model, LONG, 1, 1):
+        text = model.tokenizer.decode(case.ids)
+        begun = case.facts.question.replace("What is the", "The").replace("?", " is")
+        assert text.endswith(f"\n\n{case.facts.question} {begun}")
+        assert "<|" not in text
+        assert (len(case.ids), case.facts.prompt) == (LONG - task.room, "completion")
+
+
+def test_each_model_is_asked_in_the_way_that_suits_it_and_every_case_says_which(model):
+    (chat,) = Passkey(depths=1).cases(model, LONG, 1, 1)
+    (completed,) = Passkey(depths=1).cases(replace(model, completes=True), LONG, 1, 1)
+    assert (chat.facts.prompt, completed.facts.prompt) == ("chat", "completion")
+    assert completed == Passkey(depths=1, prompt="completion").case(model, LONG, 0.5, 0, 1)
+    assert completed.answers == chat.answers
 
 
 @pytest.mark.parametrize("filler", ["paper", "prose"])
