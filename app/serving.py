@@ -9,11 +9,26 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.components import permalink, theme
 from app.panels import method_controls
 from app.session import uploads
 from app.session.documents import MOST_BYTES
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    "connect-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'self' https://huggingface.co https://*.hf.space",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+"""Nothing from another host. Gradio makes functions of texts and styles of attributes; a Space stands in a frame."""
 
 SWEEPING = 60.0  # seconds between two looks at what lies in the folder of uploads
 
@@ -32,11 +47,39 @@ def launch_options() -> dict[str, Any]:
         "app_kwargs": {
             "lifespan": sweep_uploads,
             "exception_handlers": {OSError: tell_of_disk, TypeError: tell_of_upload},
+            "middleware": middleware(os.environ.get("GRADIO_SERVER_NAME", LOOPBACK[0])),
         },
         "theme": theme.theme(),
         "css_paths": [theme.STYLES / "longsight.css"],
         "head": theme.head() + script,
     }
+
+
+def middleware(bound_to: str) -> list[Middleware]:
+    """What every request goes through. A server of this machine alone answers only to this machine's names: else a
+    page elsewhere could have its own name lead here (DNS rebinding) and read along."""
+    hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, *_named_hosts()])]
+    return [Middleware(AnswerHeaders), *(hosts if bound_to in LOOPBACK else [])]
+
+
+def _named_hosts() -> list[str]:
+    """LONGSIGHT_HOSTS: names by which a proxy in front of a loopback server is called, with commas."""
+    return [name.strip() for name in os.environ.get("LONGSIGHT_HOSTS", "").split(",") if name.strip()]
+
+
+class AnswerHeaders:
+    """Puts `HEADERS` on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
 
 
 def claim_upload_folder() -> None:

@@ -103,9 +103,7 @@ def test_weights_that_are_not_all_there_are_refused_and_never_made_up(folder, tm
 
 def test_weights_that_have_no_place_in_the_model_are_refused(folder, tmp_path):
     path = copied(folder, tmp_path / "shallow", num_hidden_layers=1)
-    with pytest.raises(
-        LongSightError, match=r"another model; \d+ of the weights .*, the first is model\.layers\.1"
-    ):
+    with pytest.raises(LongSightError, match=r"another model; \d+ of the weights .*, the first is model\.layers\.1"):
         load(path)
 
 
