@@ -191,4 +191,5 @@ def status_line(model: Model) -> str:
     return (
         f"<span>device <b>{html.escape(devices.name(model.device))}</b></span>"
         f"<span>trained length <b>{model.train_length:,}</b></span>"
+        + (f"<span>{html.escape(model.acting)}</span>" if model.acting else "")
     )

@@ -41,6 +41,7 @@ def report(source: str) -> str:
         f"  family              {config.model_type} ({type(model.hf).__name__})",
         f"  position encoding   {model.position_encoding}",
         f"  trained length      {model.train_length:,} tokens",
+        *([f"  methods act on      {model.acting}"] if model.acting else []),
         f"  weights             {weights / 1e6:,.1f} MB in {str(model.dtype).removeprefix('torch.')}",
         f"  vanilla - stock     {model.seam.difference:.2g} (largest logit difference on a few tokens;"
         f" allowed {TOLERANCE[model.dtype]:g} of the largest logit)",

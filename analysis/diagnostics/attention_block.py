@@ -21,7 +21,8 @@ class AttentionWeights:
 
     `rows` says which of the measured queries these are; `i` (query,) and `j` (key,) positions; `distance` (query, key)
     what the model is told, at the slowest rotation; `logits` (head, query, key), -inf where hidden; `fetched`
-    (head, top_k) positions of the fetched keys, None where there are none.
+    (head, top_k) positions of the fetched keys, None where there are none. Learned `sinks` (head,) are one more outcome
+    of the softmax, of no key: with them the weights of keys sum to less than 1.
 
     What follows from them is computed when first asked for, and shared by all probes.
     """
@@ -33,6 +34,7 @@ class AttentionWeights:
     distance: Tensor
     logits: Tensor
     fetched: Tensor | None = None
+    sinks: Tensor | None = None
 
     @property
     def ordinary(self) -> int:
@@ -80,10 +82,18 @@ class AttentionWeights:
 
     @cached_property
     def _exponentials(self) -> tuple[Tensor, Tensor, Tensor]:
-        """exp(logit - largest logit of the row), their sum (head, query, 1), and the largest logit."""
+        """exp(logit - largest logit of the row), their sum (head, query, 1), the largest logit; a sink's included."""
         top = self.logits.amax(-1, keepdim=True)
+        if self._sink is not None:
+            top = torch.maximum(top, self._sink)
         exponentials = (self.logits - top).exp_()
-        return exponentials, exponentials.sum(-1, keepdim=True), top
+        total = exponentials.sum(-1, keepdim=True)
+        return exponentials, total if self._sink is None else total + (self._sink - top).exp(), top
+
+    @property
+    def _sink(self) -> Tensor | None:
+        """(head, 1, 1) the logit of no key."""
+        return None if self.sinks is None else self.sinks.to(self.logits)[:, None, None]
 
     @cached_property
     def entropy(self) -> Tensor:
@@ -92,12 +102,16 @@ class AttentionWeights:
         Both are taken relative to the row's mean logit, so that large logits cost no digits.
         """
         exponentials, total, top = self._exponentials
-        expected = torch.linalg.vecdot(exponentials, self._centred) / total[..., 0]
+        expected = torch.linalg.vecdot(exponentials, self._centred)
+        if self._sink is not None:
+            sink = self._sink[..., 0]
+            expected = expected + (sink - top[..., 0]).exp() * (sink - self.mean)
+        expected = expected / total[..., 0]
         return (total.log() + top)[..., 0] - self.mean - expected
 
     @cached_property
     def weights(self) -> Tensor:
-        """(head, query, key) attention weights; they sum to 1 along keys."""
+        """(head, query, key) attention weights; they sum to 1 along keys, with what a sink takes."""
         exponentials, total, _ = self._exponentials
         return exponentials / total
 
@@ -135,4 +149,6 @@ def make_view(
         j = torch.cat((j, j.new_full((extra,), OWN_POSITION)))
         distance = torch.cat((distance, distance.new_full((len(distance), extra), insert_at)), dim=-1)
     rows = slice(first, first + len(block.i))
-    return AttentionWeights(layer, rows, block.i, j, distance, logits, None if fetched is None else fetched.j)
+    return AttentionWeights(
+        layer, rows, block.i, j, distance, logits, None if fetched is None else fetched.j, block.sinks
+    )

@@ -151,7 +151,7 @@ class Watch:
     def __init__(self, reading: Reading, probes: Sequence[Probe]) -> None:
         self.probes = probes
         self.queries = probes[0].queries
-        self.slowed = reading.slowed(self.queries)
+        self.method, self.slowed = reading.method, reading.slowed(self.queries)
         retrieval = reading.method.retrieval
         self.insert_at = 0 if retrieval is None else retrieval.insert_at
 
@@ -165,9 +165,10 @@ class Watch:
         if last - first < len(step.i):
             picked = torch.from_numpy(self.queries[first:last] - start).to(step.i.device)
             step = replace(step, q=step.q[:, picked], i=step.i[picked])
+        everywhere = self.slowed if step.method == self.method else None  # a layer with a window of its own keeps it
         for block in step.blocks(BUDGET.get(step.q.device.type, ELSEWHERE)):
             end = first + len(block.i)
-            slowed = None if self.slowed is None else self.slowed[first:end]
+            slowed = None if everywhere is None else everywhere[first:end]
             found = fetched if end == last else None
             view = make_view(step.layer, int(first), block, slowed, found, self.insert_at)
             for probe in probes:

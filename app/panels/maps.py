@@ -21,6 +21,7 @@ from app.panels.shared_controls import SharedControls
 from app.session import distance_maps, model_catalogue, side_by_side
 from app.session.distance_maps import MethodMaps
 from app.session.side_by_side import MOST_METHODS
+from longsight.models.model import Model
 
 SMALL_DEFAULT, SMALL_TRAINED_DEFAULT = 16, 8
 INTRODUCTION = """\
@@ -66,6 +67,7 @@ class MapsPanel:
     small: gr.Slider
     trained: gr.Slider
     tokens: gr.Number
+    acting: gr.HTML
     columns: tuple[MapColumn, ...]
 
     @property
@@ -76,7 +78,7 @@ class MapsPanel:
     @property
     def shown(self) -> list[Any]:
         """What `show` updates."""
-        return [part for column in self.columns for part in column.parts]
+        return [self.acting, *(part for column in self.columns for part in column.parts)]
 
     def maps(self, values: Mapping[Any, Any]) -> list[tuple[Run, MethodMaps]]:
         """The maps of each run, from the values of `inputs` by control. Raises `LongSightError` on what cannot be."""
@@ -102,7 +104,8 @@ class MapsPanel:
         if not given[self.shared.methods.draft]:
             return gr.skip()
         both = self.maps(given)
-        updates: Updates = {column.column: gr.Column(visible=False) for column in self.columns[len(both) :]}
+        updates: Updates = {self.acting: acting(model_catalogue.model(given[self.shared.model]))}
+        updates |= {column.column: gr.Column(visible=False) for column in self.columns[len(both) :]}
         for column, (run, maps_of) in zip(self.columns[: len(both)], both, strict=True):
             updates |= column.drawn(run, maps_of)
         return updates
@@ -143,9 +146,10 @@ def build_panel(shared: SharedControls) -> MapsPanel:
             0, label="True text [tokens]", precision=0, info="0: as long as the document", elem_id="map-tokens"
         )
     gr.HTML(legend())
+    acting_on = gr.HTML()
     with gr.Row(elem_id="maps", equal_height=False):
         columns = tuple(_build_column(index) for index in range(MOST_METHODS))
-    panel = MapsPanel(shared, small, trained, tokens, columns)
+    panel = MapsPanel(shared, small, trained, tokens, acting_on, columns)
     wire_downloads(build_downloads("map", "The true maps, with names and units:"), panel.files, panel.inputs)
     return panel
 
@@ -165,6 +169,13 @@ def title(run: Run) -> str:
     return (
         f'<div class="method-head" style="--method:{run.colour}"><b>{html.escape(run.label)}</b>'
         f"<span>sees: {run.method.sees}</span><span>is told: {run.method.tells}</span></div>"
+    )
+
+
+def acting(model: Model) -> str:
+    """Which of the model's layers these maps are true of, where that is not all of them."""
+    return (
+        f'<p class="caption">Maps are of the layers that a method acts on. {model.acting}</p>' if model.acting else ""
     )
 
 

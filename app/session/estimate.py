@@ -1,8 +1,8 @@
 """What an answer will cost, before it is begun: memory by the library's count, time by the speed measured so far."""
 
 import time
-from collections import deque
-from collections.abc import Generator
+from collections import Counter, deque
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,15 +22,23 @@ MOST_SAMPLES = 24
 TRIALS = ((512, "lm-infinite"), (4096, "lm-infinite"), (4096, "vanilla"))
 
 
-def pairs(method: Method, tokens: int, reused: int = 0) -> float:
-    """About how many query-key pairs a prefill of `tokens` computes when the first `reused` are there already."""
+def pairs(method: Method, tokens: int, reused: int = 0, rules: Sequence[Method] = ()) -> float:
+    """About how many query-key pairs a prefill of `tokens` computes in a layer when the first `reused` are there
+    already; on average, where layers have `rules` of their own."""
     kept = method.keeps(tokens)
     first = reused if kept == tokens else 0  # a method that cuts the prompt reads what is left from its start
     if first >= kept:
         return 0.0
     queries = torch.linspace(first, kept - 1, min(LOOKS, kept - first), dtype=torch.float64).long()
-    seen = [(band.span.last(queries) - band.span.first(queries)).clamp(min=0) for band in method.bands]
-    return float(torch.stack(seen).sum(0).double().mean()) * (kept - first)
+    layers = Counter(rules or (method,))
+    seen = sum(count * _seen(rule, queries) for rule, count in layers.items()) / layers.total()
+    return seen * (kept - first)
+
+
+def _seen(rule: Method, queries: torch.Tensor) -> float:
+    """How many keys these queries (n,) see on average."""
+    seen = [(band.span.last(queries) - band.span.first(queries)).clamp(min=0) for band in rule.bands]
+    return float(torch.stack(seen).sum(0).double().mean())
 
 
 @dataclass
@@ -83,7 +91,7 @@ def measure_steps(model: Model) -> Generator[None, None, None]:
         ids = torch.arange(tokens) % vocabulary
         start = time.perf_counter()
         prefill(model, ids, method)
-        measured.add(tokens, pairs(method, tokens), time.perf_counter() - start)
+        measured.add(tokens, pairs(method, tokens, rules=model.seam.rules(method)), time.perf_counter() - start)
         yield
 
 
@@ -95,18 +103,19 @@ class Forecast:
 
     def __init__(self, model: Model, method: Method, tokens: int, reused: int = 0, task: str = "") -> None:
         kept = method.keeps(tokens)
-        self.method = method
+        self.method, self.rules = method, model.seam.rules(method)
         self.reused = reused if kept == tokens else 0
         self.tokens = kept - self.reused
         self.speed = speed(model, task)
         self.least = not self.speed.samples
-        self.pairs = pairs(method, kept, self.reused)
+        self.pairs = pairs(method, kept, self.reused, self.rules)
         guide = speed(model) if self.least else self.speed
         self.seconds = guide.seconds(self.tokens, self.pairs)
 
     def left(self, done: int, elapsed: float) -> float | None:
         """Seconds to go when `done` tokens took `elapsed` seconds: late tokens may cost far more than early ones."""
-        so_far = None if self.least else self.speed.seconds(done, pairs(self.method, self.reused + done, self.reused))
+        behind = pairs(self.method, self.reused + done, self.reused, self.rules)
+        so_far = None if self.least else self.speed.seconds(done, behind)
         if self.seconds is None or not so_far:
             return None
         return max(self.seconds / so_far - 1, 0) * elapsed

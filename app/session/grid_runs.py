@@ -16,6 +16,7 @@ from app.session.sessions import Session
 from app.session.shown_grid import ShownGrid
 from longsight.errors import LongSightError
 from longsight.methods import Method
+from longsight.models.model import Model
 
 TASK = "passkey"
 PAUSE = 0.4  # seconds between two drawings, at least
@@ -27,7 +28,11 @@ def plan(request: GridRequest, grid: TrialGrid) -> str:
     if not left:
         return f"all {grid.done:,} trials are done; another seed draws other keys"
     what = f"{left:,} trials" if not grid.done else f"{left:,} of {grid.found.size:,} trials are left"
-    work = [_cost(grid, run.method, n, length) for n, run in enumerate(request.runs) for length in _places(grid)]
+    work = [
+        _cost(grid, request.model, run.method, n, length)
+        for n, run in enumerate(request.runs)
+        for length in _places(grid)
+    ]
     known = estimate.speed(request.model, TASK)
     guide = known if known.samples else estimate.speed(request.model)
     seconds = [guide.seconds(*cost) for cost in work if cost[0]]
@@ -42,26 +47,27 @@ def _places(grid: TrialGrid) -> range:
     return range(len(grid.length))
 
 
-def _cost(grid: TrialGrid, method: Method, number: int, length: int) -> tuple[float, float]:
+def _cost(grid: TrialGrid, model: Model, method: Method, number: int, length: int) -> tuple[float, float]:
     """Tokens and pairs of the missing trials of one method and one length: the text once, then from each key on."""
     missing = np.isnan(grid.found[number, length]).sum(-1)
     if not missing.any():
         return 0.0, 0.0
-    costs = [_tail(method, int(grid.length[length]))]
-    costs += [_tail(method, int(grid.length[length]), d) for d, n in zip(grid.depth.tolist(), missing, strict=True)
+    rules, tokens = model.seam.rules(method), int(grid.length[length])
+    costs = [_tail(method, rules, tokens)]
+    costs += [_tail(method, rules, tokens, d) for d, n in zip(grid.depth.tolist(), missing, strict=True)
               for _ in range(n)]  # fmt: skip
     return sum(tokens for tokens, _ in costs), sum(pairs for _, pairs in costs)
 
 
 @lru_cache(maxsize=8192)
-def _tail(method: Method, length: int, depth: float | None = None) -> tuple[float, float]:
+def _tail(method: Method, rules: tuple[Method, ...], length: int, depth: float | None = None) -> tuple[float, float]:
     """Tokens and pairs from a depth of the text to its end; none where that is cut off. Without a depth: of all."""
     kept = method.keeps(length)
     reused = 0 if depth is None else round(depth * length) - (length - kept)
     if reused < 0:
         return 0.0, 0.0
     reused = min(reused, kept - 1)
-    return kept - reused, estimate.pairs(method, kept, reused)
+    return kept - reused, estimate.pairs(method, kept, reused, rules)
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ class _Clock:
     def __init__(self, request: GridRequest, grid: TrialGrid) -> None:
         self.model = request.model
         self.costs = {
-            (number, length): _cost(grid, run.method, number, length)
+            (number, length): _cost(grid, request.model, run.method, number, length)
             for number, run in enumerate(request.runs) for length in _places(grid)
         }  # fmt: skip
         self.guide = estimate.speed(request.model)

@@ -6,44 +6,44 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from longsight.attention.encoding import Encoding
 from longsight.attention.fast import planned
 from longsight.attention.forward_only import forward_only
-from longsight.attention.kernels import merge
+from longsight.attention.kernels import merge, with_sinks
 from longsight.attention.kv_cache import Cache
+from longsight.attention.layer import Layer
 from longsight.attention.observer import AttentionStep, Fetched, Observer
 from longsight.attention.retrieval import retrieve
-from longsight.methods import Method
 
 
 @dataclass
 class Chunk:
     """Consecutive tokens on their way through the model: their positions, and plans that all layers share."""
 
-    method: Method
-    encoding: Encoding
-    cache: Cache
+    layers: tuple[Layer, ...]
+    cache: Cache  # with the rule of each layer
     retrieves: bool = False  # whether the last token fetches middle keys
     token_mask: Tensor | None = None  # (batch, token) bool, with padding: which tokens so far are real
-    nope_layers: frozenset[int] = frozenset()
     observer: Observer | None = None
     logits_to_keep: int = 0  # of how many last tokens the logits are wanted; 0: of all
     reached: set[int] = field(default_factory=set)
     _plans: dict[tuple, Callable] = field(default_factory=dict)
 
     @torch.compiler.disable  # plans follow from positions, which a compiled graph would make constants
-    def attention(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
-        """Attention of this chunk's queries in one layer -> (batch, head, query, channel)."""
+    def attention(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, sinks: Tensor | None = None
+    ) -> Tensor:
+        """Attention of this chunk's queries in one layer, with its learned sinks (head,) -> (batch, head, query,
+        channel)."""
         self.reached.add(layer)
         with torch.no_grad():
             if self.token_mask is None:
-                out = self._whole(layer, q, k, v, scaling)
+                out = self._whole(layer, q, k, v, scaling, sinks)
             else:
                 rows = enumerate(self.token_mask.to(q.device))
-                out = torch.cat([self._padded_row(layer, b, token_mask, q, k, v, scaling) for b, token_mask in rows])
+                out = torch.cat([self._padded_row(layer, b, mask, q, k, v, scaling, sinks) for b, mask in rows])
         return forward_only(q, out)
 
-    def _whole(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
+    def _whole(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, sinks: Tensor | None) -> Tensor:
         """A batch without padding: all rows share one plan.
 
         What comes out of the last layer goes into the logits of its own token and nowhere else, so there the tokens
@@ -52,48 +52,52 @@ class Chunk:
         kept = self.cache.layers[layer]
         i = torch.arange(kept.length - q.shape[2], kept.length, device=q.device)
         if layer < len(self.cache.layers) - 1 or not 0 < self.logits_to_keep < len(i):
-            return self._attend(layer, q, k, v, i, kept.positions, -1, scaling)
-        out = torch.zeros_like(q)
+            return self._attend(layer, q, k, v, i, kept.positions, -1, scaling, sinks)
+        out = v.new_zeros(*q.shape[:3], v.shape[-1])
         last = slice(-self.logits_to_keep, None)
-        out[:, :, last] = self._attend(layer, q[:, :, last], k, v, i[last], kept.positions, -1, scaling)
+        out[:, :, last] = self._attend(layer, q[:, :, last], k, v, i[last], kept.positions, -1, scaling, sinks)
         return out
 
     def _padded_row(
-        self, layer: int, b: int, token_mask: Tensor, q: Tensor, k: Tensor, v: Tensor, scaling: float
-    ) -> Tensor:
+        self, layer: int, b: int, token_mask: Tensor, q: Tensor, k: Tensor, v: Tensor, scaling: float,
+        sinks: Tensor | None,
+    ) -> Tensor:  # fmt: skip
         """One row of a padded batch: pads are taken out, so that its tokens stand where they would stand alone."""
         rows = slice(b, b + 1)
         queries = token_mask[-q.shape[2] :]
         j = torch.arange(int(token_mask.sum()), device=q.device)
-        out = torch.zeros_like(q[rows])
+        out = v.new_zeros(1, *q.shape[1:3], v.shape[-1])
         count = int(queries.sum())
         if count:
             q, k, v = q[rows][:, :, queries], k[rows][:, :, token_mask], v[rows][:, :, token_mask]
-            out[:, :, queries] = self._attend(layer, q, k, v, j[-count:], j, b, scaling)
+            out[:, :, queries] = self._attend(layer, q, k, v, j[-count:], j, b, scaling, sinks)
         return out
 
     def _attend(
-        self, layer: int, q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, row: int, scaling: float
-    ) -> Tensor:
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, row: int, scaling: float,
+        sinks: Tensor | None,
+    ) -> Tensor:  # fmt: skip
         """Attention of queries at `i` to keys at `j`, run by run where the method's frequencies change."""
-        encoding = Encoding() if layer in self.nope_layers else self.encoding
+        method, encoding, window = self.cache.rules[layer], self.layers[layer].encoding, self.layers[layer].window
         parts = []
-        for run in self.method.runs(i):
-            key = (row, run.start, len(i), len(j), q.device, encoding.kind)  # equal keys: equal positions in all layers
+        for run in method.runs(i):
+            key = (row, run.start, len(i), len(j), q.device, id(encoding), window)  # equal keys: equal positions
             if key not in self._plans:
-                here = encoding.under(self.method, self.method.length_at(i[run.start]))
-                self._plans[key] = planned(i[run], j, self.method, here, q, alone=len(i) == 1)
+                here = encoding.under(method, method.length_at(i[run.start]))
+                self._plans[key] = planned(i[run], j, method, here, q, alone=len(i) == 1)
             parts.append(self._plans[key](q[:, :, run], k, v, scaling=scaling))
         out, lse = parts[0] if len(parts) == 1 else (torch.cat([p[n] for p in parts], dim=2) for n in (0, 1))
-        retrieval, fetched = self.method.retrieval, None
+        retrieval, fetched = method.retrieval, None
         if self.retrieves and retrieval is not None and layer >= retrieval.from_layer:
-            scale = self.method.logit_scale(i[-1:])
+            scale = method.logit_scale(i[-1:])
             asking = q[:, :, -1:] if scale is None else q[:, :, -1:] * scale.to(q)
             fetched = retrieve(asking, k, v, i[-1:], j, retrieval, encoding, scaling)
         if fetched is not None:
-            last, _ = merge([(out[:, :, -1:], lse[:, :, -1:]), (fetched.out, fetched.lse)])
-            out = torch.cat((out[:, :, :-1], last), dim=2)
+            last = merge([(out[:, :, -1:], lse[:, :, -1:]), (fetched.out, fetched.lse)])
+            out, lse = (torch.cat((x[:, :, :-1], y), dim=2) for x, y in zip((out, lse), last, strict=True))
+        if sinks is not None:
+            out, _ = with_sinks(out, lse, sinks)
         if self.observer is not None:
             found = None if fetched is None else Fetched(fetched.j[0], fetched.logits[0])
-            self.observer.attention(AttentionStep(layer, self.method, encoding, scaling, q[0], k[0], i, j, found))
+            self.observer.attention(AttentionStep(layer, method, encoding, scaling, q[0], k[0], i, j, found, sinks))
         return out

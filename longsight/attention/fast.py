@@ -122,7 +122,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, plan: Plan, scaling: float) -> tuple
         number: (rotate(q, band.q_table, plan.interleaved), rotate(k[:, :, band.keys], band.k_table, plan.interleaved))
         for number, band in plan.bands.items()
     }
-    out, lse = torch.empty_like(q), q.new_empty(q.shape[:3], dtype=torch.float32)
+    out, lse = q.new_empty(*q.shape[:3], v.shape[-1]), q.new_empty(q.shape[:3], dtype=torch.float32)
     for block in plan.blocks:
         parts = [_attend_piece(piece, plan.bands[piece.band], *turned[piece.band], v, scaling) for piece in block]
         rows = block[0].queries

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float) -> tuple[Tensor, Tensor]:
@@ -11,16 +12,18 @@ def kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float)
     Heads that share a key head see it through a view of stride zero, and so do queries that share a row of the mask:
     nothing is copied per head or per query.
     """
-    batch, heads, queries, _ = q.shape
+    batch, heads, queries, channels = q.shape
     key_heads = k.shape[1]
-    shape = (batch * key_heads, heads // key_heads)
+    shape, wanted = (batch * key_heads, heads // key_heads), v.shape[-1]
+    if wanted < channels:  # fused kernels want values as wide as keys
+        v = functional.pad(v, (0, channels - wanted))
     q = q.reshape(*shape, queries, -1)
     k, v = (x.reshape(shape[0], 1, *x.shape[2:]).expand(-1, shape[1], -1, -1) for x in (k, v))
     if mask is not None and mask.ndim == 3:
         mask = mask.reshape(1, key_heads, shape[1], *mask.shape[1:]).expand(batch, -1, -1, -1, -1).flatten(0, 1)
         mask = mask.expand(-1, -1, queries, -1)
     out, lse = KERNELS.get(q.device.type, unfused)(q, k, v, mask, scaling)
-    return out.reshape(batch, heads, queries, -1), lse.float().reshape(batch, heads, queries)
+    return out.reshape(batch, heads, queries, -1)[..., :wanted], lse.float().reshape(batch, heads, queries)
 
 
 def _cpu_kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float) -> tuple[Tensor, Tensor]:
@@ -75,3 +78,10 @@ def merge(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     lse = torch.stack([part[1] for part in parts]).logsumexp(0)
     out = sum(part[0] * (part[1] - lse).exp().to(part[0])[..., None] for part in parts)
     return out, lse
+
+
+def with_sinks(out: Tensor, lse: Tensor, sinks: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention with one more logit per head, `sinks` (head,), in its softmax, that stands for no key: learned sinks
+    (gpt-oss), which take their share of the weight and give nothing."""
+    logit = sinks.to(lse)[:, None]
+    return out * (lse - logit).sigmoid().to(out)[..., None], torch.logaddexp(lse, logit)

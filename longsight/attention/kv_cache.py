@@ -5,6 +5,7 @@ query) at whatever position the method gives it.
 """
 
 from array import array
+from collections.abc import Sequence
 from copy import copy
 from typing import Any
 
@@ -158,15 +159,18 @@ def _grown(buffer: Tensor, size: int) -> Tensor:
 
 
 class Cache(TransformersCache):
-    """The KV cache of a text under one method. It is an explicit argument and can be continued.
+    """The KV cache of a text under one method, which comes down to a rule in each layer. It is an explicit argument and
+    can be continued.
 
     `length` [tokens] read so far, `nbytes` [bytes] held, `ids` the tokens read (kept by `prefill` and `decode`). With
     `padded` every layer keeps everything: the rows of a padded batch let go of tokens at different times.
     """
 
-    def __init__(self, method: Method, layers: int, padded: bool = False) -> None:
-        super().__init__(layers=[KeptLayer(*((0, None) if padded else kept(method, n))) for n in range(layers)])
+    def __init__(self, method: Method, rules: Sequence[Method], padded: bool = False) -> None:
+        footprints = [EVERYTHING if padded else kept(rule, n) for n, rule in enumerate(rules)]
+        super().__init__(layers=[KeptLayer(*footprint) for footprint in footprints])
         self.method = method
+        self.rules = tuple(rules)
         self.padded = padded
         self.spoilt = False  # a call failed on its way through the layers: some have read what others have not
         # While a forward pass runs: what it knows, for layers that are handed nothing but the cache.
@@ -183,7 +187,8 @@ class Cache(TransformersCache):
 
     def fork(self) -> "Cache":
         """A cache that has read the same and goes on by itself: what one of the two reads, the other does not see."""
-        fork = Cache(self.method, 0, self.padded)
+        fork = Cache(self.method, (), self.padded)
+        fork.rules = self.rules
         fork.layers = [layer.fork() for layer in self.layers]
         fork.ids, fork.spoilt = self.ids[:], self.spoilt
         return fork
@@ -202,22 +207,19 @@ def kept(method: Method, layer: int) -> Footprint:
     return cache_footprint(method.bands)
 
 
-def receptive_field(method: Method, layers: int) -> tuple[int, int] | None:
-    """The receptive field `(starting, latest)`: the first and the last tokens of a text that can have a part in what
-    comes after it; None: all of them can.
+def receptive_field(rules: Sequence[Method]) -> tuple[int, int] | None:
+    """The receptive field `(starting, latest)` of layers with these rules: the first and the last tokens of a text that
+    can have a part in what comes after it; None: all of them can.
 
     Each layer looks back by its window, at what the layer below made of a window before.
     """
-    found = [kept(method, layer) for layer in range(layers)]
+    found = [kept(rule, layer) for layer, rule in enumerate(rules)]
     if any(window is None for _, window in found):
         return None
     return max(starting for starting, _ in found), sum(window for _, window in found if window is not None)
 
 
-def slots(method: Method, layers: int, length: int) -> int:
-    """How many keys all layers together hold after `length` tokens under `method`."""
-    total = 0
-    for layer in range(layers):
-        starting, window = kept(method, layer)
-        total += length if window is None else min(length, starting + window)
-    return total
+def slots(rules: Sequence[Method], length: int) -> list[int]:
+    """How many keys each layer holds after `length` tokens under its rule."""
+    found = [kept(rule, layer) for layer, rule in enumerate(rules)]
+    return [length if window is None else min(length, starting + window) for starting, window in found]

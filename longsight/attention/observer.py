@@ -25,7 +25,8 @@ class Block:
 
     `i` (query,) and `j` (key,) positions; a position occurs in `j` once per band that may show it. `band` (key,) is an
     index into the method's bands; `distance` (query, key) is what the model is told; `logits` (head, query, key) are
-    final, -inf where hidden, so that a softmax over keys gives the attention weights (before any fetched keys).
+    final, -inf where hidden, so that a softmax over keys gives the attention weights (before any fetched keys); with
+    learned `sinks` (head,), which are logits of no key, over them too.
     """
 
     i: Tensor
@@ -33,6 +34,7 @@ class Block:
     band: Tensor
     distance: Tensor
     logits: Tensor
+    sinks: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Fetched:
 class AttentionStep:
     """One layer's attention for consecutive queries `i` (query,) over stored keys at `j` (key,), for a batch of one.
 
-    `q` (head, query, channel) and `k` (key_head, key, channel) are unrotated.
+    `q` (head, query, channel) and `k` (key_head, key, channel) are unrotated; `method` is the rule of this layer.
     """
 
     layer: int
@@ -59,6 +61,7 @@ class AttentionStep:
     i: Tensor
     j: Tensor
     fetched: Fetched | None = None
+    sinks: Tensor | None = None
 
     def blocks(self, budget: int = BUDGET, rows: slice = slice(None)) -> Iterator[Block]:
         """The step in blocks of at most `budget` logits (one query at least), or only its queries `rows`."""
@@ -81,7 +84,7 @@ class AttentionStep:
             rows = slice(first, min(first + size, len(i)))
             parts = [self._band_block(n, band, i, j, rows, *turned[n]) for n, band in enumerate(self.method.bands)]
             at, band, distance, logits = (_joined(x) for x in zip(*parts, strict=True))
-            yield Block(i[rows], at, band, distance, logits)
+            yield Block(i[rows], at, band, distance, logits, self.sinks)
 
     def _turn(
         self, band: Band, i: Tensor, q: Tensor, j: Tensor, k: Tensor, encoding: Encoding

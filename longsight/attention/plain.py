@@ -3,7 +3,9 @@
 `fast.py` and `retrieval.py` are what runs, and are proven equal to it.
 
 Shapes: q (batch, head, query, channel); k, v (batch, key_head, key, channel), where `head` is a multiple of `key_head`;
-i (query,) and j (key,) int64 positions.
+i (query,) and j (key,) int64 positions; sinks (head,).
+
+A layer with a window of its own is one under the method Window (see `layer.py`), whatever method was asked for.
 """
 
 import torch
@@ -15,7 +17,7 @@ from longsight.methods import Method
 
 def plain(
     q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, method: Method, encoding: Encoding, *, scaling: float,
-    layer: int = 0, retrieves: bool = False,
+    layer: int = 0, retrieves: bool = False, sinks: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The definition: every logit from `visible` and `distance`, one softmax -> (batch, head, query, channel)."""
     k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
@@ -35,4 +37,6 @@ def plain(
         best = fetched.topk(min(retrieval.top_k, fetched.shape[-1])).indices
         chosen = torch.zeros_like(fetched, dtype=torch.bool).scatter(-1, best, True) & fetched.isfinite()
         logits[:, :, -1:] = torch.where(chosen, fetched, logits[:, :, -1:])
-    return logits.softmax(-1) @ v
+    if sinks is not None:  # one more logit per head, of no key
+        logits = torch.cat((logits, sinks[None, :, None, None].to(logits).expand(*logits.shape[:3], 1)), dim=-1)
+    return logits.softmax(-1)[..., : len(j)] @ v

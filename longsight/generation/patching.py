@@ -64,7 +64,7 @@ class Calls:
                 f"The cache given is a {type(given).__name__} that was filled before this model was patched; "
                 "read the text again with the patched one."
             )
-        cache = Cache(self.method, self.seam.layers, padded=token_mask is not None)
+        cache = self.seam.new_cache(self.method, padded=token_mask is not None)
         if given is not None:  # so that whoever goes on with it finds in it what has been read
             given.layers, self.lent[given] = cache.layers, cache
         return cache

@@ -60,7 +60,7 @@ def prefill_shared(
         raise LongSightError(f"chunk must be at least 1 token, but {chunk} was given.")
     checked = [model.check_ids(ids) for ids in prompts]
     read = [ids[len(ids) - method.keeps(len(ids)) :] for ids in checked]
-    twins = list(alike(read, receptive_field(method, model.seam.layers)))
+    twins = list(alike(read, receptive_field(model.seam.rules(method))))
     firsts = [read[same[0]] for same in twins]
     tree = plan([ids.tolist() for ids in firsts])
     done = 0

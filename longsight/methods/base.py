@@ -134,6 +134,11 @@ class Method:
         """Keys fetched by content besides the visible ones, or None."""
         return None
 
+    @property
+    def acts_without_positions(self) -> bool:
+        """Whether layers that hear no positions compute something else under it: they see less, or scaled logits."""
+        return type(self).visible is not Method.visible or self.logit_scale(torch.tensor([LARGEST])) is not None
+
     def keeps(self, n: int) -> int:
         """How many of the last tokens of a prompt of `n` tokens are read at all."""
         return n

@@ -5,19 +5,30 @@ compute attention themselves; for these the table says how a layer makes its que
 finishes, and `seam.py` puts attention in between.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
-from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-from longsight.attention.alibi import Alibi, slopes, slopes_by_halves
 from longsight.attention.encoding import Encoding
-from longsight.attention.rope import Rotary
+from longsight.attention.layer import Layer
 from longsight.errors import LongSightError
+from longsight.models.encodings import (
+    bloom_alibi,
+    cohere2_rotary,
+    falcon_encoding,
+    gptj_rotary,
+    granite_swa_rotary,
+    interleaved_rotary,
+    kinds_of,
+    mpt_alibi,
+    rope_of,
+    rotary,
+    smollm3_rotary,
+    windowed_rotary,
+)
 
 Heads = tuple[Tensor, Tensor, Tensor]
 """Unrotated queries, keys and values, (batch, head, token, channel) each."""
@@ -34,51 +45,14 @@ class Shim:
     scaling: Callable[[nn.Module], float]
 
 
-def frequencies(hf: PreTrainedModel) -> Tensor:
-    """RoPE's frequencies (rotary_dim / 2,) float64, as the model made them."""
-    made = hf.base_model.rotary_emb
-    if made.inv_freq.dtype.itemsize >= 4:
-        return made.inv_freq.detach().double()
-    # `model.to(bfloat16)` has rounded them, which is wrong by whole turns far out: they are made once more
-    make = made.compute_default_rope_parameters if made.rope_type == "default" else ROPE_INIT_FUNCTIONS[made.rope_type]
-    return make(hf.config)[0].double()
-
-
-def rotary(hf: PreTrainedModel) -> Encoding:
-    """Halves of the rotating channels paired."""
-    return Rotary(frequencies(hf))
-
-
-def interleaved_rotary(hf: PreTrainedModel) -> Encoding:
-    """Neighbouring channels paired."""
-    return Rotary(frequencies(hf), interleaved=True)
-
-
-def gptj_rotary(hf: PreTrainedModel) -> Encoding:
-    """GPT-J keeps a table of sines and no frequencies: 10000 ** (-2f / rotary_dim), neighbouring channels paired."""
-    channels = hf.config.rotary_dim or hf.config.hidden_size
-    return Rotary(1e4 ** (-torch.arange(0, channels, 2, dtype=torch.float64) / channels), interleaved=True)
-
-
-def falcon_encoding(hf: PreTrainedModel) -> Encoding:
-    """ALiBi, scaled like the logits it is added to, or rotary."""
-    config = hf.config
-    if not config.alibi:
-        return rotary(hf)
-    return Alibi(
-        slopes_by_halves(config.num_attention_heads) / math.sqrt(config.hidden_size // config.num_attention_heads)
-    )
-
-
 @dataclass(frozen=True)
 class Family:
     """What LongSight must know about one `model_type`."""
 
-    encoding: Callable[[PreTrainedModel], Encoding] = rotary
+    encoding: Callable[[PreTrainedModel, int], Encoding] = rotary
+    """How the layer of this number hears positions."""
     shim: Shim | None = None
     train_length: str = "max_position_embeddings"
-    nope_layers: Callable[[PretrainedConfig], frozenset[int]] = lambda config: frozenset()
-    """NoPE layers: those without any position encoding (Kazemnejad et al. 2023, arXiv 2305.19466)."""
 
 
 def _split(x: Tensor, heads: int) -> Tensor:
@@ -127,16 +101,6 @@ FALCON = Shim(
 )
 
 
-def _mpt_alibi(hf: PreTrainedModel) -> Encoding:
-    if not hf.config.attn_config.alibi:
-        raise LongSightError("This mpt model has no ALiBi (attn_config.alibi is false), so no distance to repair.")
-    return Alibi(slopes(hf.config.n_heads, hf.config.attn_config.alibi_bias_max))
-
-
-def _smollm3_nope(config: PretrainedConfig) -> frozenset[int]:
-    return frozenset(layer for layer, hears in enumerate(config.no_rope_layers) if not hears)
-
-
 FAMILIES: dict[str, Family] = {
     "llama": Family(),
     "mistral": Family(),
@@ -160,7 +124,7 @@ FAMILIES: dict[str, Family] = {
     "granite": Family(),
     "granitemoe": Family(),
     "granitemoeshared": Family(),
-    "smollm3": Family(nope_layers=_smollm3_nope),
+    "smollm3": Family(smollm3_rotary),
     "cohere": Family(interleaved_rotary),
     "glm": Family(interleaved_rotary),
     "glm4": Family(interleaved_rotary),
@@ -183,15 +147,31 @@ FAMILIES: dict[str, Family] = {
     "sarvam_moe": Family(),
     "seed_oss": Family(),
     "solar_open": Family(),
+    "olmo3": Family(),
+    "gemma3_text": Family(),
+    "gpt_oss": Family(),
+    "ministral": Family(),
+    "cwm": Family(),
+    "mimo_v2_flash": Family(),
+    "cohere2": Family(cohere2_rotary),
+    "cohere2_moe": Family(cohere2_rotary),
+    "exaone4": Family(windowed_rotary),
+    "exaone_moe": Family(windowed_rotary),
+    "afmoe": Family(windowed_rotary),
+    "granite_swa": Family(granite_swa_rotary),
+    "granitemoe_swa": Family(granite_swa_rotary),
     "gptj": Family(gptj_rotary, GPTJ),
-    "mpt": Family(_mpt_alibi, MPT, train_length="max_seq_len"),
-    "bloom": Family(lambda hf: Alibi(slopes_by_halves(hf.config.n_head)), BLOOM, train_length="seq_length"),
+    "mpt": Family(mpt_alibi, MPT, train_length="max_seq_len"),
+    "bloom": Family(bloom_alibi, BLOOM, train_length="seq_length"),
     "falcon": Family(falcon_encoding, FALCON),
 }
 """`model_type` -> what must be known. Anything else is refused by name."""
 
 LONGEST = 100_000_000
 """Tokens: ten times what any config of a published model says."""
+
+KINDS = ("full_attention", "sliding_attention")
+"""Kinds of layers, as configs call them."""
 
 STATIC_ROPE = {"default", "linear", "llama3", "yarn"}
 """RoPE types whose frequencies do not depend on the length of the text."""
@@ -202,22 +182,31 @@ def family_of(config: PretrainedConfig) -> Family:
     name = config.model_type
     if name not in FAMILIES:
         raise LongSightError(f"{name} models are not supported; LongSight knows {', '.join(sorted(FAMILIES))}.")
-    rope_type = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
-    if rope_type not in STATIC_ROPE:
-        raise LongSightError(
-            f"This {name} model uses RoPE of type {rope_type!r}, whose frequencies change with the length; "
-            f"LongSight handles {', '.join(sorted(STATIC_ROPE))}."
-        )
-    # Qwen configs name a window that their layer types do not use; Phi-3, Mistral and StarCoder pass theirs on always.
-    layer_types = getattr(config, "layer_types", None)
-    window = getattr(config, "sliding_window", None)
-    if window is not None and (layer_types is None or "sliding_attention" in layer_types):
-        way_out = " (SelfExtend's authors load Mistral with sliding_window=None.)" if layer_types is None else ""
-        raise LongSightError(
-            f"This {name} model was trained with a sliding window of {window:,} tokens, which a method would break; "
-            f"LongSight needs full attention in every layer.{way_out}"
-        )
+    for kind in sorted(set(kinds_of(config))):
+        if kind not in KINDS:
+            raise LongSightError(f"This {name} model has layers of {kind}; LongSight knows {' and '.join(KINDS)}.")
+        rope_type = rope_of(config, kind).get("rope_type", "default")
+        if rope_type not in STATIC_ROPE:
+            raise LongSightError(
+                f"This {name} model uses RoPE of type {rope_type!r}, whose frequencies change with the length; "
+                f"LongSight handles {', '.join(sorted(STATIC_ROPE))}."
+            )
     return FAMILIES[name]
+
+
+def layers_of(hf: PreTrainedModel, family: Family) -> tuple[Layer, ...]:
+    """What must be known of each layer of a model of this family."""
+    layers: list[Layer] = []
+    for n, kind in enumerate(kinds_of(hf.config)):
+        encoding = family.encoding(hf, n)
+        encoding = next((layer.encoding for layer in layers if _alike(layer.encoding, encoding)), encoding)
+        layers.append(Layer(encoding, None if kind == "full_attention" else hf.config.sliding_window))
+    return tuple(layers)
+
+
+def _alike(one: Encoding, other: Encoding) -> bool:
+    pairs = zip(vars(one).values(), vars(other).values(), strict=False)
+    return type(one) is type(other) and all(torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in pairs)
 
 
 def train_length(config: PretrainedConfig) -> int:
@@ -238,7 +227,7 @@ def train_length(config: PretrainedConfig) -> int:
             f"This {config.model_type} config says that the model was trained on {found:,} tokens; "
             f"none was on more than {LONGEST:,}."
         )
-    rope = getattr(config, "rope_parameters", None) or {}
+    rope = rope_of(config, "full_attention")
     scaled = (rope.get("original_max_position_embeddings") or 0) * (rope.get("factor") or 1)
     said = {"linear": getattr(config, "max_sequence_length", None) or scaled, "yarn": scaled}
     return max(found, round(said.get(rope.get("rope_type", ""), 0)))

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from longsight.attention.kv_cache import Cache, slots
+from longsight.attention.layer import describe
 from longsight.attention.observer import Observer
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
@@ -41,7 +42,7 @@ class Model:
 
     @property
     def position_encoding(self) -> str:
-        """`"rope"` or `"alibi"`."""
+        """`"rope"` or `"alibi"`; `"none"` where the layers that a method acts on hear no positions."""
         return self.seam.encoding.kind
 
     @property
@@ -60,16 +61,22 @@ class Model:
         known = self.recommended.get(key, {})
         return type(method)(**{**vars(method), **known}) if known else method
 
+    @property
+    def acting(self) -> str:
+        """Which layers a method acts on, in one sentence, where that is not all of them; otherwise nothing."""
+        return describe(self.seam.layout)
+
     @cached_property
-    def bytes_per_slot(self) -> int:
-        """Bytes that one key and one value take in one layer, measured on one token."""
+    def bytes_per_slot(self) -> tuple[int, ...]:
+        """Bytes that the keys and values of one token take in each layer, measured on one token."""
         cache = self.seam.new_cache(METHODS["vanilla"]())
         self.forward(torch.tensor([0]), cache)
-        return cache.nbytes // self.seam.layers
+        return tuple(layer.nbytes for layer in cache.layers)
 
     def cache_bytes(self, method: Method, length: int) -> int:
         """Bytes that a cache holds after `length` tokens under `method`."""
-        return self.bytes_per_slot * slots(method, self.seam.layers, method.keeps(length))
+        held = slots(self.seam.rules(method), method.keeps(length))
+        return sum(size * count for size, count in zip(self.bytes_per_slot, held, strict=True))
 
     @torch.inference_mode()
     def forward(

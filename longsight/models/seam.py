@@ -20,11 +20,13 @@ from transformers.utils import ModelOutput
 from longsight.attention.chunk import Chunk
 from longsight.attention.encoding import Encoding
 from longsight.attention.kv_cache import Cache
+from longsight.attention.layer import Layer, acting
 from longsight.attention.observer import Observer
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
+from longsight.methods.base import LARGEST
 from longsight.methods.contract import check_contract
-from longsight.models.families import Family, Shim, family_of
+from longsight.models.families import Family, Shim, family_of, layers_of
 from longsight.models.module_patching import Shadowed, cache_keyword, replace_forward, restore
 
 NAME = "longsight"
@@ -38,12 +40,21 @@ HARMLESS = {
 
 def attention_function(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
-    scaling: float | None = None, dropout: float = 0.0, *, chunk: Chunk | None = None, **kwargs: object,
+    scaling: float | None = None, dropout: float = 0.0, *, chunk: Chunk | None = None,
+    sliding_window: int | None = None, s_aux: Tensor | None = None, **kwargs: object,
 ) -> tuple[Tensor, None]:  # fmt: skip
-    """What transformers calls in every layer of a patched model -> (batch, query, head, channel), and no weights."""
+    """What transformers calls in every layer of a patched model -> (batch, query, head, channel), and no weights.
+
+    `s_aux` (head,) are its name for learned sinks.
+    """
     chunk = _checked(module, chunk, bool(dropout), kwargs)
+    if sliding_window != (known := chunk.layers[module.layer_idx].window):  # what the config says, layer by layer
+        raise LongSightError(
+            f"{type(module).__name__} asks attention for sliding_window={sliding_window}, which LongSight does not "
+            f"honour: by its config layer {module.layer_idx} has {'none' if known is None else f'one of {known:,}'}."
+        )
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    out = chunk.attention(module.layer_idx, query, key, value, scaling)
+    out = chunk.attention(module.layer_idx, query, key, value, scaling, s_aux)
     return out.transpose(1, 2).contiguous(), None  # JetMoe takes a view of it; others would copy it now
 
 
@@ -98,7 +109,7 @@ class Seam:
 
     hf: PreTrainedModel
     family: Family
-    encoding: Encoding
+    layout: tuple[Layer, ...]  # what tells its layers apart
     attention: str  # the attention implementation it had
     forwards: list[Shadowed]
     difference: float = math.nan  # largest logit difference of vanilla to the stock model, on the probe's tokens
@@ -116,10 +127,20 @@ class Seam:
         """The family's, unless this transformers goes through its attention interface (GPT-J does from 5.24 on)."""
         return None if self.hf._supports_attention_backend else self.family.shim
 
+    @property
+    def encoding(self) -> Encoding:
+        """What the layers that a method acts on make of positions: nothing, if none of them hears any."""
+        heard = [self.layout[n].encoding for n in acting(self.layout) or range(self.layers)]
+        return next((encoding for encoding in heard if encoding.kind != "none"), heard[0])
+
+    def rules(self, method: Method) -> tuple[Method, ...]:
+        """What runs in each layer under `method`: layers with a window of their own keep it."""
+        return tuple(layer.rule(method) for layer in self.layout)
+
     def check_method(self, method: Method) -> None:
         """Raise LongSightError when the method breaks its contract, or could have no effect on this model: nothing is
         ever silently undone."""
-        name = type(self.hf).__name__
+        name, found = type(self.hf).__name__, acting(self.layout)
         if method.needs not in (None, self.encoding.kind):
             raise LongSightError(
                 f"{method.title} changes the frequencies of RoPE, but {name} uses {self.encoding.kind}, not RoPE; "
@@ -127,17 +148,37 @@ class Seam:
             )
         check_contract(method)
         self.encoding.under(method, method.length_at(torch.tensor(0)))  # refused when it has too few frequencies
+        self._check_effect(method)
         retrieval = method.retrieval
-        if retrieval is not None and retrieval.from_layer >= self.layers:
+        if retrieval is not None and retrieval.from_layer > found[-1]:
+            whole = "" if found[-1] == self.layers - 1 else " that see everything"
             raise LongSightError(
                 f"{method.title}: from_layer = {retrieval.from_layer}, but {name} has only layers 0 to "
-                f"{self.layers - 1}, so nothing would be fetched; choose a smaller from_layer or top_k = 0."
+                f"{found[-1]}{whole}, so nothing would be fetched; choose a smaller from_layer or top_k = 0."
             )
 
-    def new_cache(self, method: Method) -> Cache:
+    def _check_effect(self, method: Method) -> None:
+        """LongSightError where no layer could hear of the method, unless it is no change at all, or one of the text."""
+        if method == METHODS["vanilla"]() or method.keeps(LARGEST) < LARGEST:
+            return
+        name = type(self.hf).__name__
+        if not acting(self.layout):
+            windows = " or ".join(sorted({f"{layer.window:,}" for layer in self.layout}))
+            raise LongSightError(
+                f"{method.title} can have no effect: every layer of this {name} sees the last {windows} tokens alone, "
+                "as it was trained to; vanilla reads any length with it. (SelfExtend's authors load Mistral with "
+                "sliding_window=None.)"
+            )
+        if self.encoding.kind == "none" and not method.acts_without_positions:
+            raise LongSightError(
+                f"{method.title} can have no effect: it tells other distances, but the layers of {name} that see "
+                "everything hear none; choose one that changes visibility."
+            )
+
+    def new_cache(self, method: Method, padded: bool = False) -> Cache:
         """An empty cache for `method`, checked."""
         self.check_method(method)
-        return Cache(method, self.layers)
+        return Cache(method, self.rules(method), padded)
 
     @torch.compiler.disable(recursive=False)  # graphs begin in the model's own forward
     def call(
@@ -162,8 +203,8 @@ class Seam:
             )
         if cache.spoilt:
             raise LongSightError("A call that failed left this cache half-read; read the text again from the start.")
-        start, nope = cache.length, self.family.nope_layers(self.hf.config)
-        chunk = Chunk(cache.method, self.encoding, cache, retrieves, token_mask, nope, observer, only_last)
+        start = cache.length
+        chunk = Chunk(self.layout, cache, retrieves, token_mask, observer, only_last)
         if self.shim is None:
             tokens = next(kwargs[name] for name in ("input_ids", "inputs_embeds") if kwargs.get(name) is not None)
             kwargs |= {"chunk": chunk, "position_ids": torch.zeros(1, 1, dtype=torch.int64, device=tokens.device)}
@@ -226,7 +267,7 @@ def open_seam(hf: PreTrainedModel) -> Seam:
     ids = torch.arange(PROBE_TOKENS) * 7 % hf.get_input_embeddings().num_embeddings
     with torch.inference_mode():
         stock = hf(input_ids=ids[None].to(input_device(hf)), use_cache=False).logits[0].float()
-        seam = Seam(hf, family, family.encoding(hf), hf.config._attn_implementation, [])
+        seam = Seam(hf, family, layers_of(hf, family), hf.config._attn_implementation, [])
         hf.config._attn_implementation_internal = NAME
         try:
             if (shim := seam.shim) is not None:

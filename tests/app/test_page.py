@@ -11,11 +11,13 @@ import pytest
 from analysis.evaluation.tasks.texts import PAPER
 from app import page, serving
 from app.components import errors, theme
+from app.panels import maps
 from app.session import model_catalogue, side_by_side
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 from tests.app.conftest import save_model
 from tests.conftest import ROOT
+from tests.longsight.matrix import variants
 
 
 @pytest.fixture
@@ -75,6 +77,14 @@ def test_the_page_opens_with_the_first_example_and_the_first_methods(opened, mod
     assert side_by_side.keys(told["method-line"]) == list(page.FIRST_METHODS)
     assert "trained length <b>32</b>" in told["status"]
     assert isinstance(told["State"], Session)
+
+
+def test_layers_that_a_method_leaves_alone_are_named():
+    model = variants.adopted("olmo3")
+    said = "1 of 2 layers sees everything; 1 keeps its window of 7."
+    assert said in page.status_line(model)
+    assert said in maps.acting(model)
+    assert maps.acting(variants.adopted("llama")) == ""
 
 
 def test_the_page_opens_as_its_address_says(opened, warned):

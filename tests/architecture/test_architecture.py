@@ -163,7 +163,7 @@ def test_methods_are_listed_once():
         ("KV cache", "longsight/attention/kv_cache.py"),
         ("receptive field", "longsight/attention/kv_cache.py"),
         ("attention sinks", "longsight/methods/streaming_llm.py"),
-        ("NoPE", "longsight/models/families.py"),
+        ("NoPE", "longsight/models/encodings.py"),
     ],
 )
 def test_who_looks_for_a_word_of_the_field_finds_the_place(word, place):

@@ -104,7 +104,7 @@ def test_only_layers_that_retrieve_keep_everything(grouped):
     method = METHODS["lm-infinite"](window=TRAINED, starting=4, top_k=3, from_layer=2)
     cache = prefill(grouped, ids(200), method).cache
     assert [layer.window for layer in cache.layers] == [TRAINED, TRAINED, UNLIMITED]
-    assert slots(method, 3, 200) == 2 * (TRAINED + 4) + 200
+    assert slots([method] * 3, 200) == [TRAINED + 4, TRAINED + 4, 200]
 
 
 def test_growing_token_by_token_takes_at_most_a_quarter_more_than_is_needed():
@@ -147,12 +147,13 @@ def test_a_ring_that_has_read_two_hundred_million_tokens_goes_on_as_one_that_has
 
 
 def test_an_empty_cache_holds_nothing():
-    cache = Cache(defaults("vanilla"), layers=2)
+    cache = Cache(defaults("vanilla"), [defaults("vanilla")] * 2)
     assert (cache.length, cache.nbytes, list(cache.ids)) == (0, 0, [])
 
 
 def test_a_padded_cache_keeps_everything():
-    cache = Cache(METHODS["lm-infinite"](window=8), layers=2, padded=True)
+    method = METHODS["lm-infinite"](window=8)
+    cache = Cache(method, [method] * 2, padded=True)
     assert {layer.window for layer in cache.layers} == {UNLIMITED}
 
 

@@ -69,7 +69,8 @@ def test_the_report_says_what_the_model_is(name, visits):
     family, encoding, length, _ = PATIENTS[name]
     code, report, complaint = visits[name]
     assert (code, complaint) == (0, "")
-    facts = dict(re.split(r"  +", line.strip(), maxsplit=1) for line in report.splitlines()[1:6])
+    head = report.split("  cache [MB] at")[0].splitlines()[1:]
+    facts = dict(re.split(r"  +", line.strip(), maxsplit=1) for line in head)
     assert facts["family"] == family
     assert facts["position encoding"] == encoding
     assert facts["trained length"] == f"{length:,} tokens"
@@ -126,7 +127,14 @@ def test_a_model_that_is_refused_is_one_sentence_and_exit_code_1(tmp_path):
     tiny.hf("gpt2").config.save_pretrained(tmp_path)
     code, report, complaint = told(tmp_path)
     assert (code, report) == (1, "")
-    assert re.fullmatch(r"gpt2 models are not supported; LongSight knows apertus, [a-z0-9_, ]*\.\n", complaint)
+    assert re.fullmatch(r"gpt2 models are not supported; LongSight knows a[a-z0-9_, ]*\.\n", complaint)
+
+
+def test_layers_that_a_method_leaves_alone_are_named(tmp_path):
+    variants.build("olmo3").save_pretrained(tmp_path)
+    code, report, _ = told(tmp_path)
+    assert code == 0
+    assert "  methods act on      1 of 2 layers sees everything; 1 keeps its window of 7.\n" in report
 
 
 @pytest.mark.parametrize("source", ["/no/such/folder", "no-one/nothing-at-all"])

@@ -62,7 +62,7 @@ def test_chunked_attention_is_the_definition_in_every_way_of_reading(name, chunk
 def test_chunked_attention_remembers_one_chunk(grouped, chunk):
     cache = prefill(grouped, tiny.ids(70), SameChunk(chunk), chunk=9).cache
     assert {layer.keys.shape[2] for layer in cache.layers} == {chunk}
-    assert receptive_field(SameChunk(chunk), 3) == (0, 3 * chunk)
+    assert receptive_field([SameChunk(chunk)] * 3) == (0, 3 * chunk)
     assert grouped.cache_bytes(SameChunk(chunk), 70) == cache.nbytes
 
 
@@ -224,4 +224,4 @@ def test_neither_a_patch_nor_a_cache_is_made_for_a_method_that_contradicts_itsel
 def test_every_method_keeps_its_contract(key):
     for method in tiny.spread(key, 20):
         check_contract(method)
-        assert Cache(method, 1).layers[0].capacity >= 1
+        assert Cache(method, [method]).layers[0].capacity >= 1

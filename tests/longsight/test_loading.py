@@ -76,7 +76,7 @@ def test_a_model_whose_layers_the_patch_does_not_reach_is_refused(monkeypatch):
 
 def test_a_model_that_the_patch_would_change_is_refused_with_the_difference(monkeypatch):
     """As when a family turns its channels in another way than we believe."""
-    wrong = Family(encoding=lambda hf: family_of(hf.config).encoding(tiny.hf(rope_theta=50.0)))
+    wrong = Family(encoding=lambda hf, layer: family_of(hf.config).encoding(tiny.hf(rope_theta=50.0), layer))
     hf = tiny.hf()
     monkeypatch.setattr("longsight.models.seam.family_of", lambda config: wrong)
     before = hf(input_ids=ids(9)[None]).logits

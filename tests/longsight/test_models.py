@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from longsight.attention.kv_cache import Cache
 from longsight.errors import LongSightError
 from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
@@ -94,7 +93,7 @@ def test_the_last_logits_alone_are_those_of_all(grouped, key):
 def test_a_continued_conversation_with_retrieval_fetches_at_the_end_of_every_turn(grouped):
     """What top-k means for a conversation: its earlier last tokens were read with what they fetched."""
     method, text = METHODS["lm-infinite"](window=16, starting=2, top_k=4, from_layer=0), ids(120)
-    turns = Cache(method, grouped.seam.layers)
+    turns = grouped.seam.new_cache(method)
     for part, fetches in ((text[:70], True), (text[70:90], False), (text[90:], True)):
         expected = grouped.forward(part, turns, retrieves=fetches)[-1]
     cache = prefill(grouped, text[:70], method).cache

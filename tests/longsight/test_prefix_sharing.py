@@ -108,9 +108,9 @@ def test_prompts_are_alike_only_in_all_that_receptive_field(model):
     assert list(alike(prompts, (2, 10))) == [[0, 2, 3, 6], [1], [4], [5]]
     assert list(alike(prompts, (20, 20))) == list(alike(prompts, None)) == [[0, 6], [1], [2], [3], [4], [5]]
     fetching = METHODS["lm-infinite"](window=6, starting=3, ceiling=6, insert_at=3, top_k=2, from_layer=2)
-    assert receptive_field(fetching, 3) is None
-    assert receptive_field(METHODS["vanilla"](), 3) is None
-    assert receptive_field(WINDOWED["lambda"], 3) == (3, 18)
+    assert receptive_field([fetching] * 3) is None
+    assert receptive_field([METHODS["vanilla"]()] * 3) is None
+    assert receptive_field([WINDOWED["lambda"]] * 3) == (3, 18)
 
 
 def test_the_tree_splits_where_prompts_differ_and_not_for_a_few_tokens():

@@ -18,6 +18,12 @@ def test_pairs_are_those_that_the_method_calls_visible(key, tokens, reused):
     assert pairs(method, tokens, reused) == pytest.approx(int(method.visible(i, j).sum()), rel=0.01)
 
 
+def test_layers_with_a_rule_of_their_own_count_by_it():
+    whole, window = METHODS["vanilla"](), METHODS["window"](window=5)
+    expected = (3 * pairs(window, 300) + pairs(whole, 300)) / 4
+    assert pairs(whole, 300, rules=(window, window, whole, window)) == pytest.approx(expected)
+
+
 def test_nothing_is_left_to_compute_when_everything_is_reused():
     assert pairs(METHODS["vanilla"](), 10, 10) == 0
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from longsight.attention.chunk import Chunk
-from longsight.attention.encoding import Encoding
 from longsight.attention.plain import plain
 from longsight.generation.patching import patch, unpatch
 from longsight.methods import Method
@@ -31,14 +30,15 @@ tokens does so for the first time, across that, and after it."""
 def by_definition() -> Iterator[None]:
     """Within it every patched model computes attention by the definition; texts must be read in one pass."""
 
-    def attention(self: Chunk, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
+    def attention(self: Chunk, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, sinks=None) -> Tensor:
         self.reached.add(layer)
         assert q.shape[2] == k.shape[2], "the definition reads in one pass"
         positions = torch.arange(q.shape[2])
-        encoding = Encoding() if layer in self.nope_layers else self.encoding
+        rule, encoding = self.cache.rules[layer], self.layers[layer].encoding
         return plain(
-            q, k, v, positions, positions, self.method, encoding, scaling=scaling, layer=layer, retrieves=self.retrieves
-        )
+            q, k, v, positions, positions, rule, encoding, scaling=scaling, layer=layer, retrieves=self.retrieves,
+            sinks=sinks,
+        )  # fmt: skip
 
     fast, Chunk.attention = Chunk.attention, attention
     try:

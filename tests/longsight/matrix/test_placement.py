@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from longsight.generation.patching import patch, unpatch
 from longsight.methods import METHODS
-from longsight.models.families import FAMILIES
+from longsight.models.families import FAMILIES, layers_of
 from longsight.models.model import adopt
 from tests.longsight import tiny
 from tests.longsight.matrix import cell, variants
@@ -160,6 +160,7 @@ def test_accelerate_may_place_the_weights_anywhere(name, place, tmp_path):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_cast_does_not_round_frequencies(name):
     """transformers' own are rounded to 16 bits by `model.to`, and then wrong by whole turns far out."""
-    encoding = FAMILIES[VARIANTS[name][0]].encoding(variants.build(name).to(torch.bfloat16))
-    if encoding.kind == "rope":
-        assert torch.equal(encoding.inv_freq, variants.adopted(name).seam.encoding.inv_freq)
+    rounded = layers_of(variants.build(name).to(torch.bfloat16), FAMILIES[VARIANTS[name][0]])
+    for layer, exact in zip(rounded, variants.adopted(name).seam.layout, strict=True):
+        if exact.encoding.kind == "rope":
+            assert torch.equal(layer.encoding.inv_freq, exact.encoding.inv_freq)

@@ -15,12 +15,8 @@ from tests.longsight import tiny
 from tests.longsight.matrix import cell, variants
 from tests.longsight.matrix.variants import SMALL
 
-FULL = ["full_attention"] * 2
 ADDS_TO_ATTENTION = {
     "logits that are capped": ("gemma2", {"head_dim": 8}),
-    "sinks that are parameters": ("gpt_oss", {"head_dim": 8, "num_local_experts": 2, "num_experts_per_tok": 1}),
-    "windows in some layers": ("cohere2", {}),
-    "windows and two kinds of rotation": ("gemma3_text", {"head_dim": 8}),
     "keys shared between layers": (
         "gemma3n_text", {"head_dim": 8, "num_kv_shared_layers": 1, "vocab_size_per_layer_input": 61},
     ),
@@ -42,34 +38,37 @@ def test_families_that_add_to_attention_are_refused_by_name(what, door):
 
 
 @pytest.mark.parametrize("family", ["mistral", "phi3", "starcoder2"])
-def test_a_window_in_every_layer_is_refused(family, tmp_path):
-    sentence = (
-        f"This {family} model was trained with a sliding window of 8 tokens, which a method would break; "
-        "LongSight needs full attention in every layer. (SelfExtend's authors load Mistral with sliding_window=None.)"
-    )
+def test_where_every_layer_has_a_window_methods_are_refused(family, tmp_path):
     hf = tiny.hf(family, **{**SMALL, "sliding_window": 8})
+    sentence = (
+        f"SelfExtend can have no effect: every layer of this {type(hf).__name__} sees the last 8 tokens alone, as it "
+        "was trained to; vanilla reads any length with it. "
+        "(SelfExtend's authors load Mistral with sliding_window=None.)"
+    )
+    model = adopt(hf)
     with pytest.raises(LongSightError) as caught:
-        adopt(hf)
+        model.logits(tiny.ids(3), METHODS["self-extend"](group=4, window=8))
     assert str(caught.value) == sentence
+    assert model.cache_bytes(METHODS["vanilla"](), 100) == 8 * sum(model.bytes_per_slot)
+    model.seam.close()
     hf.save_pretrained(tmp_path)
     adopt(AutoModelForCausalLM.from_pretrained(tmp_path, sliding_window=None))
 
 
-def test_windows_in_some_layers_are_refused():
-    some = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}
-    hf = tiny.hf("qwen2", **{**SMALL, **some})
-    assert set(hf.config.layer_types) == {"full_attention", "sliding_attention"}
-    with pytest.raises(LongSightError, match=r"This qwen2 model .* window of 8 tokens, .* in every layer\.$"):
+def test_layers_of_other_kinds_are_refused():
+    hf = tiny.hf("qwen2", **SMALL)
+    hf.config.layer_types = ["full_attention", "chunked_attention"]
+    with pytest.raises(
+        LongSightError, match=r"^This qwen2 model has layers of chunked_attention; LongSight knows full_"
+    ):
         adopt(hf)
 
 
 MISTAKEN = {
-    "cohere2": ({"sliding_window": 8}, "This cohere2 model was trained with a sliding window of 8 tokens"),
-    "gpt_oss": (
-        {**ADDS_TO_ATTENTION["sinks that are parameters"][1], "layer_types": FULL},
-        r"GptOssAttention asks attention for s_aux=a tensor of shape \(4,\), .*which LongSight does not honour",
-    ),
+    "gemma2": ({"head_dim": 8, "sliding_window": 8}, r"Gemma2Attention asks attention for softcap=50.0, .*not honour"),
+    "llama": ({"sliding_window": 8}, r"LlamaAttention asks attention for sliding_window=None, .*layer 0 has one of 8"),
 }
+"""Gemma 2 in the table, and a window in a config whose model has none."""
 
 
 @pytest.mark.parametrize("family", MISTAKEN)
@@ -84,13 +83,13 @@ def test_a_family_listed_by_mistake_is_still_refused(family, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "asked", [{"softcap": 50.0}, {"sliding_window": 128}, {"s_aux": torch.zeros(4)}, {"position_bias": torch.zeros(9)}],
+    "asked", [{"softcap": 50.0}, {"sliding_window": 128}, {"position_bias": torch.zeros(9)}],
     ids=lambda asked: next(iter(asked)),
 )  # fmt: skip
 def test_every_keyword_that_would_change_attention_is_refused_by_name(asked):
     module = variants.adopted("llama").hf.model.layers[0].self_attn
     cache = variants.adopted("llama").seam.new_cache(METHODS["vanilla"]())
-    chunk = Chunk(cache.method, variants.adopted("llama").seam.encoding, cache)
+    chunk = Chunk(variants.adopted("llama").seam.layout, cache)
     q = torch.zeros(1, 4, 3, 8)
     with pytest.raises(LongSightError, match=f"LlamaAttention asks attention for {next(iter(asked))}=.*not honour"):
         attention_function(module, q, q, q, None, 1.0, chunk=chunk, **asked)

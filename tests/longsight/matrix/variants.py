@@ -46,6 +46,19 @@ EXPERTS = {
 }  # fmt: skip
 """A mixture of experts, under every name that configs have for one."""
 
+WINDOWED = {
+    "sliding_window": 7, "sliding_window_pattern": 2, "layer_types": ["sliding_attention", "full_attention"],
+    "head_dim": 8,
+}  # fmt: skip
+"""A layer with a window, and one that sees everything."""
+TWO_ROPES = {
+    "rope_parameters": {
+        "sliding_attention": {"rope_type": "default", "rope_theta": 1000.0},
+        "full_attention": YARN["rope_parameters"],
+    },
+    **STRETCHED,
+}  # fmt: skip
+
 VARIANTS: dict[str, tuple[str, dict]] = {
     "llama": ("llama", {}),
     "llama, every head its own keys": ("llama", {"num_key_value_heads": 4}),
@@ -97,6 +110,39 @@ VARIANTS: dict[str, tuple[str, dict]] = {
     "cohere": ("cohere", {"logit_scale": 1.0}),
     "cohere, normalised queries": ("cohere", {"use_qk_norm": True, "logit_scale": 1.0}),
     "glm": ("glm", {"head_dim": 8}),
+    "mistral, windows in every layer": ("mistral", {"sliding_window": 7}),
+    "qwen2, windows in one layer": ("qwen2", {**WINDOWED, "use_sliding_window": True, "max_window_layers": 1}),
+    "ministral": ("ministral", WINDOWED),
+    "olmo3": ("olmo3", {**WINDOWED, **TWO_ROPES}),
+    "gemma3_text": (
+        "gemma3_text", {**WINDOWED, "query_pre_attn_scalar": 8, "rope_parameters": TWO_ROPES["rope_parameters"]},
+    ),
+    "gpt_oss": ("gpt_oss", {**EXPERTS, **WINDOWED, **STRETCHED, **YARN}),
+    "cwm": ("cwm", {**WINDOWED, **STRETCHED, **LLAMA3}),
+    "mimo_v2_flash": (
+        "mimo_v2_flash",
+        {
+            **EXPERTS, **WINDOWED, "v_head_dim": 6,
+            "rope_parameters": {
+                kind: {**rope, "partial_rotary_factor": 0.5} for kind, rope in TWO_ROPES["rope_parameters"].items()
+            },
+        },
+    ),
+    "cohere2": ("cohere2", {**WINDOWED, "logit_scale": 1.0}),
+    "cohere2_moe": ("cohere2_moe", {**EXPERTS, **WINDOWED, "logit_scale": 1.0}),
+    "exaone4": ("exaone4", WINDOWED),
+    "exaone4, no windows": (
+        "exaone4", {**WINDOWED, "sliding_window": None, "layer_types": ["full_attention"] * 2},
+    ),
+    "exaone_moe": ("exaone_moe", {**EXPERTS, **WINDOWED}),
+    "afmoe": ("afmoe", {**EXPERTS, **WINDOWED}),
+    "granite_swa": ("granite_swa", {**WINDOWED, "attention_multiplier": 0.3, "layer_rope_theta": [1e3, 1e4]}),
+    "granite_swa, one layer hears no positions": (
+        "granite_swa", {**WINDOWED, "attention_multiplier": 0.3, "layer_rope_theta": [1e4, 0]},
+    ),
+    "granitemoe_swa": (
+        "granitemoe_swa", {**EXPERTS, **WINDOWED, "attention_multiplier": 0.3, "layer_rope_theta": [1e3, 1e4]},
+    ),
     "gptj": ("gptj", {"rotary_dim": 4}),
     "mpt": ("mpt", {"max_seq_len": TRAINED}),
     "mpt, six heads": (
@@ -115,6 +161,7 @@ VARIANTS: dict[str, tuple[str, dict]] = {
 """name -> (family, what its config says besides the common shape)."""
 
 ATTENTIONS = ["llama", "gpt_neox, part of the channels rotates", "cohere", "smollm3", "mpt, six heads", "falcon, alibi"]
+ATTENTIONS += ["olmo3", "gpt_oss", "cohere2", "mistral, windows in every layer"]
 """One variant for each kind of attention: how positions are heard, and by which layers."""
 
 KINDS = ("lm-infinite", "self-extend", "dynamic-ntk", "yarn")
@@ -168,4 +215,13 @@ def method(key: str) -> Method:
 
 def applies(name: str, method: Method) -> bool:
     """Whether a method can have an effect on a variant."""
-    return method.needs in (None, adopted(name).position_encoding)
+    if "windows in every layer" in name:
+        return method.key in ("vanilla", "truncation")
+    encoding = adopted(name).position_encoding
+    if encoding == "none":
+        return method.key in VISIBILITY or method.log_n > 0
+    return method.needs in (None, encoding)
+
+
+VISIBILITY = ("vanilla", "window", "truncation", "lambda", "lm-infinite", "streaming-llm")
+"""Methods that do something where no distance is heard: they change what is seen, or nothing at all."""

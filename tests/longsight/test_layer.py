@@ -1,0 +1,62 @@
+"""Layers with a window of their own keep it, remember no more than it, and are named where methods are spoken of."""
+
+import pytest
+import torch
+
+from longsight.attention.encoding import Encoding
+from longsight.attention.kernels import kernel, with_sinks
+from longsight.attention.layer import Layer, describe
+from longsight.attention.rope import Rotary
+from longsight.errors import LongSightError
+from longsight.generation.prefill import prefill
+from longsight.methods import METHODS, Window
+from longsight.models.model import adopt
+from tests.longsight import tiny
+from tests.longsight.matrix import variants
+from tests.longsight.matrix.variants import TEXT, TRAINED
+
+HEARD, DEAF = Rotary(torch.ones(2)), Encoding()
+SAID = {
+    "": [Layer(HEARD)] * 3,
+    "6 of 26 layers see everything; 20 keep their window of 512.": [Layer(HEARD, 512)] * 20 + [Layer(HEARD)] * 6,
+    "1 of 2 layers sees everything; 1 keeps its window of 4,096.": [Layer(HEARD, 4096), Layer(HEARD)],
+    "No layer of 32 sees everything; 32 keep their window of 7; no method can have an effect.": [Layer(HEARD, 7)] * 32,
+    "1 of 3 layers hears no distances, only what can be seen is changed.": [Layer(HEARD), Layer(DEAF), Layer(HEARD)],
+}
+
+
+@pytest.mark.parametrize("sentence", SAID)
+def test_a_sentence_says_which_layers_a_method_acts_on(sentence):
+    assert describe(SAID[sentence]) == sentence
+
+
+@pytest.mark.parametrize("name", ["olmo3", "mimo_v2_flash"])
+@pytest.mark.parametrize("key", ["vanilla", "lm-infinite"])
+def test_a_window_is_kept_whatever_the_method_and_nothing_else_is_remembered(name, key):
+    """MiMo's layers with a window have twice the key heads of the others: a forecast must know each layer."""
+    model, method = variants.adopted(name), variants.method(key)
+    assert model.seam.rules(method) == (Window(7), method)
+    cache = prefill(model, tiny.ids(TEXT), method, chunk=9).cache
+    seen = {"vanilla": TEXT, "lm-infinite": TRAINED + method.starting if key == "lm-infinite" else 0}[key]
+    assert [layer.keys.shape[2] for layer in cache.layers] == [7, seen]
+    assert model.cache_bytes(method, TEXT) == cache.nbytes
+    fork = cache.fork()
+    assert fork.rules == cache.rules
+    more = tiny.ids(12, seed=3)
+    assert torch.equal(prefill(model, more, method, fork).logits, prefill(model, more, method, cache).logits)
+
+
+def test_a_method_that_fetches_needs_a_layer_that_sees_everything():
+    config = {**variants.VARIANTS["ministral"][1], "layer_types": ["full_attention", "sliding_attention"]}
+    model = adopt(tiny.hf("ministral", **{**variants.SMALL, **config}))
+    method = METHODS["lm-infinite"](window=TRAINED, starting=3, top_k=3, from_layer=1)
+    with pytest.raises(LongSightError, match="from_layer = 1, but .* has only layers 0 to 0 that see everything, so"):
+        model.seam.new_cache(method)
+
+
+def test_sinks_are_one_more_logit_of_no_key():
+    q, k, v, sinks = torch.randn(2, 4, 3, 8), torch.randn(2, 4, 5, 8), torch.randn(2, 4, 5, 6), torch.randn(4)
+    logits = torch.cat((q @ k.mT * 0.3, sinks[None, :, None, None].expand(2, 4, 3, 1)), dim=-1)
+    out, lse = with_sinks(*kernel(q, k, v, None, 0.3), sinks)
+    torch.testing.assert_close(out, logits.softmax(-1)[..., :-1] @ v)
+    torch.testing.assert_close(lse, logits.logsumexp(-1))
