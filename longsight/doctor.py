@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from longsight.errors import LongSightError
+from longsight.generation.prompt import chat_ids
 from longsight.methods import METHODS, Method
 from longsight.models.model import Model, load
 from longsight.models.registry import REGISTRY, Known, hub_id
@@ -26,6 +27,17 @@ def method_line(model: Model, key: str) -> str:
     return f"  {method.title:24}{sizes}   {model.method(key, LENGTHS[0]).describe()}"
 
 
+def chat_line(model: Model) -> str:
+    """Whether the model can be asked something, and how."""
+    if model.tokenizer is None:
+        return "no: there is no tokenizer"
+    try:
+        chat_ids(model.tokenizer, [{"role": "user", "content": "Hello"}])
+    except LongSightError as problem:
+        return f"no: {problem}"
+    return "by its template" if model.tokenizer.chat_template is not None else "by a plain prompt, it has no template"
+
+
 def megabytes(model: Model, method: Method, length: int) -> float:
     """Cache [MB] of one conversation of `length` tokens."""
     return model.cache_bytes(method, length) / 1e6
@@ -42,6 +54,7 @@ def report(source: str) -> str:
         f"  position encoding   {model.position_encoding}",
         f"  trained length      {model.train_length:,} tokens",
         *([f"  methods act on      {model.acting}"] if model.acting else []),
+        f"  chat                {chat_line(model)}",
         f"  weights             {weights / 1e6:,.1f} MB in {str(model.dtype).removeprefix('torch.')}",
         f"  vanilla - stock     {model.seam.difference:.2g} (largest logit difference on a few tokens;"
         f" allowed {TOLERANCE[model.dtype]:g} of the largest logit)",

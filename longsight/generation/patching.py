@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, NoReturn
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -16,12 +15,19 @@ from transformers.utils import ModelOutput
 
 from longsight.attention.kv_cache import Cache
 from longsight.errors import LongSightError
-from longsight.methods import Method
-from longsight.models.module_patching import forward_of, replace_forward
+from longsight.methods import METHODS, Method
+from longsight.models.families import train_length
+from longsight.models.model import suited
+from longsight.models.module_patching import check_language_model, forward_of, replace_forward, replace_method
+from longsight.models.registry import recommended
 from longsight.models.seam import Seam, open_seam
 
-Lent = WeakKeyDictionary[TransformersCache, Cache]
-"""Caches of transformers that were passed in empty, and ours, whose layers they show since."""
+LENT = "longsight"
+"""The attribute under which a cache of transformers that was passed in empty holds ours, whose layers it shows since: a
+copy of the one has a copy of the other."""
+
+DEFAULT_REACH = 4
+"""How many trained lengths a method that is asked for by its key alone is to read."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,6 @@ class Calls:
 
     seam: Seam
     method: Method
-    lent: Lent = field(default_factory=WeakKeyDictionary)
 
     def __deepcopy__(self, memo: dict) -> NoReturn:
         raise LongSightError(
@@ -55,7 +60,7 @@ class Calls:
 
     def _cache(self, given: TransformersCache | None, token_mask: Tensor | None) -> Cache:
         """A padded batch keeps everything: its rows let go of tokens at different times."""
-        cache = given if isinstance(given, Cache) or given is None else self.lent.get(given)
+        cache = given if isinstance(given, Cache) or given is None else vars(given).get(LENT)
         if cache is not None:
             _check_cache(cache, self.method, token_mask)
             return cache
@@ -66,29 +71,34 @@ class Calls:
             )
         cache = self.seam.new_cache(self.method, padded=token_mask is not None)
         if given is not None:  # so that whoever goes on with it finds in it what has been read
-            given.layers, self.lent[given] = cache.layers, cache
+            given.layers = cache.layers
+            setattr(given, LENT, cache)
         return cache
 
 
-def patch(hf: PreTrainedModel, method: Method) -> PreTrainedModel:
+def patch(hf: PreTrainedModel, method: Method | str) -> PreTrainedModel:
     """Make every call of `hf`, and so its `generate`, read with `method`. In place; a second patch replaces the first.
 
-    Batches may be padded on either side (with an attention mask). The cache that comes back is
-    LongSight's, and so is what an empty cache of transformers holds after it was passed in. A method that fetches does
+    A key of METHODS stands for that method with the parameters recommended for the model, or its rule of thumb for four
+    trained lengths. Batches may be padded on either side (with an attention mask); `generate` needs pads on the left,
+    or it would go on from one. The cache that comes back is LongSight's, and so is what an empty cache of transformers
+    holds after it was passed in. A method that fetches does
     so for the last token of every call: a prompt that is read in several calls, or anew at every step
     (`use_cache=False`), is not quite one that was read in one. Raises LongSightError for models that are not
     understood, and for truncation, which is not attention.
     """
+    check_language_model(hf)
+    method = _method(hf, method)
     if method.keeps(2**40) != 2**40:
         raise LongSightError(
             f"{method.title} changes the prompt and not the attention: "
             f"pass input_ids[:, -{method.keeps(2**40)}:] instead."
         )
-    return _install(hf, method, WeakKeyDictionary())
+    return _install(hf, method)
 
 
 @contextmanager
-def patched(hf: PreTrainedModel, method: Method) -> Iterator[PreTrainedModel]:
+def patched(hf: PreTrainedModel, method: Method | str) -> Iterator[PreTrainedModel]:
     """`patch` for the length of a `with` block; raises what `patch` raises.
 
     Afterwards, also when an exception passes, `hf` is what it was before: stock, or patched with another method, whose
@@ -101,10 +111,25 @@ def patched(hf: PreTrainedModel, method: Method) -> Iterator[PreTrainedModel]:
         if before is None:
             unpatch(hf)
         else:
-            _install(hf, before.method, before.lent)
+            _install(hf, before.method)
 
 
-def _install(hf: PreTrainedModel, method: Method, lent: Lent) -> PreTrainedModel:
+def _method(hf: PreTrainedModel, asked: Method | str) -> Method:
+    """The method asked for, by itself or by its key; LongSightError when it is neither."""
+    if isinstance(asked, str):
+        length = train_length(hf.config)
+        return suited(asked, length, DEFAULT_REACH * length, recommended(hf.name_or_path))
+    if isinstance(asked, type) and issubclass(asked, Method):
+        raise LongSightError(
+            f"{asked.__name__} is a kind of method, not one with parameters; pass {asked.__name__}(...), or the key "
+            f"{asked.key!r} for its usual ones."
+        )
+    if not isinstance(asked, Method):
+        raise LongSightError(f"{asked!r:.60} is no method; pass one, or a key: {', '.join(METHODS)}.")
+    return asked
+
+
+def _install(hf: PreTrainedModel, method: Method) -> PreTrainedModel:
     unpatch(hf)
     seam = open_seam(hf)
     try:
@@ -112,7 +137,7 @@ def _install(hf: PreTrainedModel, method: Method, lent: Lent) -> PreTrainedModel
     except LongSightError:
         seam.close()
         raise
-    original, calls = forward_of(hf), Calls(seam, method, lent)
+    original, calls = forward_of(hf), Calls(seam, method)
 
     @torch.compiler.disable(recursive=False)  # the model is compiled, and not what is decided before it
     @wraps(original)
@@ -132,6 +157,14 @@ def _install(hf: PreTrainedModel, method: Method, lent: Lent) -> PreTrainedModel
         uses_cache = hf.config.use_cache if asked is None else asked
         return out if uses_cache or given is not None else _without_cache(out, ours)
 
+    prepare = hf.prepare_inputs_for_generation
+
+    @wraps(prepare)
+    def checked(input_ids: Tensor, *args: Any, attention_mask: Tensor | None = None, **kwargs: Any) -> dict:
+        _check_side(attention_mask)
+        return prepare(input_ids, *args, attention_mask=attention_mask, **kwargs)
+
+    seam.forwards.append(replace_method(hf, "prepare_inputs_for_generation", checked))
     seam.forwards.append(replace_forward(hf, forward))
     hf.longsight = calls
     return hf
@@ -154,6 +187,17 @@ def _token_mask(attention_mask: Tensor | None) -> Tensor | None:
         raise LongSightError(f"attention_mask is {found}; only a padding mask (batch, token) can be honoured.")
     token_mask = attention_mask.bool()
     return None if bool(token_mask.all()) else token_mask
+
+
+def _check_side(attention_mask: object) -> None:
+    """LongSightError for a batch that `generate` would go on with from a pad."""
+    if isinstance(attention_mask, Tensor) and attention_mask.ndim == 2:
+        real = attention_mask.bool()
+        if bool((real.any(-1) & ~real[:, -1]).any()):
+            raise LongSightError(
+                "generate was given a batch with pads on the right, from which it would go on as if they were text; "
+                "pad on the left (padding_side='left')."
+            )
 
 
 def _one_cache(cache: TransformersCache | None, past: TransformersCache | None) -> TransformersCache | None:

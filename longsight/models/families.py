@@ -170,6 +170,23 @@ FAMILIES: dict[str, Family] = {
 LONGEST = 100_000_000
 """Tokens: ten times what any config of a published model says."""
 
+CAPPED = "their attention caps its logits, which fused kernels cannot"
+LATENT = "they keep keys and values as one compressed state, and rotate channels beside it (MLA)"
+HYBRID = "most of their layers keep a state in the place of keys (linear attention)"
+INDEXED = "each query picks its keys by an index of its own"
+BEYOND: dict[str, str] = {
+    **dict.fromkeys(("gemma2", "vaultgemma"), CAPPED),
+    **dict.fromkeys(("deepseek_v2", "deepseek_v3", "youtu", "minicpm3"), LATENT),
+    **dict.fromkeys(("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text", "qwen3_5", "qwen3_5_moe"), HYBRID),
+    **dict.fromkeys(("deepseek_v32", "deepseek_v4", "glm_moe_dsa", "qwen4_exp"), INDEXED),
+    "diffllama": "their attention is the difference of two",
+    "llama4": "some of their layers see chunks of the text, and others scale queries by their position",
+    "ministral3": "they scale queries by their position",
+    "nanochat": "they rotate the other way round",
+    "nemotron": "their layers do not hand on what a method needs to know",
+}
+"""Families that people ask for, and why they are refused."""
+
 KINDS = ("full_attention", "sliding_attention")
 """Kinds of layers, as configs call them."""
 
@@ -180,11 +197,18 @@ STATIC_ROPE = {"default", "linear", "llama3", "yarn"}
 def family_of(config: PretrainedConfig) -> Family:
     """The family of a config; LongSightError, by name, for a model whose attention is not understood."""
     name = config.model_type
+    if name in BEYOND:
+        raise LongSightError(f"{name} models are not supported: {BEYOND[name]}.")
     if name not in FAMILIES:
         raise LongSightError(f"{name} models are not supported; LongSight knows {', '.join(sorted(FAMILIES))}.")
+    if config.num_hidden_layers < 1:
+        raise LongSightError(
+            f"This {name} config says num_hidden_layers={config.num_hidden_layers}; it must be positive."
+        )
     for kind in sorted(set(kinds_of(config))):
         if kind not in KINDS:
             raise LongSightError(f"This {name} model has layers of {kind}; LongSight knows {' and '.join(KINDS)}.")
+        _check_numbers(name, rope_of(config, kind))
         rope_type = rope_of(config, kind).get("rope_type", "default")
         if rope_type not in STATIC_ROPE:
             raise LongSightError(
@@ -192,6 +216,16 @@ def family_of(config: PretrainedConfig) -> Family:
                 f"LongSight handles {', '.join(sorted(STATIC_ROPE))}."
             )
     return FAMILIES[name]
+
+
+def _check_numbers(name: str, rope: dict) -> None:
+    """LongSightError for a RoPE whose numbers are none."""
+    for key in ("rope_theta", "factor", "original_max_position_embeddings"):
+        left_out = key not in rope or (rope[key] is None and key != "rope_theta")
+        if not left_out and not isinstance(rope[key], (int, float)):
+            raise LongSightError(
+                f"This {name} config says {key}={rope[key]!r} of its RoPE, which is no number; mend config.json."
+            )
 
 
 def layers_of(hf: PreTrainedModel, family: Family) -> tuple[Layer, ...]:

@@ -20,7 +20,8 @@ from longsight.methods import METHODS, Method
 from longsight.models.checkpoint import load_tokenizer, read_recommended, read_weights, usable_device
 from longsight.models.families import train_length
 from longsight.models.gguf_files import opened
-from longsight.models.registry import completes, read_config
+from longsight.models.module_patching import check_language_model
+from longsight.models.registry import completes, expanded, read_config
 from longsight.models.seam import Seam, open_seam
 from longsight.progress import Report
 
@@ -55,11 +56,7 @@ class Model:
 
     def method(self, key: str, target_length: int) -> Method:
         """The method `key` with its rule-of-thumb parameters, or better ones where this model's makers found them."""
-        if key not in METHODS:
-            raise LongSightError(f"There is no method {key!r}; there are {', '.join(METHODS)}.")
-        method = METHODS[key].for_model(self.train_length, target_length)
-        known = self.recommended.get(key, {})
-        return type(method)(**{**vars(method), **known}) if known else method
+        return suited(key, self.train_length, target_length, self.recommended)
 
     @property
     def acting(self) -> str:
@@ -132,6 +129,15 @@ class Model:
             yield self.forward(ids[start : start + size], cache, retrieves=last)
 
 
+def suited(key: str, train_length: int, target_length: int, recommended: dict[str, dict[str, int]]) -> Method:
+    """The method `key` with its rule-of-thumb parameters, or those that are recommended."""
+    if key not in METHODS:
+        raise LongSightError(f"There is no method {key!r}; there are {', '.join(METHODS)}.")
+    method = METHODS[key].for_model(train_length, target_length)
+    known = recommended.get(key, {})
+    return type(method)(**{**vars(method), **known}) if known else method
+
+
 def load(source: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Model:
     """Load a folder, a GGUF file or a Hub id: safetensors or GGUF only, never remote code.
 
@@ -141,6 +147,7 @@ def load(source: str | Path, device: str | torch.device | None = None, dtype: to
     """
     where = usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = dtype or (torch.float32 if where.type == "cpu" else torch.bfloat16)
+    source = expanded(source)
     place = opened(source, dtype)
     config = read_config(place)
     train_length(config)  # before any weight is read: is this model understood?
@@ -156,6 +163,7 @@ def adopt(
     found: dict[str, dict[str, int]] | None = None,
 ) -> Model:
     """Patch a model that is already in memory, after proving that vanilla computes what it computed before."""
+    check_language_model(hf)
     hf.eval()
     length = train_length(hf.config)
     return Model(hf, tokenizer, name or hf.config.model_type, length, open_seam(hf), found or {})

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import nn
+from transformers import PreTrainedModel
+
+from longsight.errors import LongSightError
 
 Shadowed = tuple[dict[str, Any], str, object]
 """(a module's attributes, which of them was shadowed, what it was or None)."""
@@ -32,9 +35,28 @@ def replace_forward(module: nn.Module, forward: Callable) -> Shadowed:
     return attributes, name, before
 
 
+def replace_method(module: nn.Module, name: str, method: Callable) -> Shadowed:
+    """Shadow a method of a module by name; `restore` undoes it exactly."""
+    attributes = vars(module)
+    before = attributes.get(name)
+    attributes[name] = method
+    return attributes, name, before
+
+
 def restore(shadowed: Shadowed) -> None:
     attributes, name, before = shadowed
     if before is None:
         del attributes[name]
     else:
         attributes[name] = before
+
+
+def check_language_model(hf: object) -> None:
+    """LongSightError for what is no causal language model of transformers by itself."""
+    name = type(hf).__name__
+    if not isinstance(hf, PreTrainedModel):
+        inside = getattr(type(hf), "get_base_model", None)  # PEFT's wrappers
+        way = "patch what it wraps, model.get_base_model()" if inside else "load one with AutoModelForCausalLM"
+        raise LongSightError(f"This {name} is no language model of transformers; {way}.")
+    if not hf.can_generate():
+        raise LongSightError(f"This {name} has no head that predicts tokens; load it with AutoModelForCausalLM.")

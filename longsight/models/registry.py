@@ -114,7 +114,19 @@ def completes(source: str | Path) -> bool:
     return known is not None and known.completes
 
 
-UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, StrictDataclassError)
+STUMBLES = (TypeError, AttributeError, ArithmeticError, IndexError)
+"""What transformers raises where it does not look at what a file says, but computes with it."""
+
+UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    RuntimeError,
+    ImportError,
+    SafetensorError,
+    StrictDataclassError,
+    *STUMBLES,
+)
 """What transformers raises for a checkpoint that is missing, damaged, contradicts itself, or needs a library that is
 not installed, as quantised ones do."""
 
@@ -122,7 +134,54 @@ not installed, as quantised ones do."""
 def reason(problem: Exception) -> str:
     """The first sentence of an exception, without the advice that transformers appends."""
     lines = str(problem).strip().splitlines() or [type(problem).__name__]
-    return " ".join(line.strip() for line in (lines[:2] if lines[0].rstrip().endswith(":") else lines[:1]))
+    said = " ".join(line.strip() for line in (lines[:2] if lines[0].rstrip().endswith(":") else lines[:1]))
+    if isinstance(problem, STUMBLES):
+        return f"one of its files says what transformers cannot use ({type(problem).__name__}: {said.rstrip('.')})"
+    return said
+
+
+POINTER = b"version https://git-lfs"
+"""How a file begins that Git LFS has put in the place of another."""
+
+
+def expanded(source: str | Path) -> str | Path:
+    """`source`, with the home folder for a `~` at its beginning."""
+    return type(source)(Path(source).expanduser()) if str(source).startswith("~") else source
+
+
+def check_source(source: str | Path) -> None:
+    """Raise LongSightError for what is neither a folder with a model nor an id on the Hub, but plainly meant as one."""
+    path, text = Path(source), str(source)
+    if "://" in text:
+        parts = [part for part in text.split("://", 1)[1].split("/")[1:] if part]
+        way = (
+            f"give its id on the Hub, {'/'.join(parts[:2])!r}"
+            if len(parts) > 1
+            else "give an id on the Hub or a folder"
+        )
+        raise LongSightError(f"{text} cannot be loaded: it is an address; {way}.")
+    if path.is_file():
+        raise LongSightError(f"{text} cannot be loaded: it is a file; give the folder that it lies in, {path.parent}.")
+    check_folder(source)
+    if path.is_dir():
+        _check_files(path)
+
+
+def _check_files(folder: Path) -> None:
+    """LongSightError for a folder with an adapter alone, or with pointers in the place of files."""
+    adapter = folder / "adapter_config.json"
+    if adapter.exists() and not (folder / "config.json").exists():
+        raise LongSightError(
+            f"{folder} cannot be loaded: it holds an adapter (adapter_config.json) and no model; load both with PEFT, "
+            "merge them with merge_and_unload(), and save the result."
+        )
+    for file in sorted(file for file in folder.iterdir() if file.is_file()):
+        with file.open("rb") as opened:
+            if opened.read(len(POINTER)) == POINTER:
+                raise LongSightError(
+                    f"{folder} cannot be loaded: its {file.name} is a pointer of Git LFS and not the file; fetch it "
+                    "with `git lfs pull`."
+                )
 
 
 def check_folder(source: str | Path) -> None:
@@ -144,7 +203,8 @@ def _hint(source: str) -> str:
 
 def read_config(source: str | Path) -> PretrainedConfig:
     """A model's config without its weights. LongSightError tells a gated or missing model from one not understood."""
-    check_folder(source)
+    source = expanded(source)
+    check_source(source)
     known = REGISTRY.get(str(source))
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)

@@ -33,9 +33,10 @@ NAME = "longsight"
 
 HARMLESS = {
     "position_ids", "cache_position", "use_cache", "is_causal",
-    "output_attentions", "output_hidden_states", "output_router_logits",
+    "output_attentions", "output_hidden_states", "output_router_logits", "token_type_ids", "tokenizer",
 }  # fmt: skip
-"""Keywords that models pass along and that say nothing our positions do not."""
+"""Keywords that models pass along and that say nothing our positions do not; `generate` adds the tokenizer that it
+looks for `stop_strings` with."""
 
 
 def attention_function(

@@ -1,14 +1,16 @@
 """What a method would break is refused by name; and were it in the table by mistake, by what it asks attention for."""
 
+import re
+
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM
 
 from longsight.attention.chunk import Chunk
 from longsight.errors import LongSightError
 from longsight.generation.patching import patch
 from longsight.methods import METHODS
-from longsight.models.families import FAMILIES, Family, train_length
+from longsight.models.families import BEYOND, FAMILIES, Family, train_length
 from longsight.models.model import adopt
 from longsight.models.seam import attention_function
 from tests.longsight import tiny
@@ -31,8 +33,9 @@ def test_families_that_add_to_attention_are_refused_by_name(what, door):
     family, config = ADDS_TO_ATTENTION[what]
     hf = tiny.hf(family, **{**SMALL, **config})
     before = cell.state(hf)
-    known = ", ".join(sorted(FAMILIES))
-    with pytest.raises(LongSightError, match=rf"^{family} models are not supported; LongSight knows {known}\.$"):
+    known = f"; LongSight knows {', '.join(sorted(FAMILIES))}"
+    why = f": {BEYOND[family]}" if family in BEYOND else known
+    with pytest.raises(LongSightError, match=rf"^{family} models are not supported{re.escape(why)}\.$"):
         door(hf)
     assert cell.state(hf) == before
 
@@ -64,6 +67,11 @@ def test_layers_of_other_kinds_are_refused():
         adopt(hf)
 
 
+def test_families_that_are_refused_by_name_exist_and_are_not_in_the_table():
+    assert set(BEYOND) <= set(CONFIG_MAPPING)
+    assert not set(BEYOND) & set(FAMILIES)
+
+
 MISTAKEN = {
     "gemma2": ({"head_dim": 8, "sliding_window": 8}, r"Gemma2Attention asks attention for softcap=50.0, .*not honour"),
     "llama": ({"sliding_window": 8}, r"LlamaAttention asks attention for sliding_window=None, .*layer 0 has one of 8"),
@@ -75,6 +83,7 @@ MISTAKEN = {
 def test_a_family_listed_by_mistake_is_still_refused(family, monkeypatch):
     config, sentence = MISTAKEN[family]
     monkeypatch.setitem(FAMILIES, family, Family())
+    monkeypatch.delitem(BEYOND, family, raising=False)
     hf = tiny.hf(family, **{**SMALL, **config})
     before = cell.state(hf)
     with pytest.raises(LongSightError, match=sentence):
