@@ -89,10 +89,12 @@ class Passkey(Asking):
         asked_by = self.prompt_for(model)
 
         def prompt(text: str) -> list[int]:
-            asked = f"{PREAMBLE}{text}\n\n{question}"
-            if asked_by == COMPLETION:
-                return encoder_of(tokenizer_of(model)).encode(f"{asked} {answer}", begins=True).ids.tolist()
-            return chat_ids(tokenizer_of(model), [{"role": "user", "content": asked}])
+            if (
+                asked_by == COMPLETION
+            ):  # line by line, as the papers' is: a small model finds no key after an empty line
+                completed = f"{PREAMBLE.rstrip()}\n{text}\n{question} {answer}"
+                return encoder_of(tokenizer_of(model)).encode(completed, begins=True).ids.tolist()
+            return chat_ids(tokenizer_of(model), [{"role": "user", "content": f"{PREAMBLE}{text}\n\n{question}"}])
 
         depths = [depth, *own.random(len(others)).tolist()]
         tokens, hidden = length - self.room, [statement, *others]

@@ -51,8 +51,9 @@ def test_a_text_to_complete_ends_where_the_answer_begins(model, kind):
     for case in task.cases(model, LONG, 1, 1):
         text = model.tokenizer.decode(case.ids)
         begun = case.facts.question.replace("What is the", "The").replace("?", " is")
-        assert text.endswith(f"\n\n{case.facts.question} {begun}")
+        assert text.endswith(f"\n{case.facts.question} {begun}")
         assert "<|" not in text
+        assert "\n\n" not in text
         assert (len(case.ids), case.facts.prompt) == (LONG - task.room, "completion")
 
 
