@@ -89,9 +89,7 @@ class Passkey(Asking):
         asked_by = self.prompt_for(model)
 
         def prompt(text: str) -> list[int]:
-            if (
-                asked_by == COMPLETION
-            ):  # line by line, as the papers' is: a small model finds no key after an empty line
+            if asked_by == COMPLETION:  # line by line as in the papers: after an empty line small models find no key
                 completed = f"{PREAMBLE.rstrip()}\n{text}\n{question} {answer}"
                 return encoder_of(tokenizer_of(model)).encode(completed, begins=True).ids.tolist()
             return chat_ids(tokenizer_of(model), [{"role": "user", "content": f"{PREAMBLE}{text}\n\n{question}"}])
