@@ -104,7 +104,7 @@ def test_json_is_read_back(name, request):
     again = from_json(TrialGrid, to_json(grid))
     assert again == grid
     assert again.methods() == grid.methods()
-    assert again.passkey() == Passkey()
+    assert again.passkey() == Passkey(prompt="chat")
     rows = [row for row in csv.reader(io.StringIO(to_csv(grid), newline="")) if not row[0].startswith("#")]
     assert len(rows) == 25
     assert [row[-2] for row in rows[1:]] == ["" if name == "empty" else "0"] * 24
@@ -159,7 +159,7 @@ def test_the_limits_are_the_reach_and_where_truncation_cuts():
 
 
 def replace_trained(length):
-    return SimpleNamespace(name="trained", train_length=length)
+    return SimpleNamespace(name="trained", train_length=length, completes=False)
 
 
 def test_figures_count_cells_and_draw_lines_between_columns(full):
