@@ -50,7 +50,7 @@ def test_a_typed_line_is_one_text_for_each_method(line, parts):
 @pytest.mark.parametrize(("text", "said"), [
     ("passkey:depths=x", "passkey: depths must be a number, but 'x' was given."),
     ("passkey:depths=2.5", "Passkey: depths must be a whole number, but 2.5 was given."),
-    ("passkey:deep=1", "Passkey has no option 'deep'; its options are kind, filler, depths, keys, passages."),
+    ("passkey:deep=1", "Passkey has no option 'deep'; its options are kind, filler, depths, keys, passages, prompt."),
     ("", "There is no task ''; there are perplexity, "),
 ])  # fmt: skip
 def test_a_task_that_makes_no_sense_is_refused(text, said):
