@@ -134,7 +134,7 @@ def test_plans_say_again_how_long_they_take_once_the_machine_is_measured(model, 
     plan, _ = listening
     assert [fn.__qualname__ for fn in listening] == ["PasskeyPanel.plan", "DiagnosticsPanel.show"]
 
-    request = ["240", "0,100", 1, PAPER, 3, "tiny", session, "vanilla"]
+    request = ["240", "0,100", 1, PAPER, 3, "own", "tiny", session, "vanilla"]
     assert _named(plan(*request))["passkey-status"] == "<span>2 trials</span>"
     costs = callback(demo, "ChatPanel.show_costs")
     assert _named(list(costs("tiny", session, "vanilla"))[-1])["speed"] == "tiny"
