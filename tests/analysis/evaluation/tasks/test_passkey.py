@@ -158,12 +158,16 @@ def test_stopping_stops(model):
 
 @pytest.mark.parametrize(("options", "length", "said"), [
     ({}, 60, r"A prompt of 36 tokens was asked for, but the question alone takes \d+; choose a longer one"),
-    ({"filler": "prose"}, 10**6, r"The text has \d+,\d+ characters, which make \d+,\d+ tokens of 999,976"),
     ({"filler": "/nowhere.txt"}, 700, "'/nowhere.txt' was asked for as a text, but .* Give .* a folder"),
 ])  # fmt: skip
 def test_cases_that_cannot_be_made_say_why(model, options, length, said):
     with pytest.raises(LongSightError, match=said):
         Passkey(**options).cases(model, length, 1, 0)
+
+
+def test_a_text_too_short_to_hide_anything_in_says_how_short_it_is(model):
+    with pytest.raises(LongSightError, match=r"The text has 100 characters, which make \d+ tokens of 676"):
+        Passkey().case(model, 700, 0.5, 0, 0, "The grass is green. " * 5)
 
 
 @pytest.mark.parametrize(("options", "said"), [
