@@ -156,6 +156,7 @@ def test_two_visitors_wait_for_each_other_and_never_mix(visit_page):
     expect(cells(two, "waiting")).to_contain_text("waiting for another visitor")
     two.get_by_role("button", name="Stop").click()
     expect(cells(two, "stopped")).to_have_count(1)
+    expect(two.locator("#chat-mark .working")).to_have_count(0)  # until then Stop stands where one asks
     ask(two, "Again")
     expect(cells(two, "waiting")).to_contain_text("waiting for another visitor")
     one.get_by_role("button", name="Stop").click()
