@@ -37,21 +37,18 @@ def prompt_ids(
     encoder, questions = encoder_of(tokenizer), [*(exchange.question for exchange in earlier), question]
     marks = [f"[{secrets.token_hex(16)}]" for _ in questions]  # the first for the document's middle, then for answers
     _check_template(tokenizer, 2 * len(earlier) + 1)
-    long = document is not None and len(document.text) > 3 * END
+    middle = document if document is not None and len(document.text) > 3 * END else None
     if document is not None:
-        questions[0] = f"{_shortened(document.text, marks[0]) if long else document.text}\n\n{questions[0]}"
+        text = document.text if middle is None else f"{document.text[:END]}{marks[0]}{document.text[-END:]}"
+        questions[0] = f"{text}\n\n{questions[0]}"
     contents = [text for pair in zip(questions, [*marks[1:], ""], strict=True) for text in pair][:-1]
     first, *others = _cut(_rendered(tokenizer, contents), marks[1:])
     begins = not has_template(tokenizer)
-    opening = _with_middle(encoder, first, marks[0], document, begins) if long else encoder.encode(first, begins)
+    opening = encoder.encode(first, begins) if middle is None else _around(encoder, first, marks[0], middle, begins)
     parts: list[Sequence[int] | np.ndarray] = [opening.ids]
     for exchange, text in zip(earlier, others, strict=True):
         parts += [exchange.answer, encoder.continued(text).ids]
     return np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
-
-
-def _shortened(text: str, mark: str) -> str:
-    return f"{text[:END]}{mark}{text[-END:]}"
 
 
 def _rendered(tokenizer: PreTrainedTokenizerBase | None, contents: Sequence[str]) -> str:
@@ -66,9 +63,8 @@ def _cut(text: str, marks: Sequence[str]) -> list[str]:
     return [*parts, text]
 
 
-def _with_middle(encoder: TextEncoder, text: str, mark: str, document: EncodedText | None, begins: bool) -> EncodedText:
+def _around(encoder: TextEncoder, text: str, mark: str, document: EncodedText, begins: bool) -> EncodedText:
     """The encoding of `text`, in which `mark` stands for the document without its ends."""
-    assert document is not None
     before, _, after = text.partition(mark)
     shift = len(before) - END
     start = encoder.encode(before, begins).joined(document, shift)
