@@ -78,20 +78,21 @@ class Chunk:
         sinks: Tensor | None,
     ) -> Tensor:  # fmt: skip
         """Attention of queries at `i` to keys at `j`, run by run where the method's frequencies change."""
-        method, encoding, window = self.cache.rules[layer], self.layers[layer].encoding, self.layers[layer].window
+        method, known = self.cache.rules[layer], self.layers[layer]
+        encoding = known.encoding
         parts = []
         for run in method.runs(i):
-            key = (row, run.start, len(i), len(j), q.device, id(encoding), window)  # equal keys: equal positions
+            key = (row, run.start, len(i), len(j), q.device, id(encoding), known.window)  # equal keys: equal positions
             if key not in self._plans:
                 here = encoding.under(method, method.length_at(i[run.start]))
                 self._plans[key] = planned(i[run], j, method, here, q, alone=len(i) == 1)
-            parts.append(self._plans[key](q[:, :, run], k, v, scaling=scaling))
+            parts.append(self._plans[key](q[:, :, run], k, v, scaling=scaling, softcap=known.softcap))
         out, lse = parts[0] if len(parts) == 1 else (torch.cat([p[n] for p in parts], dim=2) for n in (0, 1))
         retrieval, fetched = method.retrieval, None
         if self.retrieves and retrieval is not None and layer >= retrieval.from_layer:
             scale = method.logit_scale(i[-1:])
             asking = q[:, :, -1:] if scale is None else q[:, :, -1:] * scale.to(q)
-            fetched = retrieve(asking, k, v, i[-1:], j, retrieval, encoding, scaling)
+            fetched = retrieve(asking, k, v, i[-1:], j, retrieval, encoding, scaling, known.softcap)
         if fetched is not None:
             last = merge([(out[:, :, -1:], lse[:, :, -1:]), (fetched.out, fetched.lse)])
             out, lse = (torch.cat((x[:, :, :-1], y), dim=2) for x, y in zip((out, lse), last, strict=True))
@@ -99,5 +100,7 @@ class Chunk:
             out, _ = with_sinks(out, lse, sinks)
         if self.observer is not None:
             found = None if fetched is None else Fetched(fetched.j[0], fetched.logits[0])
-            self.observer.attention(AttentionStep(layer, method, encoding, scaling, q[0], k[0], i, j, found, sinks))
+            self.observer.attention(
+                AttentionStep(layer, method, encoding, scaling, q[0], k[0], i, j, found, sinks, known.softcap)
+            )
         return out

@@ -114,7 +114,9 @@ def _hidden(hidden: Tensor, like: Tensor) -> Tensor:
     return torch.zeros(hidden.shape, dtype=like.dtype, device=like.device).masked_fill_(hidden, huge)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, plan: Plan, scaling: float) -> tuple[Tensor, Tensor]:
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, plan: Plan, scaling: float, softcap: float | None = None
+) -> tuple[Tensor, Tensor]:
     """The fast path for a chunk -> (batch, head, query, channel) and log-sum-exp (batch, head, query)."""
     if plan.scale is not None:
         q = q * plan.scale
@@ -124,21 +126,23 @@ def attend(q: Tensor, k: Tensor, v: Tensor, plan: Plan, scaling: float) -> tuple
     }
     out, lse = q.new_empty(*q.shape[:3], v.shape[-1]), q.new_empty(q.shape[:3], dtype=torch.float32)
     for block in plan.blocks:
-        parts = [_attend_piece(piece, plan.bands[piece.band], *turned[piece.band], v, scaling) for piece in block]
+        parts = [
+            _attend_piece(piece, plan.bands[piece.band], *turned[piece.band], v, scaling, softcap) for piece in block
+        ]
         rows = block[0].queries
         out[:, :, rows], lse[:, :, rows] = merge(parts)
     return out, lse
 
 
 def _attend_piece(
-    piece: Piece, band: BandKeys, q: Tensor, k: Tensor, v: Tensor, scaling: float
+    piece: Piece, band: BandKeys, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None
 ) -> tuple[Tensor, Tensor]:
     mask, rows = piece.mask, piece.queries
     if band.k_bias is not None and band.q_bias is not None:  # counted from the block's first query: float32 is exact
         bias = (band.k_bias[:, :, piece.keys] + band.q_bias[:, rows.start, None, None]).to(q.device, torch.float32)
         mask = bias if mask is None else bias + mask
     values = v[:, :, band.keys][:, :, piece.keys]
-    out, lse = kernel(q[:, :, rows], k[:, :, piece.keys], values, mask, scaling)
+    out, lse = kernel(q[:, :, rows], k[:, :, piece.keys], values, mask, scaling, softcap)
     if band.q_bias is not None:
         lse = lse + (band.q_bias[:, rows] - band.q_bias[:, rows.start, None]).to(lse)
     return out, lse
@@ -174,17 +178,19 @@ def make_glance(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: 
     )
 
 
-def attend_one(q: Tensor, k: Tensor, v: Tensor, glance: Glance, scaling: float) -> tuple[Tensor, Tensor]:
+def attend_one(
+    q: Tensor, k: Tensor, v: Tensor, glance: Glance, scaling: float, softcap: float | None = None
+) -> tuple[Tensor, Tensor]:
     """The fast path for a single query -> (batch, head, 1, channel) and log-sum-exp (batch, head, 1)."""
     if glance.scale is not None:
         q = q * glance.scale
     if glance.seen is not None:
         k, v = k[:, :, glance.seen], v[:, :, glance.seen]
-    return kernel(q, rotate(k, glance.k_table, glance.interleaved), v, glance.bias, scaling)
+    return kernel(q, rotate(k, glance.k_table, glance.interleaved), v, glance.bias, scaling, softcap)
 
 
 def planned(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Tensor, alone: bool) -> Callable:
-    """The fast path for queries `i`, ready for the q, k, v and scaling of any layer whose keys stand at `j`.
+    """The fast path for queries `i`, ready for the q, k, v, scaling and softcap of any layer whose keys stand at `j`.
 
     `alone`: a single query, whose keys may lie in any order.
     """

@@ -4,14 +4,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+BUDGET = 2**24
+"""How many capped logits are held at a time: 64 MiB."""
 
-def kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float) -> tuple[Tensor, Tensor]:
+
+def kernel(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float, softcap: float | None = None
+) -> tuple[Tensor, Tensor]:
     """Fused attention of q over k -> output, and log-sum-exp in float32. The additive mask is (query, key),
-    (head, query, key), or (head, 1, key) where all queries add the same.
+    (head, query, key), or (head, 1, key) where all queries add the same. With a `softcap`, see `capped`.
 
     Heads that share a key head see it through a view of stride zero, and so do queries that share a row of the mask:
     nothing is copied per head or per query.
     """
+    if softcap is not None:
+        return capped(q, k, v, mask, scaling, softcap)
     batch, heads, queries, channels = q.shape
     key_heads = k.shape[1]
     shape, wanted = (batch * key_heads, heads // key_heads), v.shape[-1]
@@ -65,6 +72,33 @@ def unfused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float
         logits = logits + mask.float()
     lse = logits.logsumexp(-1)
     return (logits - lse[..., None]).exp().to(v) @ v, lse
+
+
+def capped(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float, softcap: float
+) -> tuple[Tensor, Tensor]:
+    """`kernel` over soft-capped logits, `softcap * tanh(logit / softcap)`, to which the mask is added (Gemma 2,
+    arXiv 2408.00118, section 2.3).
+
+    No fused kernel caps, so it is done in separate steps, over so many keys at a time that no more than `BUDGET` logits
+    are held; they are of float32 at least in every number format, as in fused kernels.
+    """
+    batch, heads, queries, channels = q.shape
+    size = max(1, BUDGET // (batch * heads * queries))
+    exact = torch.promote_types(q.dtype, torch.float32)
+    rows = q.to(exact).reshape(batch, k.shape[1], -1, channels)  # heads that share keys, as queries of one head
+    parts = []
+    for start in range(0, k.shape[2], size):
+        keys = slice(start, start + size)
+        logits = rows @ k[:, :, keys].to(exact).mT
+        logits = logits.mul_(scaling / softcap).tanh_().mul_(softcap).reshape(batch, heads, queries, -1)
+        if mask is not None:
+            logits += mask[..., keys]
+        lse = logits.logsumexp(-1)
+        weights = (logits - lse[..., None]).exp_().reshape(*rows.shape[:3], -1)
+        parts.append(((weights.to(v) @ v[:, :, keys]).reshape(batch, heads, queries, -1), lse))
+    out, lse = merge(parts)
+    return out, lse.float()
 
 
 KERNELS = {"cpu": _cpu_kernel, "cuda": _cuda_kernel}

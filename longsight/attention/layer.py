@@ -12,12 +12,16 @@ from longsight.methods import Method, Window
 class Layer:
     """One layer. Layers that are alike share their `encoding`, the very object.
 
+    `softcap`: the bound that the logits of this layer cannot pass, `softcap * tanh(logit / softcap)` (None: there is
+    none); no model has it beside ALiBi.
+
     `window` [tokens]: it was trained to see no further (None: it sees everything). Every distance in it is one of
     training already, so it keeps its window whatever the method, which acts on the other layers.
     """
 
     encoding: Encoding
     window: int | None = None
+    softcap: float | None = None
 
     def rule(self, method: Method) -> Method:
         """The method that runs in this layer when `method` is asked for."""

@@ -62,6 +62,7 @@ class AttentionStep:
     j: Tensor
     fetched: Fetched | None = None
     sinks: Tensor | None = None
+    softcap: float | None = None
 
     def blocks(self, budget: int = BUDGET, rows: slice = slice(None)) -> Iterator[Block]:
         """The step in blocks of at most `budget` logits (one query at least), or only its queries `rows`."""
@@ -106,6 +107,8 @@ class AttentionStep:
         i, j = i[rows], j[known.keys][local]
         q, k = q[:, rows], k[:, local]
         logits = (q.reshape(len(k), -1, *q.shape[1:]) @ k[:, None].mT).flatten(0, 1)
+        if self.softcap is not None:
+            logits = logits.div_(self.softcap).tanh_().mul_(self.softcap)
         if known.k_bias is not None and known.q_bias is not None:
             logits = logits + (known.k_bias[:, :, local] + known.q_bias[:, rows, None]).to(logits)
         hidden = ~band.visible(i[:, None], j[None])

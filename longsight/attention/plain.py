@@ -3,7 +3,7 @@
 `fast.py` and `retrieval.py` are what runs, and are proven equal to it.
 
 Shapes: q (batch, head, query, channel); k, v (batch, key_head, key, channel), where `head` is a multiple of `key_head`;
-i (query,) and j (key,) int64 positions; sinks (head,).
+i (query,) and j (key,) int64 positions; sinks (head,). With a softcap c every logit x becomes c * tanh(x / c).
 
 A layer with a window of its own is one under the method Window (see `layer.py`), whatever method was asked for.
 """
@@ -17,7 +17,7 @@ from longsight.methods import Method
 
 def plain(
     q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, method: Method, encoding: Encoding, *, scaling: float,
-    layer: int = 0, retrieves: bool = False, sinks: Tensor | None = None,
+    layer: int = 0, retrieves: bool = False, sinks: Tensor | None = None, softcap: float | None = None,
 ) -> Tensor:  # fmt: skip
     """The definition: every logit from `visible` and `distance`, one softmax -> (batch, head, query, channel)."""
     k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
@@ -27,7 +27,7 @@ def plain(
         query, key, asking = i[run][:, None], j[None, :], q[:, :, run]
         if (scale := method.logit_scale(query)) is not None:
             asking = asking * scale.to(asking)
-        logits = here.logits(asking, k, method.distance(query, key), scaling)
+        logits = _capped(here.logits(asking, k, method.distance(query, key), scaling), softcap)
         rows.append(logits.masked_fill(~method.visible(query, key), -torch.inf))
     logits, asking = torch.cat(rows, dim=2), asking[:, :, -1:]
     retrieval = method.retrieval
@@ -36,7 +36,11 @@ def plain(
         fetched = fetched.masked_fill(~retrieval.middle(i[-1:, None], j[None, :]), -torch.inf)
         best = fetched.topk(min(retrieval.top_k, fetched.shape[-1])).indices
         chosen = torch.zeros_like(fetched, dtype=torch.bool).scatter(-1, best, True) & fetched.isfinite()
-        logits[:, :, -1:] = torch.where(chosen, fetched, logits[:, :, -1:])
+        logits[:, :, -1:] = torch.where(chosen, _capped(fetched, softcap), logits[:, :, -1:])
     if sinks is not None:  # one more logit per head, of no key
         logits = torch.cat((logits, sinks[None, :, None, None].to(logits).expand(*logits.shape[:3], 1)), dim=-1)
     return logits.softmax(-1)[..., : len(j)] @ v
+
+
+def _capped(logits: Tensor, softcap: float | None) -> Tensor:
+    return logits if softcap is None else softcap * (logits / softcap).tanh()

@@ -20,8 +20,9 @@ class FetchedKeys(NamedTuple):
 
 
 def retrieve(
-    q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, retrieval: Retrieval, encoding: Encoding, scaling: float
-) -> FetchedKeys | None:
+    q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, retrieval: Retrieval, encoding: Encoding, scaling: float,
+    softcap: float | None = None,
+) -> FetchedKeys | None:  # fmt: skip
     """Attention of one query (batch, head, 1, channel) to its best middle keys, chosen per head; None if none exist.
 
     `j` ascends: a layer that fetches remembers everything.
@@ -36,6 +37,8 @@ def retrieve(
     candidates, values = k[:, :, middle], v[:, :, middle]
     scores = turned.reshape(batch, -1, groups, channels) @ candidates.mT * scaling  # (batch, key_head, group, key)
     best, where = scores.topk(min(retrieval.top_k, middle.stop - middle.start), dim=-1)
+    if softcap is not None:
+        best = softcap * (best / softcap).tanh()
     fetched = torch.gather(
         values[:, :, None].expand(-1, -1, groups, -1, -1), 3, where[..., None].expand(*where.shape, values.shape[-1])
     )  # (batch, key_head, group, top_k, channel)

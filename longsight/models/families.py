@@ -53,6 +53,8 @@ class Family:
     """How the layer of this number hears positions."""
     shim: Shim | None = None
     train_length: str = "max_position_embeddings"
+    softcap: str | None = None
+    """What the config calls the bound of a layer's logits, if the family has one."""
 
 
 def _split(x: Tensor, heads: int) -> Tensor:
@@ -147,6 +149,8 @@ FAMILIES: dict[str, Family] = {
     "sarvam_moe": Family(),
     "seed_oss": Family(),
     "solar_open": Family(),
+    "gemma2": Family(softcap="attn_logit_softcapping"),
+    "vaultgemma": Family(softcap="attn_logit_softcapping"),
     "olmo3": Family(),
     "gemma3_text": Family(),
     "gpt_oss": Family(),
@@ -170,12 +174,10 @@ FAMILIES: dict[str, Family] = {
 LONGEST = 100_000_000
 """Tokens: ten times what any config of a published model says."""
 
-CAPPED = "their attention caps its logits, which fused kernels cannot"
 LATENT = "they keep keys and values as one compressed state, and rotate channels beside it (MLA)"
 HYBRID = "most of their layers keep a state in the place of keys (linear attention)"
 INDEXED = "each query picks its keys by an index of its own"
 BEYOND: dict[str, str] = {
-    **dict.fromkeys(("gemma2", "vaultgemma"), CAPPED),
     **dict.fromkeys(("deepseek_v2", "deepseek_v3", "youtu", "minicpm3"), LATENT),
     **dict.fromkeys(("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text", "qwen3_5", "qwen3_5_moe"), HYBRID),
     **dict.fromkeys(("deepseek_v32", "deepseek_v4", "glm_moe_dsa", "qwen4_exp"), INDEXED),
@@ -234,7 +236,9 @@ def layers_of(hf: PreTrainedModel, family: Family) -> tuple[Layer, ...]:
     for n, kind in enumerate(kinds_of(hf.config)):
         encoding = family.encoding(hf, n)
         encoding = next((layer.encoding for layer in layers if _alike(layer.encoding, encoding)), encoding)
-        layers.append(Layer(encoding, None if kind == "full_attention" else hf.config.sliding_window))
+        window = None if kind == "full_attention" else hf.config.sliding_window
+        softcap = None if family.softcap is None else getattr(hf.config, family.softcap)
+        layers.append(Layer(encoding, window, softcap))
     return tuple(layers)
 
 

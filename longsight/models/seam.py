@@ -42,18 +42,20 @@ looks for `stop_strings` with."""
 def attention_function(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
     scaling: float | None = None, dropout: float = 0.0, *, chunk: Chunk | None = None,
-    sliding_window: int | None = None, s_aux: Tensor | None = None, **kwargs: object,
+    sliding_window: int | None = None, softcap: float | None = None, s_aux: Tensor | None = None, **kwargs: object,
 ) -> tuple[Tensor, None]:  # fmt: skip
     """What transformers calls in every layer of a patched model -> (batch, query, head, channel), and no weights.
 
     `s_aux` (head,) are its name for learned sinks.
     """
     chunk = _checked(module, chunk, bool(dropout), kwargs)
-    if sliding_window != (known := chunk.layers[module.layer_idx].window):  # what the config says, layer by layer
-        raise LongSightError(
-            f"{type(module).__name__} asks attention for sliding_window={sliding_window}, which LongSight does not "
-            f"honour: by its config layer {module.layer_idx} has {'none' if known is None else f'one of {known:,}'}."
-        )
+    known = chunk.layers[module.layer_idx]  # what the config says, layer by layer
+    for name, asked, said in (("sliding_window", sliding_window, known.window), ("softcap", softcap, known.softcap)):
+        if asked != said:
+            raise LongSightError(
+                f"{type(module).__name__} asks attention for {name}={asked}, which LongSight does not honour: by its "
+                f"config layer {module.layer_idx} has {'none' if said is None else f'one of {said:,}'}."
+            )
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     out = chunk.attention(module.layer_idx, query, key, value, scaling, s_aux)
     return out.transpose(1, 2).contiguous(), None  # JetMoe takes a view of it; others would copy it now

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from longsight.attention import fast
+from longsight.attention import fast, kernels
 from longsight.attention.alibi import Alibi, slopes
 from longsight.attention.fast import attend, attend_one, make_glance, make_plan
 from longsight.attention.kernels import KERNELS, unfused
@@ -138,3 +138,33 @@ def test_alibi_is_exact_however_long_a_pass_is(key):
     out, lse = attend(q, k, v, make_plan(i, i, method, encoding, q), SCALING)
     assert out.dtype == lse.dtype == torch.float32
     assert (out[:, :, rows] - torch.cat(law, dim=2)).abs().max() < 3e-5
+
+
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 3e-5), (torch.bfloat16, 0.03)])
+@pytest.mark.parametrize("key", ["lm-infinite", "self-extend"])
+def test_soft_capped_logits_are_the_definition_in_blocks_of_any_size(key, dtype, allowed, monkeypatch):
+    monkeypatch.setattr(fast, "BLOCK", 64)
+    n, method, encoding = 300, METHODS[key].for_model(128, 512), Rotary(FREQUENCIES)
+    q, k, v = (3 * x for x in heads(n, 2, dtype, batch=2))
+    i, options = torch.arange(n), {"scaling": SCALING, "softcap": 2.0}
+    law = plain(q.float(), k.float(), v.float(), i, i, method, encoding, **options)
+    free = plain(q.float(), k.float(), v.float(), i, i, method, encoding, scaling=SCALING)
+    assert (law - free).abs().max() > 0.5, "the cap is never reached"
+    for budget in (kernels.BUDGET, 2 * HEADS * 64 * 50, 1):
+        monkeypatch.setattr(kernels, "BUDGET", budget)
+        plan = make_plan(i, i, method, encoding, q)
+        out, lse = attend(q, k, v, plan, **options)
+        last, _ = attend_one(q[:, :, -1:], k, v, make_glance(i[-1:], i, method, encoding, q), **options)
+        assert (out.dtype, last.dtype, lse.dtype) == (dtype, dtype, torch.float32)
+        assert (out.float() - law).abs().max() < allowed * v.float().abs().max()
+        assert (last.float() - law[:, :, -1:]).abs().max() < allowed * v.float().abs().max()
+
+
+def test_no_more_capped_logits_are_held_than_the_budget_allows(monkeypatch):
+    held, tanh = [], torch.Tensor.tanh_
+    monkeypatch.setattr(torch.Tensor, "tanh_", lambda logits: held.append(logits.numel()) or tanh(logits))
+    monkeypatch.setattr(kernels, "BUDGET", 10_000)
+    q, k, v = heads(500, 2, torch.float32)
+    kernels.kernel(q[:, :, :20], k, v, None, SCALING, softcap=5.0)
+    assert max(held) <= 10_000
+    assert sum(held) == HEADS * 20 * 500

@@ -50,6 +50,7 @@ def law(step):
             q = q * scale
         distance, hidden = step.method.distance(i[None, None], j[None]), ~step.method.visible(i[None, None], j[None])
         logits = encoding.logits(q[None], k[None].double(), distance, step.scaling)[0]
+        logits = logits if step.softcap is None else (logits / step.softcap).tanh() * step.softcap
         rows.append(logits.masked_fill(hidden, -torch.inf))
     return torch.cat(rows, dim=1), j
 
@@ -99,6 +100,15 @@ def test_blocks_are_the_law_for_odd_parameters(method, grouped):
     if method.retrieval is not None:
         method = replace(method, from_layer=0)
     check_blocks(watched(grouped, method, 41).steps[4])
+
+
+@pytest.mark.parametrize("key", ["vanilla", "lm-infinite", "yarn"])
+def test_logits_are_shown_after_their_cap(key):
+    model = tiny.model("gemma2", head_dim=8, query_pre_attn_scalar=8, attn_logit_softcapping=2.0, sliding_window=16)
+    for step in watched(model, tiny.defaults(key, N), 41).steps[-2:]:
+        blocks = check_blocks(step)
+        assert max(float(block.logits.max()) for block in blocks) <= 2
+        assert check_blocks(step)[-1].logits.max() > 1.5, "the cap is never reached"
 
 
 @pytest.mark.parametrize("budget", [1, 700, 2**23])

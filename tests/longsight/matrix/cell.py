@@ -34,10 +34,10 @@ def by_definition() -> Iterator[None]:
         self.reached.add(layer)
         assert q.shape[2] == k.shape[2], "the definition reads in one pass"
         positions = torch.arange(q.shape[2])
-        rule, encoding = self.cache.rules[layer], self.layers[layer].encoding
+        rule, known = self.cache.rules[layer], self.layers[layer]
         return plain(
-            q, k, v, positions, positions, rule, encoding, scaling=scaling, layer=layer, retrieves=self.retrieves,
-            sinks=sinks,
+            q, k, v, positions, positions, rule, known.encoding, scaling=scaling, layer=layer,
+            retrieves=self.retrieves, sinks=sinks, softcap=known.softcap,
         )  # fmt: skip
 
     fast, Chunk.attention = Chunk.attention, attention

@@ -18,7 +18,6 @@ from tests.longsight.matrix import cell, variants
 from tests.longsight.matrix.variants import SMALL
 
 ADDS_TO_ATTENTION = {
-    "logits that are capped": ("gemma2", {"head_dim": 8}),
     "keys shared between layers": (
         "gemma3n_text", {"head_dim": 8, "num_kv_shared_layers": 1, "vocab_size_per_layer_input": 61},
     ),

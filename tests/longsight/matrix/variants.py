@@ -51,6 +51,8 @@ WINDOWED = {
     "head_dim": 8,
 }  # fmt: skip
 """A layer with a window, and one that sees everything."""
+CAPPED = {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 30.0, "query_pre_attn_scalar": 8}
+"""A cap that logits reach: they are about as large."""
 TWO_ROPES = {
     "rope_parameters": {
         "sliding_attention": {"rope_type": "default", "rope_theta": 1000.0},
@@ -117,6 +119,9 @@ VARIANTS: dict[str, tuple[str, dict]] = {
     "gemma3_text": (
         "gemma3_text", {**WINDOWED, "query_pre_attn_scalar": 8, "rope_parameters": TWO_ROPES["rope_parameters"]},
     ),
+    "gemma2": ("gemma2", {**WINDOWED, **CAPPED}),
+    "gemma2, no cap": ("gemma2", {**WINDOWED, **CAPPED, "attn_logit_softcapping": None}),
+    "vaultgemma": ("vaultgemma", {**WINDOWED, **CAPPED}),
     "gpt_oss": ("gpt_oss", {**EXPERTS, **WINDOWED, **STRETCHED, **YARN}),
     "cwm": ("cwm", {**WINDOWED, **STRETCHED, **LLAMA3}),
     "mimo_v2_flash": (
@@ -161,7 +166,7 @@ VARIANTS: dict[str, tuple[str, dict]] = {
 """name -> (family, what its config says besides the common shape)."""
 
 ATTENTIONS = ["llama", "gpt_neox, part of the channels rotates", "cohere", "smollm3", "mpt, six heads", "falcon, alibi"]
-ATTENTIONS += ["olmo3", "gpt_oss", "cohere2", "mistral, windows in every layer"]
+ATTENTIONS += ["olmo3", "gpt_oss", "gemma2", "cohere2", "mistral, windows in every layer"]
 """One variant for each kind of attention: how positions are heard, and by which layers."""
 
 KINDS = ("lm-infinite", "self-extend", "dynamic-ntk", "yarn")
