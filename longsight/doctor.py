@@ -48,10 +48,11 @@ def report(source: str) -> str:
     model = load(source)
     weights = sum(p.nbytes for p in model.hf.parameters())
     config = model.hf.config
+    switch = "".join(f", other frequencies in texts of more than {at:,} tokens" for at in model.seam.switches)
     lines = [
         f"{source}",
         f"  family              {config.model_type} ({type(model.hf).__name__})",
-        f"  position encoding   {model.position_encoding}",
+        f"  position encoding   {model.position_encoding}{switch}",
         f"  trained length      {model.train_length:,} tokens",
         *([f"  methods act on      {model.acting}"] if model.acting else []),
         f"  chat                {chat_line(model)}",

@@ -76,7 +76,7 @@ def trace_steps(
     ids = model.check_ids(case.ids)
     unread = len(ids) - method.keeps(len(ids))
     text, cache = ids[unread:], model.seam.new_cache(method)
-    cache.reserve(len(text) + task.room)
+    cache.reserve(len(text))
     for start in range(0, len(text) - 1, chunk):
         part = text[start : min(start + chunk, len(text) - 1)]
         model.forward(part, cache, logits_to_keep=1)

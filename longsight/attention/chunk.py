@@ -79,10 +79,18 @@ class Chunk:
     ) -> Tensor:  # fmt: skip
         """Attention of queries at `i` to keys at `j`, run by run where the method's frequencies change."""
         method, known = self.cache.rules[layer], self.layers[layer]
-        encoding = known.encoding
+        encoding = known.encoding.for_text(self.cache.text if row < 0 else len(j))
         parts = []
         for run in method.runs(i):
-            key = (row, run.start, len(i), len(j), q.device, id(encoding), known.window)  # equal keys: equal positions
+            key = (
+                row,
+                run.start,
+                len(i),
+                len(j),
+                q.device,
+                id(known.encoding),
+                known.window,
+            )  # equal keys: equal positions
             if key not in self._plans:
                 here = encoding.under(method, method.length_at(i[run.start]))
                 self._plans[key] = planned(i[run], j, method, here, q, alone=len(i) == 1)

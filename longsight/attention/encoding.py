@@ -20,6 +20,12 @@ class Encoding:
 
     kind: ClassVar[str] = "none"
     interleaved: bool = False
+    switch: int | None = None
+    """The longest text [tokens] before it becomes another encoding (see `for_text`); None: it never does."""
+
+    def for_text(self, length: int) -> "Encoding":
+        """What it is in a text that is `length` tokens long as a whole, to all of its tokens alike."""
+        return self
 
     def logits(self, q: Tensor, k: Tensor, distance: Tensor, scaling: float) -> Tensor:
         """Logits (batch, head, query, key) of q and k (batch, head, token, channel) that stand `distance` (query, key)

@@ -172,6 +172,8 @@ class Cache(TransformersCache):
         self.method = method
         self.rules = tuple(rules)
         self.padded = padded
+        self.announced = 0  # the length of the text that is being read, as far as anyone has said
+        self.text = 0  # the length of text that was known when its last tokens were read
         self.spoilt = False  # a call failed on its way through the layers: some have read what others have not
         # While a forward pass runs: what it knows, for layers that are handed nothing but the cache.
         self.chunk: Any = None
@@ -191,12 +193,22 @@ class Cache(TransformersCache):
         fork.rules = self.rules
         fork.layers = [layer.fork() for layer in self.layers]
         fork.ids, fork.spoilt = self.ids[:], self.spoilt
+        fork.announced, fork.text = self.announced, self.text
         return fork
 
     def reserve(self, length: int) -> None:
-        """Announce a text of `length` tokens."""
+        """Announce a text of `length` tokens: its room is taken at once, and where a model hears long texts otherwise
+        than short ones, it is heard as what it is from its first token on."""
+        self.announced = length
         for layer in self.layers:
             layer.reserve(length)
+
+    def restart(self) -> None:
+        """Forget everything, to be read into anew."""
+        for layer in self.layers:
+            layer.reset()
+        self.announced = self.text = 0
+        self.ids = array("q")
 
 
 def kept(method: Method, layer: int) -> Footprint:

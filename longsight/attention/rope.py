@@ -1,6 +1,6 @@
 """Rotary position embedding: positions -> rotations (Su et al. 2021, arXiv 2104.09864, equation 34)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -42,3 +42,15 @@ class Rotary(Encoding):
 
     def under(self, method: Method, length: int) -> "Rotary":
         return replace(self, inv_freq=method.inv_freq(self.inv_freq, length))
+
+
+@dataclass(frozen=True)
+class LongRope(Rotary):
+    """LongRoPE (Ding et al. 2024, arXiv 2402.13753), as Phi-3 has it: two lists of frequencies. In texts of at most
+    `switch` tokens every token hears `inv_freq`, in longer ones every token hears `long_inv_freq`."""
+
+    long_inv_freq: Tensor = field(kw_only=True)
+    switch: int = field(kw_only=True)
+
+    def for_text(self, length: int) -> Rotary:
+        return Rotary(self.inv_freq if length <= self.switch else self.long_inv_freq, self.interleaved)

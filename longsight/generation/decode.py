@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from longsight.attention.kv_cache import Cache
 from longsight.attention.observer import Observer
 from longsight.errors import LongSightError
 from longsight.generation.prefill import Prefilled
@@ -53,9 +54,21 @@ def decode(
             return
         yield token
         if count < sampling.max_new_tokens:
+            if model.seam.outgrown(cache, cache.length + 1) and len(cache.ids) == cache.length:
+                _read_anew(model, cache)
             next_id = torch.tensor([token])
             logits = model.forward(next_id, cache, retrieves=True, logits_to_keep=1, observer=observer)[-1]
             cache.ids.append(token)
+
+
+def _read_anew(model: Model, cache: Cache, chunk: int = 2048) -> None:
+    """Read what `cache` has read once more, as the beginning of a text that is one token longer."""
+    ids = torch.tensor(cache.ids.tolist())
+    cache.restart()
+    cache.reserve(len(ids) + 1)
+    for part in ids.split(chunk):
+        model.forward(part, cache, logits_to_keep=1)
+    cache.ids.extend(ids.tolist())
 
 
 def stop_ids(model: Model) -> frozenset[int]:

@@ -50,10 +50,12 @@ def prefill_steps(
 
 
 def _place(model: Model, ids: Tensor, method: Method, cache: Cache | None) -> tuple[Cache, Tensor]:
-    """Where to go on reading. A method that cuts the prompt starts afresh once the text outgrows what it keeps."""
+    """Where to go on reading. A method that cuts the prompt starts afresh once the text outgrows what it keeps, and so
+    does a model that hears long texts otherwise once it outgrows the short ones."""
     so_far = 0 if cache is None else cache.length
-    kept = method.keeps(so_far + len(ids))
-    if cache is not None and kept == so_far + len(ids):
+    total = so_far + len(ids)
+    kept = method.keeps(total)
+    if cache is not None and kept == total and not model.seam.outgrown(cache, total):
         return cache, ids
     if cache is not None and so_far:
         ids = torch.cat((torch.tensor(cache.ids.tolist(), dtype=torch.int64), ids))

@@ -62,7 +62,8 @@ def prefill_shared(
     read = [ids[len(ids) - method.keeps(len(ids)) :] for ids in checked]
     twins = list(alike(read, receptive_field(model.seam.rules(method))))
     firsts = [read[same[0]] for same in twins]
-    tree = plan([ids.tolist() for ids in firsts])
+    heard = [tuple(len(ids) > switch for switch in sorted(model.seam.switches)) for ids in firsts]
+    tree = plan([ids.tolist() for ids in firsts], heard)
     done = 0
     for part in _grow(model, firsts, tree, model.seam.new_cache(method), chunk):
         done += part.done
@@ -93,10 +94,15 @@ def _lent(prefilled: Prefilled, ids: Tensor) -> Prefilled:
     return Prefilled(cache, prefilled.logits)
 
 
-def plan(prompts: Sequence[Sequence[int]]) -> Branch:
-    """The tree of non-empty prompts, its smaller ways first: the cache itself is then free for the last one."""
-    order = sorted(range(len(prompts)), key=lambda n: tuple(prompts[n]))
-    return _branch(prompts, tuple(order), 0)
+def plan(prompts: Sequence[Sequence[int]], heard: Sequence[tuple[bool, ...]] | None = None) -> Branch:
+    """The tree of non-empty prompts, its smaller ways first: the cache itself is then free for the last one.
+
+    Prompts that are `heard` otherwise (see `Encoding.for_text`) share nothing, however alike they begin.
+    """
+    heard = heard or [()] * len(prompts)
+    order = sorted(range(len(prompts)), key=lambda n: (heard[n], tuple(prompts[n])))
+    ways = [_branch(prompts, tuple(group), 0) for _, group in groupby(order, key=lambda n: heard[n])]
+    return ways[0] if len(ways) == 1 else Branch(0, 0, tuple(order), tuple(sorted(ways, key=lambda w: len(w.prompts))))
 
 
 def _branch(prompts: Sequence[Sequence[int]], chosen: tuple[int, ...], start: int) -> Branch:

@@ -9,7 +9,7 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from longsight.attention.alibi import Alibi, slopes, slopes_by_halves
 from longsight.attention.encoding import Encoding
-from longsight.attention.rope import Rotary
+from longsight.attention.rope import LongRope, Rotary
 from longsight.errors import LongSightError
 
 
@@ -41,14 +41,19 @@ def _made(made: nn.Module, config: PretrainedConfig, kind: str | None) -> Tensor
     return make(config, **({} if kind is None else {"layer_type": kind}))[0].double()
 
 
-def rotary(hf: PreTrainedModel, layer: int) -> Encoding:
-    """Halves of the rotating channels paired."""
-    return Rotary(frequencies(hf, layer))
+def rotary(hf: PreTrainedModel, layer: int, interleaved: bool = False) -> Encoding:
+    """Halves of the rotating channels paired, or neighbouring channels where they are interleaved."""
+    rope = rope_of(hf.config, kinds_of(hf.config)[layer])
+    if rope.get("rope_type") != "longrope":
+        return Rotary(frequencies(hf, layer), interleaved)
+    switch, make = rope["original_max_position_embeddings"], ROPE_INIT_FUNCTIONS["longrope"]
+    short, long = (make(hf.config, seq_len=length)[0].double() for length in (switch, switch + 1))
+    return LongRope(short, interleaved, long_inv_freq=long, switch=switch)
 
 
 def interleaved_rotary(hf: PreTrainedModel, layer: int) -> Encoding:
     """Neighbouring channels paired."""
-    return Rotary(frequencies(hf, layer), interleaved=True)
+    return rotary(hf, layer, interleaved=True)
 
 
 def smollm3_rotary(hf: PreTrainedModel, layer: int) -> Encoding:

@@ -30,6 +30,11 @@ from longsight.models.encodings import (
     windowed_rotary,
 )
 
+STATIC_ROPE = frozenset({"default", "linear", "llama3", "yarn"})
+"""RoPE types whose frequencies do not depend on the length of the text."""
+
+ROPE_TYPES = STATIC_ROPE | {"longrope"}
+
 Heads = tuple[Tensor, Tensor, Tensor]
 """Unrotated queries, keys and values, (batch, head, token, channel) each."""
 
@@ -53,6 +58,7 @@ class Family:
     """How the layer of this number hears positions."""
     shim: Shim | None = None
     train_length: str = "max_position_embeddings"
+    rope_types: frozenset[str] = ROPE_TYPES
     softcap: str | None = None
     """What the config calls the bound of a layer's logits, if the family has one."""
 
@@ -113,7 +119,7 @@ FAMILIES: dict[str, Family] = {
     "qwen3_moe": Family(),
     "phi": Family(),
     "phi3": Family(),
-    "phimoe": Family(),
+    "phimoe": Family(rope_types=STATIC_ROPE),  # transformers turns its long texts by the factors for short ones
     "gemma": Family(),
     "gpt_neox": Family(),
     "stablelm": Family(shim=STABLELM),
@@ -192,9 +198,6 @@ BEYOND: dict[str, str] = {
 KINDS = ("full_attention", "sliding_attention")
 """Kinds of layers, as configs call them."""
 
-STATIC_ROPE = {"default", "linear", "llama3", "yarn"}
-"""RoPE types whose frequencies do not depend on the length of the text."""
-
 
 def family_of(config: PretrainedConfig) -> Family:
     """The family of a config; LongSightError, by name, for a model whose attention is not understood."""
@@ -207,17 +210,18 @@ def family_of(config: PretrainedConfig) -> Family:
         raise LongSightError(
             f"This {name} config says num_hidden_layers={config.num_hidden_layers}; it must be positive."
         )
+    family = FAMILIES[name]
     for kind in sorted(set(kinds_of(config))):
         if kind not in KINDS:
             raise LongSightError(f"This {name} model has layers of {kind}; LongSight knows {' and '.join(KINDS)}.")
         _check_numbers(name, rope_of(config, kind))
         rope_type = rope_of(config, kind).get("rope_type", "default")
-        if rope_type not in STATIC_ROPE:
+        if rope_type not in family.rope_types:
             raise LongSightError(
                 f"This {name} model uses RoPE of type {rope_type!r}, whose frequencies change with the length; "
-                f"LongSight handles {', '.join(sorted(STATIC_ROPE))}."
+                f"LongSight handles {', '.join(sorted(family.rope_types))}."
             )
-    return FAMILIES[name]
+    return family
 
 
 def _check_numbers(name: str, rope: dict) -> None:

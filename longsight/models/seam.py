@@ -207,9 +207,10 @@ class Seam:
         if cache.spoilt:
             raise LongSightError("A call that failed left this cache half-read; read the text again from the start.")
         start = cache.length
+        tokens = next(kwargs[name] for name in ("input_ids", "inputs_embeds") if kwargs.get(name) is not None)
+        self._set_text(cache, start + tokens.shape[1], token_mask)
         chunk = Chunk(self.layout, cache, retrieves, token_mask, observer, only_last)
         if self.shim is None:
-            tokens = next(kwargs[name] for name in ("input_ids", "inputs_embeds") if kwargs.get(name) is not None)
             kwargs |= {"chunk": chunk, "position_ids": torch.zeros(1, 1, dtype=torch.int64, device=tokens.device)}
         cache.chunk = chunk
         try:
@@ -225,6 +226,31 @@ class Seam:
                 "the model cannot be used."
             )
         return out
+
+    @cached_property
+    def switches(self) -> set[int]:
+        """The lengths of text [tokens] beyond which some layer hears all positions otherwise."""
+        return {layer.encoding.switch for layer in self.layout if layer.encoding.switch is not None}
+
+    def outgrown(self, cache: Cache, length: int) -> bool:
+        """Whether a text of `length` tokens is heard otherwise than what `cache` holds of it was, so that it must be
+        read anew."""
+        return bool(cache.length) and any(cache.text <= switch < length for switch in self.switches)
+
+    def _set_text(self, cache: Cache, length: int, token_mask: Tensor | None) -> None:
+        """Tell the cache how long its text is now; LongSightError where what it holds was heard as a shorter one."""
+        length = max(length, cache.announced, cache.text)
+        outgrown = self.outgrown(cache, length)
+        if token_mask is not None:  # each row is a text of its own
+            before, after = token_mask[:, : cache.length].sum(-1), token_mask.sum(-1)
+            outgrown = any(bool(((before > 0) & (before <= at) & (at < after)).any()) for at in self.switches)
+        if outgrown:
+            raise LongSightError(
+                f"{type(self.hf).__name__} turns every token of a text by other frequencies once it is longer than "
+                f"{min(self.switches):,} tokens, and this cache holds the beginning of one as if it were shorter; read "
+                "it anew, or announce its length with cache.reserve before its first token."
+            )
+        cache.text = length
 
     def forward(
         self, ids: Tensor, cache: Cache, *,

@@ -137,6 +137,13 @@ def test_layers_that_a_method_leaves_alone_are_named(tmp_path):
     assert "  methods act on      1 of 2 layers sees everything; 1 keeps its window of 7.\n" in report
 
 
+def test_a_model_that_hears_long_texts_otherwise_says_from_where_on(tmp_path):
+    variants.build("phi3, longrope").save_pretrained(tmp_path)
+    code, report, _ = told(tmp_path)
+    assert code == 0
+    assert "  position encoding   rope, other frequencies in texts of more than 16 tokens\n" in report
+
+
 @pytest.mark.parametrize("source", ["/no/such/folder", "no-one/nothing-at-all"])
 def test_a_model_that_is_not_there_is_one_sentence_and_exit_code_1(source):
     code, report, complaint = told(source)

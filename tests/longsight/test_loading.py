@@ -14,13 +14,8 @@ from tests.longsight import tiny
 from tests.longsight.tiny import TRAINED, ids
 
 DYNAMIC = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}
-LONGROPE = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [2.0] * 4, "rope_theta": 1e4}
 
 REFUSED = {
-    "phi3 with longrope": (
-        "phi3", {"rope_parameters": LONGROPE, "original_max_position_embeddings": 16},
-        "This phi3 model uses RoPE of type 'longrope', whose frequencies change with the length",
-    ),
     "llama with dynamic frequencies": (
         "llama", {"rope_parameters": DYNAMIC},
         "uses RoPE of type 'dynamic', whose frequencies change with the length; LongSight handles default, linear",

@@ -27,7 +27,7 @@ SMALL = {
 ROPE = {"rope_theta": 10000.0}
 
 
-def scaled(kind: str, **more: float) -> dict:
+def scaled(kind: str, **more: object) -> dict:
     return {"rope_parameters": {**ROPE, "rope_type": kind, **more}}
 
 
@@ -36,6 +36,11 @@ LLAMA3 = scaled(
     "llama3", factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=TRAINED
 )
 YARN = scaled("yarn", factor=4.0, original_max_position_embeddings=TRAINED)
+
+LONGROPE = {
+    **STRETCHED, "original_max_position_embeddings": TRAINED,
+    **scaled("longrope", short_factor=[1.0, 1.1, 1.3, 1.5], long_factor=[1.2, 2.5, 4.0, 8.0]),
+}  # fmt: skip
 
 EXPERTS = {
     **dict.fromkeys(("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"), 4),
@@ -75,6 +80,7 @@ VARIANTS: dict[str, tuple[str, dict]] = {
     "phi, normalised queries": ("phi", {"qk_layernorm": True}),
     "phi3": ("phi3", {}),
     "phi3, part of the channels rotates": ("phi3", {"rope_parameters": {**ROPE, "partial_rotary_factor": 0.5}}),
+    "phi3, longrope": ("phi3", LONGROPE),
     "gemma": ("gemma", {"head_dim": 8}),
     "gpt_neox": ("gpt_neox", {"rope_parameters": {**ROPE, "partial_rotary_factor": 1.0}}),
     "gpt_neox, part of the channels rotates": (
@@ -166,7 +172,7 @@ VARIANTS: dict[str, tuple[str, dict]] = {
 """name -> (family, what its config says besides the common shape)."""
 
 ATTENTIONS = ["llama", "gpt_neox, part of the channels rotates", "cohere", "smollm3", "mpt, six heads", "falcon, alibi"]
-ATTENTIONS += ["olmo3", "gpt_oss", "gemma2", "cohere2", "mistral, windows in every layer"]
+ATTENTIONS += ["phi3, longrope", "olmo3", "gpt_oss", "gemma2", "cohere2", "mistral, windows in every layer"]
 """One variant for each kind of attention: how positions are heard, and by which layers."""
 
 KINDS = ("lm-infinite", "self-extend", "dynamic-ntk", "yarn")
