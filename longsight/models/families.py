@@ -2,7 +2,7 @@
 
 Most go through transformers' attention interface and need only to say how they pair rotating channels. The older ones
 compute attention themselves; for these the table says how a layer makes its queries, keys and values, and how it
-finishes, and `seam.py` puts attention in between.
+finishes, and `attention_seam.py` puts attention in between.
 """
 
 from collections.abc import Callable

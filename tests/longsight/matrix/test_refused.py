@@ -10,9 +10,9 @@ from longsight.attention.chunk import Chunk
 from longsight.errors import LongSightError
 from longsight.generation.patching import patch
 from longsight.methods import METHODS
+from longsight.models.attention_seam import attention_function
 from longsight.models.families import BEYOND, FAMILIES, Family, train_length
 from longsight.models.model import adopt
-from longsight.models.seam import attention_function
 from tests.longsight import tiny
 from tests.longsight.matrix import cell, variants
 from tests.longsight.matrix.variants import SMALL
