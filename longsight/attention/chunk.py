@@ -80,6 +80,8 @@ class Chunk:
         """Attention of queries at `i` to keys at `j`, run by run where the method's frequencies change."""
         method, known = self.cache.rules[layer], self.layers[layer]
         encoding = known.encoding.for_text(self.cache.text if row < 0 else len(j))
+        if known.query_scale is not None:
+            q = q * known.query_scale(i).to(q)[:, None]
         parts = []
         for run in method.runs(i):
             key = (
@@ -89,7 +91,7 @@ class Chunk:
                 len(j),
                 q.device,
                 id(known.encoding),
-                known.window,
+                method,
             )  # equal keys: equal positions
             if key not in self._plans:
                 here = encoding.under(method, method.length_at(i[run.start]))

@@ -1,47 +1,85 @@
-"""What tells one layer of a model from another: how it hears positions, and whether it has a window of its own."""
+"""What tells one layer of a model from another: how it hears positions, and whether it has a rule of its own."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
 
 from longsight.attention.encoding import Encoding
 from longsight.methods import Method, Window
+from longsight.methods.bands import Band, Footprint, Span
+from longsight.methods.base import parameter
+
+QueryScale = Callable[[Tensor], Tensor]
+"""Positions (n,) -> the factor that queries there are multiplied by (n,) float64."""
+
+
+@dataclass(frozen=True)
+class OwnChunk(Method):
+    """The keys of the query's own chunk of the text: the rule of a layer that was trained so, and no method."""
+
+    chunk: int = parameter("Tokens per chunk.", unit="tokens", low=1)
+
+    title: ClassVar[str] = "Own chunk"
+
+    def visible(self, i: Tensor, j: Tensor) -> Tensor:
+        return super().visible(i, j) & (i // self.chunk == j // self.chunk)
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        own = Span(lambda i: i // self.chunk * self.chunk, lambda i: i + 1, Footprint(0, self.chunk))
+        return (Band("own chunk", own),)
 
 
 @dataclass(frozen=True)
 class Layer:
     """One layer. Layers that are alike share their `encoding`, the very object.
 
+    `window` [tokens]: it was trained to see no further, or with `chunk` [tokens] no further than its chunk of the text
+    begins (both None: it sees everything). Every distance in it is one of training already, so it keeps its window or
+    its chunks whatever the method, which acts on the other layers.
     `softcap`: the bound that the logits of this layer cannot pass, `softcap * tanh(logit / softcap)` (None: there is
-    none); no model has it beside ALiBi.
-
-    `window` [tokens]: it was trained to see no further (None: it sees everything). Every distance in it is one of
-    training already, so it keeps its window whatever the method, which acts on the other layers.
+    none); no model has it beside ALiBi. `query_scale`: what queries are multiplied by at their true positions.
     """
 
     encoding: Encoding
     window: int | None = None
     softcap: float | None = None
+    chunk: int | None = None
+    query_scale: QueryScale | None = None
+
+    @property
+    def sees_everything(self) -> bool:
+        return self.window is None and self.chunk is None
 
     def rule(self, method: Method) -> Method:
         """The method that runs in this layer when `method` is asked for."""
-        return method if self.window is None else Window(self.window)
+        if self.window is not None:
+            return Window(self.window)
+        return method if self.chunk is None else OwnChunk(self.chunk)
 
 
 def acting(layers: Sequence[Layer]) -> list[int]:
     """The layers that a method acts on."""
-    return [n for n, layer in enumerate(layers) if layer.window is None]
+    return [n for n, layer in enumerate(layers) if layer.sees_everything]
+
+
+def limits(layers: Sequence[Layer]) -> dict[str, int]:
+    """What layers see where they do not see everything, in words, and how many do."""
+    windows = Counter(layer.window for layer in layers if layer.window is not None)
+    chunks = Counter(layer.chunk for layer in layers if layer.chunk is not None)
+    return {f"window of {size:,}": count for size, count in sorted(windows.items())} | {
+        f"chunks of {size:,}": count for size, count in sorted(chunks.items())
+    }
 
 
 def describe(layers: Sequence[Layer]) -> str:
     """Which layers a method acts on, where that is not all of them and not in the same way; otherwise nothing."""
     whole, total = acting(layers), len(layers)
     deaf = sum(layers[n].encoding.kind == "none" for n in whole)
-    windows = Counter(layer.window for layer in layers if layer.window is not None)
-    parts = [
-        f"{count} keep{'s its' if count == 1 else ' their'} window of {window:,}"
-        for window, count in sorted(windows.items())
-    ]
+    parts = [f"{count} keep{'s its' if count == 1 else ' their'} {limit}" for limit, count in limits(layers).items()]
     if parts and whole:
         parts.insert(0, f"{len(whole)} of {total} layers see{'s' * (len(whole) == 1)} everything")
     elif parts:

@@ -49,7 +49,8 @@ class Fetched:
 class AttentionStep:
     """One layer's attention for consecutive queries `i` (query,) over stored keys at `j` (key,), for a batch of one.
 
-    `q` (head, query, channel) and `k` (key_head, key, channel) are unrotated; `method` is the rule of this layer.
+    `q` (head, query, channel), as the layer scales it, and `k` (key_head, key, channel) are unrotated;
+    `method` is the rule of this layer.
     """
 
     layer: int

@@ -3,7 +3,8 @@
 `fast.py` and `retrieval.py` are what runs, and are proven equal to it.
 
 Shapes: q (batch, head, query, channel); k, v (batch, key_head, key, channel), where `head` is a multiple of `key_head`;
-i (query,) and j (key,) int64 positions; sinks (head,). With a softcap c every logit x becomes c * tanh(x / c).
+i (query,) and j (key,) int64 positions; sinks (head,). With a softcap c every logit x becomes c * tanh(x / c);
+with a query_scale the query at position i is multiplied by query_scale(i).
 
 A layer with a window of its own is one under the method Window (see `layer.py`), whatever method was asked for.
 """
@@ -12,15 +13,19 @@ import torch
 from torch import Tensor
 
 from longsight.attention.encoding import Encoding
+from longsight.attention.layer import QueryScale
 from longsight.methods import Method
 
 
 def plain(
     q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, method: Method, encoding: Encoding, *, scaling: float,
     layer: int = 0, retrieves: bool = False, sinks: Tensor | None = None, softcap: float | None = None,
+    query_scale: QueryScale | None = None,
 ) -> Tensor:  # fmt: skip
     """The definition: every logit from `visible` and `distance`, one softmax -> (batch, head, query, channel)."""
     k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
+    if query_scale is not None:
+        q = q * query_scale(i)[:, None].to(q)
     rows = []
     for run in method.runs(i):
         here = encoding.under(method, method.length_at(i[run.start]))

@@ -18,7 +18,7 @@ from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
 from longsight.models.families import train_length
 from longsight.models.model import suited
-from longsight.models.module_patching import check_language_model, forward_of, replace_forward, replace_method
+from longsight.models.module_patching import check_language_model, forward_of, replace_forward, shadow
 from longsight.models.registry import recommended
 from longsight.models.seam import Seam, open_seam
 
@@ -164,7 +164,7 @@ def _install(hf: PreTrainedModel, method: Method) -> PreTrainedModel:
         _check_side(attention_mask)
         return prepare(input_ids, *args, attention_mask=attention_mask, **kwargs)
 
-    seam.forwards.append(replace_method(hf, "prepare_inputs_for_generation", checked))
+    seam.forwards.append(shadow(hf, "prepare_inputs_for_generation", checked))
     seam.forwards.append(replace_forward(hf, forward))
     hf.longsight = calls
     return hf

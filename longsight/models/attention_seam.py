@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from longsight.attention.chunk import Chunk
 from longsight.attention.kv_cache import Cache
 from longsight.errors import LongSightError
-from longsight.models.families import Shim
+from longsight.models.shims import Shim
 
 NAME = "longsight"
 

@@ -28,7 +28,8 @@ def kinds_of(config: PretrainedConfig) -> list[str]:
 def frequencies(hf: PreTrainedModel, layer: int) -> Tensor:
     """RoPE's frequencies (rotary_dim / 2,) float64 of a layer, as the model made them."""
     kind = kinds_of(hf.config)[layer]
-    return _made(hf.base_model.rotary_emb, hf.config, kind if kind in (hf.config.rope_parameters or {}) else None)
+    inside = getattr(hf.base_model, "model", hf.base_model)  # Llama 4 calls it otherwise than it says
+    return _made(inside.rotary_emb, hf.config, kind if kind in (hf.config.rope_parameters or {}) else None)
 
 
 def _made(made: nn.Module, config: PretrainedConfig, kind: str | None) -> Tensor:
@@ -59,6 +60,11 @@ def interleaved_rotary(hf: PreTrainedModel, layer: int) -> Encoding:
 def smollm3_rotary(hf: PreTrainedModel, layer: int) -> Encoding:
     """Some are NoPE layers: without any position encoding (Kazemnejad et al. 2023, arXiv 2305.19466)."""
     return rotary(hf, layer) if hf.config.no_rope_layers[layer] else Encoding()
+
+
+def llama4_rotary(hf: PreTrainedModel, layer: int) -> Encoding:
+    """Neighbouring channels paired, in layers that hear positions."""
+    return interleaved_rotary(hf, layer) if hf.config.no_rope_layers[layer] else Encoding()
 
 
 def hears_within_windows(config: PretrainedConfig, layer: int) -> bool:

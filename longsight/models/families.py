@@ -1,19 +1,17 @@
 """The families of models that are understood: one line each, and no copy of anyone's forward function.
 
 Most go through transformers' attention interface and need only to say how they pair rotating channels. The older ones
-compute attention themselves; for these the table says how a layer makes its queries, keys and values, and how it
-finishes, and `attention_seam.py` puts attention in between.
+compute attention themselves; for these the table names a shim.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from longsight.attention.encoding import Encoding
-from longsight.attention.layer import Layer
+from longsight.attention.layer import Layer, QueryScale
 from longsight.errors import LongSightError
 from longsight.models.encodings import (
     bloom_alibi,
@@ -23,31 +21,19 @@ from longsight.models.encodings import (
     granite_swa_rotary,
     interleaved_rotary,
     kinds_of,
+    llama4_rotary,
     mpt_alibi,
     rope_of,
     rotary,
     smollm3_rotary,
     windowed_rotary,
 )
+from longsight.models.shims import BLOOM, FALCON, GPTJ, MPT, STABLELM, Shim
 
 STATIC_ROPE = frozenset({"default", "linear", "llama3", "yarn"})
 """RoPE types whose frequencies do not depend on the length of the text."""
 
 ROPE_TYPES = STATIC_ROPE | {"longrope"}
-
-Heads = tuple[Tensor, Tensor, Tensor]
-"""Unrotated queries, keys and values, (batch, head, token, channel) each."""
-
-
-@dataclass(frozen=True)
-class Shim:
-    """A layer outside the attention interface: where its attention module lives in a block, and its two ends."""
-
-    blocks: str
-    attention: str
-    heads: Callable[[nn.Module, Tensor], Heads]
-    finish: Callable[[nn.Module, Tensor, tuple], Tensor]  # (module, merged heads, further positional arguments)
-    scaling: Callable[[nn.Module], float]
 
 
 @dataclass(frozen=True)
@@ -61,52 +47,27 @@ class Family:
     rope_types: frozenset[str] = ROPE_TYPES
     softcap: str | None = None
     """What the config calls the bound of a layer's logits, if the family has one."""
+    kinds: tuple[str, ...] = ("full_attention", "sliding_attention")
+    """The kinds of layers that it may have, as configs call them."""
+    query_scale: Callable[[PretrainedConfig, int], QueryScale | None] = lambda config, layer: None
+    """What the queries of the layer of this number are multiplied by, at their true positions."""
+    given_up: str | None = None
+    """The attribute by which modules scale queries themselves, by where they stand in a padded batch: turned off while
+    the model is patched."""
 
 
-def _split(x: Tensor, heads: int) -> Tensor:
-    """(batch, token, head * channel) -> (batch, head, token, channel)."""
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+def _ministral3_scale(config: PretrainedConfig, layer: int) -> QueryScale:
+    """Queries grow by a step of the logarithm with every original length before them."""
+    rope = config.rope_parameters
+    beta, length = rope["llama_4_scaling_beta"], rope["original_max_position_embeddings"]
+    return lambda i: 1 + beta * (1 + i // length).double().log()
 
 
-def _gptj_heads(module: nn.Module, x: Tensor) -> Heads:
-    return tuple(_split(make(x), module.num_attention_heads) for make in (module.q_proj, module.k_proj, module.v_proj))
-
-
-def _mpt_heads(module: nn.Module, x: Tensor) -> Heads:
-    qkv = module.Wqkv(x)
-    if module.clip_qkv:
-        qkv = qkv.clamp(-module.clip_qkv, module.clip_qkv)
-    return tuple(_split(part, module.n_heads) for part in qkv.chunk(3, dim=-1))
-
-
-def _stablelm_heads(module: nn.Module, x: Tensor) -> Heads:
-    q = _split(module.q_proj(x), module.num_heads)
-    k, v = (_split(make(x), module.num_key_value_heads) for make in (module.k_proj, module.v_proj))
-    return (module.q_layernorm(q), module.k_layernorm(k), v) if module.qk_layernorm else (q, k, v)
-
-
-def _bloom_heads(module: nn.Module, x: Tensor) -> Heads:
-    return module._reshape(module.query_key_value(x))
-
-
-def _falcon_heads(module: nn.Module, x: Tensor) -> Heads:
-    return tuple(part.transpose(1, 2) for part in module._split_heads(module.query_key_value(x)))
-
-
-GPTJ = Shim("h", "attn", _gptj_heads, lambda module, x, rest: module.out_proj(x), lambda module: module.head_dim**-0.5)
-MPT = Shim(
-    "blocks", "attn", _mpt_heads, lambda module, x, rest: module.out_proj(x), lambda module: module.softmax_scale
-)
-STABLELM = Shim(
-    "layers", "self_attn", _stablelm_heads, lambda module, x, rest: module.o_proj(x), lambda module: module.scaling
-)  # its model does not hand keywords down to its layers
-BLOOM = Shim(
-    "h", "self_attention", _bloom_heads,
-    lambda module, x, rest: module.dense(x) + rest[0], lambda module: module.inv_norm_factor,
-)  # fmt: skip
-FALCON = Shim(
-    "h", "self_attention", _falcon_heads, lambda module, x, rest: module.dense(x), lambda module: module.inv_norm_factor
-)
+def _llama4_scale(config: PretrainedConfig, layer: int) -> QueryScale | None:
+    """Layers that hear no positions are attentive over many keys (Nakanishi 2025, arXiv 2501.19399)."""
+    if config.no_rope_layers[layer] or not config.attn_temperature_tuning:
+        return None
+    return lambda i: 1 + config.attn_scale * (1 + (i + 1) // config.floor_scale).double().log()
 
 
 FAMILIES: dict[str, Family] = {
@@ -161,6 +122,13 @@ FAMILIES: dict[str, Family] = {
     "gemma3_text": Family(),
     "gpt_oss": Family(),
     "ministral": Family(),
+    "ministral3": Family(query_scale=_ministral3_scale),
+    "llama4_text": Family(
+        llama4_rotary,
+        kinds=("full_attention", "chunked_attention"),
+        query_scale=_llama4_scale,
+        given_up="attn_temperature_tuning",
+    ),
     "cwm": Family(),
     "mimo_v2_flash": Family(),
     "cohere2": Family(cohere2_rotary),
@@ -188,15 +156,11 @@ BEYOND: dict[str, str] = {
     **dict.fromkeys(("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text", "qwen3_5", "qwen3_5_moe"), HYBRID),
     **dict.fromkeys(("deepseek_v32", "deepseek_v4", "glm_moe_dsa", "qwen4_exp"), INDEXED),
     "diffllama": "their attention is the difference of two",
-    "llama4": "some of their layers see chunks of the text, and others scale queries by their position",
-    "ministral3": "they scale queries by their position",
+    "llama4": "they read images too; their text model alone, llama4_text, is",
     "nanochat": "they rotate the other way round",
     "nemotron": "their layers do not hand on what a method needs to know",
 }
 """Families that people ask for, and why they are refused."""
-
-KINDS = ("full_attention", "sliding_attention")
-"""Kinds of layers, as configs call them."""
 
 
 def family_of(config: PretrainedConfig) -> Family:
@@ -212,8 +176,9 @@ def family_of(config: PretrainedConfig) -> Family:
         )
     family = FAMILIES[name]
     for kind in sorted(set(kinds_of(config))):
-        if kind not in KINDS:
-            raise LongSightError(f"This {name} model has layers of {kind}; LongSight knows {' and '.join(KINDS)}.")
+        if kind not in family.kinds:
+            known = " and ".join(family.kinds)
+            raise LongSightError(f"This {name} model has layers of {kind}; LongSight knows {known}.")
         _check_numbers(name, rope_of(config, kind))
         rope_type = rope_of(config, kind).get("rope_type", "default")
         if rope_type not in family.rope_types:
@@ -240,9 +205,10 @@ def layers_of(hf: PreTrainedModel, family: Family) -> tuple[Layer, ...]:
     for n, kind in enumerate(kinds_of(hf.config)):
         encoding = family.encoding(hf, n)
         encoding = next((layer.encoding for layer in layers if _alike(layer.encoding, encoding)), encoding)
-        window = None if kind == "full_attention" else hf.config.sliding_window
+        window = hf.config.sliding_window if kind == "sliding_attention" else None
+        chunk = hf.config.attention_chunk_size if kind == "chunked_attention" else None
         softcap = None if family.softcap is None else getattr(hf.config, family.softcap)
-        layers.append(Layer(encoding, window, softcap))
+        layers.append(Layer(encoding, window, softcap, chunk, family.query_scale(hf.config, n)))
     return tuple(layers)
 
 

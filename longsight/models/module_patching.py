@@ -35,11 +35,11 @@ def replace_forward(module: nn.Module, forward: Callable) -> Shadowed:
     return attributes, name, before
 
 
-def replace_method(module: nn.Module, name: str, method: Callable) -> Shadowed:
-    """Shadow a method of a module by name; `restore` undoes it exactly."""
+def shadow(module: nn.Module, name: str, value: object) -> Shadowed:
+    """Shadow a method or an attribute of a module by name; `restore` undoes it exactly."""
     attributes = vars(module)
     before = attributes.get(name)
-    attributes[name] = method
+    attributes[name] = value
     return attributes, name, before
 
 

@@ -20,15 +20,16 @@ from transformers.utils import ModelOutput
 from longsight.attention.chunk import Chunk
 from longsight.attention.encoding import Encoding
 from longsight.attention.kv_cache import Cache
-from longsight.attention.layer import Layer, acting
+from longsight.attention.layer import Layer, acting, limits
 from longsight.attention.observer import Observer
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
 from longsight.methods.base import LARGEST
 from longsight.methods.contract import check_contract
 from longsight.models.attention_seam import NAME, attention_function, no_mask, shimmed
-from longsight.models.families import Family, Shim, family_of, layers_of
-from longsight.models.module_patching import Shadowed, cache_keyword, replace_forward, restore
+from longsight.models.families import Family, family_of, layers_of
+from longsight.models.module_patching import Shadowed, cache_keyword, replace_forward, restore, shadow
+from longsight.models.shims import Shim
 
 PROBE_TOKENS = 12
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
@@ -95,11 +96,10 @@ class Seam:
             return
         name = type(self.hf).__name__
         if not acting(self.layout):
-            windows = " or ".join(sorted({f"{layer.window:,}" for layer in self.layout}))
             raise LongSightError(
-                f"{method.title} can have no effect: every layer of this {name} sees the last {windows} tokens alone, "
-                "as it was trained to; vanilla reads any length with it. (SelfExtend's authors load Mistral with "
-                "sliding_window=None.)"
+                f"{method.title} can have no effect: every layer of this {name} sees no more than its "
+                f"{' or '.join(limits(self.layout))} tokens, as it was trained to; vanilla reads any "
+                "length with it. (SelfExtend's authors load Mistral with sliding_window=None.)"
             )
         if self.encoding.kind == "none" and not method.acts_without_positions:
             raise LongSightError(
@@ -228,6 +228,9 @@ def open_seam(hf: PreTrainedModel) -> Seam:
         seam = Seam(hf, family, layers_of(hf, family), hf.config._attn_implementation, [])
         hf.config._attn_implementation_internal = NAME
         try:
+            if family.given_up is not None:
+                given_up = [module for module in hf.modules() if family.given_up in vars(module)]
+                seam.forwards.extend(shadow(module, family.given_up, False) for module in given_up)
             if (shim := seam.shim) is not None:
                 for block in getattr(hf.base_model, shim.blocks):
                     module = getattr(block, shim.attention)

@@ -1,14 +1,17 @@
 """Layers with a window of their own keep it, remember no more than it, and are named where methods are spoken of."""
 
+import math
+
 import pytest
 import torch
 
 from longsight.attention.encoding import Encoding
 from longsight.attention.kernels import kernel, with_sinks
-from longsight.attention.layer import Layer, describe
+from longsight.attention.layer import Layer, OwnChunk, describe
+from longsight.attention.observer import Observer
 from longsight.attention.rope import Rotary
 from longsight.errors import LongSightError
-from longsight.generation.prefill import prefill
+from longsight.generation.prefill import prefill, watch
 from longsight.methods import METHODS, Window
 from longsight.models.model import adopt
 from tests.longsight import tiny
@@ -21,8 +24,11 @@ SAID = {
     "6 of 26 layers see everything; 20 keep their window of 512.": [Layer(HEARD, 512)] * 20 + [Layer(HEARD)] * 6,
     "1 of 2 layers sees everything; 1 keeps its window of 4,096.": [Layer(HEARD, 4096), Layer(HEARD)],
     "No layer of 32 sees everything; 32 keep their window of 7; no method can have an effect.": [Layer(HEARD, 7)] * 32,
+    "1 of 3 layers sees everything; 1 keeps its window of 7; 1 keeps its chunks of 9.": [
+        Layer(HEARD), Layer(HEARD, 7), Layer(HEARD, chunk=9),
+    ],
     "1 of 3 layers hears no distances, only what can be seen is changed.": [Layer(HEARD), Layer(DEAF), Layer(HEARD)],
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("sentence", SAID)
@@ -44,6 +50,53 @@ def test_a_window_is_kept_whatever_the_method_and_nothing_else_is_remembered(nam
     assert fork.rules == cache.rules
     more = tiny.ids(12, seed=3)
     assert torch.equal(prefill(model, more, method, fork).logits, prefill(model, more, method, cache).logits)
+
+
+def test_chunks_are_kept_whatever_the_method_and_nothing_else_is_remembered():
+    model, method = variants.adopted("llama4_text"), variants.method("lm-infinite")
+    assert model.seam.rules(method) == (OwnChunk(7), method)
+    cache = prefill(model, tiny.ids(TEXT), method, chunk=9).cache
+    assert [layer.keys.shape[2] for layer in cache.layers] == [7, TRAINED + method.starting]
+    assert model.cache_bytes(method, TEXT) == cache.nbytes
+    assert model.acting == (
+        "1 of 2 layers sees everything; 1 keeps its chunks of 7; "
+        "1 of 2 layers hears no distances, only what can be seen is changed."
+    )
+
+
+class Queries(Observer):
+    """The queries (head, query, channel) of each layer."""
+
+    def __init__(self):
+        self.found = []
+
+    def attention(self, step):
+        self.found.append(step.q)
+
+
+def queries(name, **config):
+    family, said = variants.VARIANTS[name]
+    observer, model = Queries(), adopt(tiny.hf(family, **{**variants.SMALL, **said, **config}))
+    list(watch(model, tiny.ids(TEXT), METHODS["vanilla"](), observer, chunk=TEXT))
+    return observer.found
+
+
+def test_queries_are_scaled_by_where_they_truly_stand_and_shown_so():
+    """In ministral3 by every original length before them; in the first layer, since into later ones it has gone on."""
+    rope = variants.VARIANTS["ministral3"][1]["rope_parameters"]
+    scaled, flat = queries("ministral3"), queries("ministral3", rope_parameters={**rope, "llama_4_scaling_beta": 0.0})
+    expected = torch.tensor([1 + 0.5 * math.log(1 + i // TRAINED) for i in range(TEXT)])
+    torch.testing.assert_close(scaled[0], flat[0] * expected[:, None])
+
+
+def test_what_a_model_scales_by_itself_is_scaled_once_and_given_back():
+    hf = variants.build("llama4_text")
+    modules = [layer.self_attn for layer in hf.model.layers]
+    model = adopt(hf)
+    assert [module.attn_temperature_tuning for module in modules] == [False, False]
+    assert [layer.query_scale is None for layer in model.seam.layout] == [True, False]
+    model.seam.close()
+    assert [module.attn_temperature_tuning for module in modules] == [True, True]
 
 
 def test_a_method_that_fetches_needs_a_layer_that_sees_everything():

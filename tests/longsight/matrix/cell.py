@@ -37,7 +37,7 @@ def by_definition() -> Iterator[None]:
         rule, known = self.cache.rules[layer], self.layers[layer]
         return plain(
             q, k, v, positions, positions, rule, known.encoding.for_text(len(positions)), scaling=scaling, layer=layer,
-            retrieves=self.retrieves, sinks=sinks, softcap=known.softcap,
+            retrieves=self.retrieves, sinks=sinks, softcap=known.softcap, query_scale=known.query_scale,
         )  # fmt: skip
 
     fast, Chunk.attention = Chunk.attention, attention

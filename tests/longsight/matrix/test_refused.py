@@ -43,8 +43,8 @@ def test_families_that_add_to_attention_are_refused_by_name(what, door):
 def test_where_every_layer_has_a_window_methods_are_refused(family, tmp_path):
     hf = tiny.hf(family, **{**SMALL, "sliding_window": 8})
     sentence = (
-        f"SelfExtend can have no effect: every layer of this {type(hf).__name__} sees the last 8 tokens alone, as it "
-        "was trained to; vanilla reads any length with it. "
+        f"SelfExtend can have no effect: every layer of this {type(hf).__name__} sees no more than its window of 8 "
+        "tokens, as it was trained to; vanilla reads any length with it. "
         "(SelfExtend's authors load Mistral with sliding_window=None.)"
     )
     model = adopt(hf)

@@ -66,6 +66,11 @@ TWO_ROPES = {
     **STRETCHED,
 }  # fmt: skip
 
+LLAMA4 = {
+    **EXPERTS, "intermediate_size_mlp": 24, "num_experts_per_tok": 1, "moe_layers": [1], "no_rope_layers": [1, 0],
+    "attention_chunk_size": 7, "floor_scale": 9, "attn_scale": 0.5,
+}  # fmt: skip
+
 VARIANTS: dict[str, tuple[str, dict]] = {
     "llama": ("llama", {}),
     "llama, every head its own keys": ("llama", {"num_key_value_heads": 4}),
@@ -121,6 +126,12 @@ VARIANTS: dict[str, tuple[str, dict]] = {
     "mistral, windows in every layer": ("mistral", {"sliding_window": 7}),
     "qwen2, windows in one layer": ("qwen2", {**WINDOWED, "use_sliding_window": True, "max_window_layers": 1}),
     "ministral": ("ministral", WINDOWED),
+    "ministral3": (
+        "ministral3",
+        {**STRETCHED, **scaled("yarn", factor=4.0, original_max_position_embeddings=TRAINED, llama_4_scaling_beta=0.5)},
+    ),
+    "llama4_text": ("llama4_text", LLAMA4),
+    "llama4_text, one temperature": ("llama4_text", {**LLAMA4, "attn_temperature_tuning": False, "use_qk_norm": False}),
     "olmo3": ("olmo3", {**WINDOWED, **TWO_ROPES}),
     "gemma3_text": (
         "gemma3_text", {**WINDOWED, "query_pre_attn_scalar": 8, "rope_parameters": TWO_ROPES["rope_parameters"]},
@@ -172,7 +183,16 @@ VARIANTS: dict[str, tuple[str, dict]] = {
 """name -> (family, what its config says besides the common shape)."""
 
 ATTENTIONS = ["llama", "gpt_neox, part of the channels rotates", "cohere", "smollm3", "mpt, six heads", "falcon, alibi"]
-ATTENTIONS += ["phi3, longrope", "olmo3", "gpt_oss", "gemma2", "cohere2", "mistral, windows in every layer"]
+ATTENTIONS += [
+    "phi3, longrope",
+    "olmo3",
+    "gpt_oss",
+    "gemma2",
+    "ministral3",
+    "llama4_text",
+    "cohere2",
+    "mistral, windows in every layer",
+]
 """One variant for each kind of attention: how positions are heard, and by which layers."""
 
 KINDS = ("lm-infinite", "self-extend", "dynamic-ntk", "yarn")
