@@ -49,7 +49,8 @@ class Chunk:
         What comes out of the last layer goes into the logits of its own token and nowhere else, so there the tokens
         whose logits nobody wants do not attend.
         """
-        kept = self.cache.layers[layer]
+        source = self.layers[layer].keys_of
+        kept = self.cache.layers[layer if source is None else source]
         i = torch.arange(kept.length - q.shape[2], kept.length, device=q.device)
         if layer < len(self.cache.layers) - 1 or not 0 < self.logits_to_keep < len(i):
             return self._attend(layer, q, k, v, i, kept.positions, -1, scaling, sinks)

@@ -145,10 +145,12 @@ class KeptLayer(CacheLayerMixin):
         )
 
     def batch_repeat_interleave(self, repeats: int) -> None:
-        self.keys, self.values = (x.repeat_interleave(repeats, dim=0) for x in (self.keys, self.values))
+        if self.is_initialized:
+            self.keys, self.values = (x.repeat_interleave(repeats, dim=0) for x in (self.keys, self.values))
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        self.keys, self.values = self.keys[indices], self.values[indices]
+        if self.is_initialized:
+            self.keys, self.values = self.keys[indices], self.values[indices]
 
 
 def _grown(buffer: Tensor, size: int) -> Tensor:
@@ -163,11 +165,15 @@ class Cache(TransformersCache):
     can be continued.
 
     `length` [tokens] read so far, `nbytes` [bytes] held, `ids` the tokens read (kept by `prefill` and `decode`). With
-    `padded` every layer keeps everything: the rows of a padded batch let go of tokens at different times.
+    `padded` every layer keeps everything: the rows of a padded batch let go of tokens at different times. `users`: the
+    last layer that uses the keys of each (see `last_users`).
     """
 
-    def __init__(self, method: Method, rules: Sequence[Method], padded: bool = False) -> None:
-        footprints = [EVERYTHING if padded else kept(rule, n) for n, rule in enumerate(rules)]
+    def __init__(
+        self, method: Method, rules: Sequence[Method], padded: bool = False, users: Sequence[int] | None = None
+    ) -> None:
+        users = range(len(rules)) if users is None else users
+        footprints = [EVERYTHING if padded else kept(rule, n) for rule, n in zip(rules, users, strict=True)]
         super().__init__(layers=[KeptLayer(*footprint) for footprint in footprints])
         self.method = method
         self.rules = tuple(rules)
@@ -231,7 +237,7 @@ def receptive_field(rules: Sequence[Method]) -> tuple[int, int] | None:
     return max(starting for starting, _ in found), sum(window for _, window in found if window is not None)
 
 
-def slots(rules: Sequence[Method], length: int) -> list[int]:
-    """How many keys each layer holds after `length` tokens under its rule."""
-    found = [kept(rule, layer) for layer, rule in enumerate(rules)]
+def slots(rules: Sequence[Method], length: int, users: Sequence[int]) -> list[int]:
+    """How many keys each layer holds after `length` tokens under its rule, for itself and the layers that use them."""
+    found = [kept(rule, user) for rule, user in zip(rules, users, strict=True)]
     return [length if window is None else min(length, starting + window) for starting, window in found]

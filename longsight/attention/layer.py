@@ -42,6 +42,7 @@ class Layer:
     its chunks whatever the method, which acts on the other layers.
     `softcap`: the bound that the logits of this layer cannot pass, `softcap * tanh(logit / softcap)` (None: there is
     none); no model has it beside ALiBi. `query_scale`: what queries are multiplied by at their true positions.
+    `keys_of`: the number of the earlier layer whose keys and values it uses, and has none of its own.
     """
 
     encoding: Encoding
@@ -49,6 +50,7 @@ class Layer:
     softcap: float | None = None
     chunk: int | None = None
     query_scale: QueryScale | None = None
+    keys_of: int | None = None
 
     @property
     def sees_everything(self) -> bool:
@@ -64,6 +66,15 @@ class Layer:
 def acting(layers: Sequence[Layer]) -> list[int]:
     """The layers that a method acts on."""
     return [n for n, layer in enumerate(layers) if layer.sees_everything]
+
+
+def last_users(layers: Sequence[Layer]) -> list[int]:
+    """For each layer the last one that uses its keys: itself, where it shares them with none."""
+    users = list(range(len(layers)))
+    for n, layer in enumerate(layers):
+        if layer.keys_of is not None:
+            users[layer.keys_of] = n
+    return users
 
 
 def limits(layers: Sequence[Layer]) -> dict[str, int]:

@@ -41,7 +41,9 @@ class Rotary(Encoding):
         return angle.cos().to(like), angle.sin().to(like)
 
     def under(self, method: Method, length: int) -> "Rotary":
-        return replace(self, inv_freq=method.inv_freq(self.inv_freq, length))
+        changed, turning = self.inv_freq.clone(), self.inv_freq > 0  # some models leave channels out by the frequency 0
+        changed[turning] = method.inv_freq(self.inv_freq[turning], length)
+        return replace(self, inv_freq=changed)
 
 
 @dataclass(frozen=True)

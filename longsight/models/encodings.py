@@ -39,7 +39,11 @@ def _made(made: nn.Module, config: PretrainedConfig, kind: str | None) -> Tensor
     # `model.to(bfloat16)` has rounded them, which is wrong by whole turns far out: they are made once more
     rope_type = made.rope_type if kind is None else made.rope_type[kind]
     make = made.compute_default_rope_parameters if rope_type == "default" else ROPE_INIT_FUNCTIONS[rope_type]
-    return make(config, **({} if kind is None else {"layer_type": kind}))[0].double()
+    if kind is None:
+        return make(config)[0].double()
+    sizes = getattr(config, "per_layer_config", None)  # of heads, where they differ by the kind of layer
+    said = config if rope_type != "default" or sizes is None else sizes[kind]
+    return make(said, layer_type=kind)[0].double()
 
 
 def rotary(hf: PreTrainedModel, layer: int, interleaved: bool = False) -> Encoding:

@@ -30,7 +30,7 @@ from longsight.models.encodings import (
 )
 from longsight.models.shims import BLOOM, FALCON, GPTJ, MPT, STABLELM, Shim
 
-STATIC_ROPE = frozenset({"default", "linear", "llama3", "yarn"})
+STATIC_ROPE = frozenset({"default", "linear", "llama3", "yarn", "proportional"})
 """RoPE types whose frequencies do not depend on the length of the text."""
 
 ROPE_TYPES = STATIC_ROPE | {"longrope"}
@@ -51,6 +51,8 @@ class Family:
     """The kinds of layers that it may have, as configs call them."""
     query_scale: Callable[[PretrainedConfig, int], QueryScale | None] = lambda config, layer: None
     """What the queries of the layer of this number are multiplied by, at their true positions."""
+    keys_of: Callable[[PretrainedConfig, int], int | None] = lambda config, layer: None
+    """The layer whose keys and values the layer of this number uses, where it has none of its own."""
     given_up: str | None = None
     """The attribute by which modules scale queries themselves, by where they stand in a padded batch: turned off while
     the model is patched."""
@@ -61,6 +63,14 @@ def _ministral3_scale(config: PretrainedConfig, layer: int) -> QueryScale:
     rope = config.rope_parameters
     beta, length = rope["llama_4_scaling_beta"], rope["original_max_position_embeddings"]
     return lambda i: 1 + beta * (1 + i // length).double().log()
+
+
+def _gemma4_source(config: PretrainedConfig, layer: int) -> int | None:
+    """The last layers use the keys of the last one before them that is of their kind."""
+    modes, kinds = config.kv_sharing_modes, kinds_of(config)
+    if modes[layer] != "reuse":
+        return None
+    return next(n for n, mode in enumerate(modes) if mode == "store" and kinds[n] == kinds[layer])
 
 
 def _llama4_scale(config: PretrainedConfig, layer: int) -> QueryScale | None:
@@ -120,6 +130,7 @@ FAMILIES: dict[str, Family] = {
     "vaultgemma": Family(softcap="attn_logit_softcapping"),
     "olmo3": Family(),
     "gemma3_text": Family(),
+    "gemma4_text": Family(keys_of=_gemma4_source),
     "gpt_oss": Family(),
     "ministral": Family(),
     "ministral3": Family(query_scale=_ministral3_scale),
@@ -208,7 +219,8 @@ def layers_of(hf: PreTrainedModel, family: Family) -> tuple[Layer, ...]:
         window = hf.config.sliding_window if kind == "sliding_attention" else None
         chunk = hf.config.attention_chunk_size if kind == "chunked_attention" else None
         softcap = None if family.softcap is None else getattr(hf.config, family.softcap)
-        layers.append(Layer(encoding, window, softcap, chunk, family.query_scale(hf.config, n)))
+        scale, source = family.query_scale(hf.config, n), family.keys_of(hf.config, n)
+        layers.append(Layer(encoding, window, softcap, chunk, scale, source))
     return tuple(layers)
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from longsight.attention.kv_cache import Cache, slots
-from longsight.attention.layer import describe
+from longsight.attention.layer import describe, last_users
 from longsight.attention.observer import Observer
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
@@ -72,7 +72,7 @@ class Model:
 
     def cache_bytes(self, method: Method, length: int) -> int:
         """Bytes that a cache holds after `length` tokens under `method`."""
-        held = slots(self.seam.rules(method), method.keeps(length))
+        held = slots(self.seam.rules(method), method.keeps(length), last_users(self.seam.layout))
         return sum(size * count for size, count in zip(self.bytes_per_slot, held, strict=True))
 
     @torch.inference_mode()

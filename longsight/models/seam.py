@@ -20,7 +20,7 @@ from transformers.utils import ModelOutput
 from longsight.attention.chunk import Chunk
 from longsight.attention.encoding import Encoding
 from longsight.attention.kv_cache import Cache
-from longsight.attention.layer import Layer, acting, limits
+from longsight.attention.layer import Layer, acting, last_users, limits
 from longsight.attention.observer import Observer
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
@@ -110,7 +110,7 @@ class Seam:
     def new_cache(self, method: Method, padded: bool = False) -> Cache:
         """An empty cache for `method`, checked."""
         self.check_method(method)
-        return Cache(method, self.rules(method), padded)
+        return Cache(method, self.rules(method), padded, last_users(self.layout))
 
     @torch.compiler.disable(recursive=False)  # graphs begin in the model's own forward
     def call(

@@ -1,13 +1,14 @@
 """Layers with a window of their own keep it, remember no more than it, and are named where methods are spoken of."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from longsight.attention.encoding import Encoding
 from longsight.attention.kernels import kernel, with_sinks
-from longsight.attention.layer import Layer, OwnChunk, describe
+from longsight.attention.layer import Layer, OwnChunk, describe, last_users
 from longsight.attention.observer import Observer
 from longsight.attention.rope import Rotary
 from longsight.errors import LongSightError
@@ -15,7 +16,7 @@ from longsight.generation.prefill import prefill, watch
 from longsight.methods import METHODS, Window
 from longsight.models.model import adopt
 from tests.longsight import tiny
-from tests.longsight.matrix import variants
+from tests.longsight.matrix import cell, variants
 from tests.longsight.matrix.variants import TEXT, TRAINED
 
 HEARD, DEAF = Rotary(torch.ones(2)), Encoding()
@@ -62,6 +63,30 @@ def test_chunks_are_kept_whatever_the_method_and_nothing_else_is_remembered():
         "1 of 2 layers sees everything; 1 keeps its chunks of 7; "
         "1 of 2 layers hears no distances, only what can be seen is changed."
     )
+
+
+@pytest.mark.parametrize("from_layer", [1, 3])
+def test_layers_that_use_the_keys_of_another_hold_none_and_it_remembers_what_they_need(from_layer):
+    name, method = (
+        "gemma4_text, layers that share keys",
+        METHODS["lm-infinite"](window=TRAINED, starting=3, top_k=3, from_layer=from_layer),
+    )
+    model = variants.adopted(name)
+    assert [layer.keys_of for layer in model.seam.layout] == [None, None, 0, 1, 1]
+    assert last_users(model.seam.layout) == [2, 4, 2, 3, 4]
+    cache = prefill(model, tiny.ids(TEXT), method, chunk=9).cache
+    assert [layer.keys.shape[2] if layer.nbytes else 0 for layer in cache.layers] == [7, TEXT, 0, 0, 0]
+    assert model.cache_bytes(method, TEXT) == cache.nbytes
+    assert model.cache_bytes(replace(method, top_k=0), TEXT) < cache.nbytes
+    cell.check(name, method)
+
+
+@pytest.mark.parametrize("key", [key for key in METHODS if METHODS[key].needs == "rope"])
+def test_channels_that_do_not_turn_never_do_and_the_others_turn_as_if_they_were_all(key):
+    """As in Gemma 4, whose rotation pairs halves of the whole head and leaves slow channels out by the frequency 0."""
+    method, turning = METHODS[key].for_model(TRAINED, TEXT), torch.tensor([1.0, 0.1, 0.01], dtype=torch.float64)
+    found = Rotary(torch.cat((turning, torch.zeros(2)))).under(method, TEXT).inv_freq
+    assert torch.equal(found, torch.cat((method.inv_freq(turning, TEXT), torch.zeros(2))))
 
 
 class Queries(Observer):

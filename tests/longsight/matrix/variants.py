@@ -66,6 +66,17 @@ TWO_ROPES = {
     **STRETCHED,
 }  # fmt: skip
 
+SLIDING, FULL = WINDOWED["layer_types"]
+GEMMA4 = {
+    **WINDOWED, "global_head_dim": 16, "rms_norm_eps": 1.0,
+    "hidden_size_per_layer_input": 4, "vocab_size_per_layer_input": tiny.VOCABULARY,
+    "rope_parameters": {
+        SLIDING: {"rope_type": "default", "rope_theta": 1000.0},
+        FULL: {"rope_type": "proportional", "partial_rotary_factor": 0.5, "rope_theta": 10000.0},
+    },
+}  # fmt: skip
+"""Norms that leave attention soft: sharp attention makes more of rounding than 1e-5, in the stock model too."""
+GEMMA4_EXPERTS = {"enable_moe_block": True, "num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 24}
 LLAMA4 = {
     **EXPERTS, "intermediate_size_mlp": 24, "num_experts_per_tok": 1, "moe_layers": [1], "no_rope_layers": [1, 0],
     "attention_chunk_size": 7, "floor_scale": 9, "attn_scale": 0.5,
@@ -138,6 +149,17 @@ VARIANTS: dict[str, tuple[str, dict]] = {
     ),
     "gemma2": ("gemma2", {**WINDOWED, **CAPPED}),
     "gemma2, no cap": ("gemma2", {**WINDOWED, **CAPPED, "attn_logit_softcapping": None}),
+    "gemma4_text": ("gemma4_text", GEMMA4),
+    "gemma4_text, layers that share keys": (
+        "gemma4_text",
+        {
+            **GEMMA4, "num_hidden_layers": 5, "num_kv_shared_layers": 3,
+            "layer_types": [SLIDING, FULL, SLIDING, FULL, FULL],
+        },
+    ),
+    "gemma4_text, keys are values": (
+        "gemma4_text", {**GEMMA4, "attention_k_eq_v": True, "num_global_key_value_heads": 1, **GEMMA4_EXPERTS},
+    ),
     "vaultgemma": ("vaultgemma", {**WINDOWED, **CAPPED}),
     "gpt_oss": ("gpt_oss", {**EXPERTS, **WINDOWED, **STRETCHED, **YARN}),
     "cwm": ("cwm", {**WINDOWED, **STRETCHED, **LLAMA3}),
@@ -190,6 +212,7 @@ ATTENTIONS += [
     "gemma2",
     "ministral3",
     "llama4_text",
+    "gemma4_text, layers that share keys",
     "cohere2",
     "mistral, windows in every layer",
 ]
