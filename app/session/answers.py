@@ -90,6 +90,7 @@ class Speaker:
             pool.clear()
         estimate.check_memory(model, method, tokens, held)
         prefilled = yield from self._read(model, ids, cache, cell)
+        prefilled.cache.turns = estimate.fits(model, method, tokens, prefilled.cache.nbytes, writing=True)
         answer: list[int] = []
         stream = TextStream(model.tokenizer)
         cell.state, start = Answer.WRITING, time.perf_counter()

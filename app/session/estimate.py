@@ -125,9 +125,9 @@ class Forecast:
         self.speed.add(self.tokens, self.pairs, max(seconds, 1e-6))
 
 
-def fits(model: Model, method: Method, tokens: int, held: int = 0) -> bool:
-    """Whether `check_memory` would be silent."""
-    return model.cache_bytes(method, tokens) <= _limit(model, held)
+def fits(model: Model, method: Method, tokens: int, held: int = 0, writing: bool = False) -> bool:
+    """Whether `check_memory` would be silent; `writing`: and there is room for the turned keys that make it fast."""
+    return model.cache_bytes(method, tokens, writing) <= _limit(model, held)
 
 
 def _limit(model: Model, held: int) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -9,10 +10,12 @@ from torch import Tensor
 from longsight.attention.fast import planned
 from longsight.attention.forward_only import forward_only
 from longsight.attention.kernels import merge, with_sinks
-from longsight.attention.kv_cache import Cache
+from longsight.attention.kv_cache import Cache, KeptLayer
 from longsight.attention.layer import Layer
 from longsight.attention.observer import AttentionStep, Fetched, Observer
+from longsight.attention.one_query import Heard, attend_one_query, plan_one
 from longsight.attention.retrieval import retrieve
+from longsight.methods.base import Retrieval
 
 
 @dataclass
@@ -51,6 +54,8 @@ class Chunk:
         """
         source = self.layers[layer].keys_of
         kept = self.cache.layers[layer if source is None else source]
+        if q.shape[2] == 1 and self.cache.turns and k.data_ptr() == kept.keys.data_ptr():
+            return self._latest(layer, kept, q, k, v, scaling, sinks)
         i = torch.arange(kept.length - q.shape[2], kept.length, device=q.device)
         if layer < len(self.cache.layers) - 1 or not 0 < self.logits_to_keep < len(i):
             return self._attend(layer, q, k, v, i, kept.positions, -1, scaling, sinks)
@@ -58,6 +63,23 @@ class Chunk:
         last = slice(-self.logits_to_keep, None)
         out[:, :, last] = self._attend(layer, q[:, :, last], k, v, i[last], kept.positions, -1, scaling, sinks)
         return out
+
+    def _latest(
+        self, layer: int, kept: KeptLayer, q: Tensor, k: Tensor, v: Tensor, scaling: float, sinks: Tensor | None
+    ) -> Tensor:
+        """A single token over keys as they lie in the cache."""
+        method, known = self.cache.rules[layer], self.layers[layer]
+        key = (kept.starting, kept.window, method, id(known.encoding), q.device)
+        if key not in self._plans:
+            heard = Heard(method, known.encoding, self.cache.text)
+            self._plans[key] = partial(attend_one_query, plan=plan_one(kept, heard, q))
+        if known.query_scale is not None:
+            q = q * known.query_scale(torch.tensor([kept.length - 1])).to(q)[:, None]
+        out, lse = self._plans[key](q, kept, scaling=scaling, softcap=known.softcap)
+        if self.observer is None and self._retrieval(layer) is None:  # nobody asks where the keys stand
+            return out if sinks is None else with_sinks(out, lse, sinks)[0]
+        i = torch.tensor([kept.length - 1], device=q.device)
+        return self._finished(layer, q, k, v, i, kept.positions, out, lse, scaling, sinks)
 
     def _padded_row(
         self, layer: int, b: int, token_mask: Tensor, q: Tensor, k: Tensor, v: Tensor, scaling: float,
@@ -85,22 +107,27 @@ class Chunk:
             q = q * known.query_scale(i).to(q)[:, None]
         parts = []
         for run in method.runs(i):
-            key = (
-                row,
-                run.start,
-                len(i),
-                len(j),
-                q.device,
-                id(known.encoding),
-                method,
-            )  # equal keys: equal positions
+            key = (row, run.start, len(i), len(j), q.device, id(known.encoding), method)  # equal keys: equal positions
             if key not in self._plans:
                 here = encoding.under(method, method.length_at(i[run.start]))
                 self._plans[key] = planned(i[run], j, method, here, q, alone=len(i) == 1)
             parts.append(self._plans[key](q[:, :, run], k, v, scaling=scaling, softcap=known.softcap))
         out, lse = parts[0] if len(parts) == 1 else (torch.cat([p[n] for p in parts], dim=2) for n in (0, 1))
-        retrieval, fetched = method.retrieval, None
-        if self.retrieves and retrieval is not None and layer >= retrieval.from_layer:
+        return self._finished(layer, q, k, v, i, j, out, lse, scaling, sinks, row)
+
+    def _retrieval(self, layer: int) -> Retrieval | None:
+        """How this layer fetches for the last token, if it does."""
+        retrieval = self.cache.rules[layer].retrieval if self.retrieves else None
+        return retrieval if retrieval is not None and layer >= retrieval.from_layer else None
+
+    def _finished(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, out: Tensor, lse: Tensor,
+        scaling: float, sinks: Tensor | None, row: int = -1,
+    ) -> Tensor:  # fmt: skip
+        """What was attended to, with what is fetched and learned sinks; the observer is told."""
+        method, known, fetched = self.cache.rules[layer], self.layers[layer], None
+        encoding = known.encoding.for_text(self.cache.text if row < 0 else len(j))
+        if (retrieval := self._retrieval(layer)) is not None:
             scale = method.logit_scale(i[-1:])
             asking = q[:, :, -1:] if scale is None else q[:, :, -1:] * scale.to(q)
             fetched = retrieve(asking, k, v, i[-1:], j, retrieval, encoding, scaling, known.softcap)

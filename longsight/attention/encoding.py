@@ -49,8 +49,8 @@ class Encoding:
         return self
 
 
-def rotate(x: Tensor, table: Table | None, interleaved: bool = False) -> Tensor:
-    """Rotate `x` (batch, head, token, channel) by a table with one row per token.
+def rotate(x: Tensor, table: Table | None, interleaved: bool = False, out: Tensor | None = None) -> Tensor:
+    """Rotate `x` (batch, head, token, channel) by a table with one row per token, into `out` where that is given.
 
     Channel f turns with channel f + rotary_dim / 2, or 2f with 2f + 1 when `interleaved`; channels from rotary_dim on
     stay as they are.
@@ -59,11 +59,13 @@ def rotate(x: Tensor, table: Table | None, interleaved: bool = False) -> Tensor:
         return x
     cos, sin = table
     turned = 2 * cos.shape[-1]
-    out = torch.empty_like(x)
-    (a, b), (left, right) = pairs(x[..., :turned], interleaved), pairs(out[..., :turned], interleaved)
+    out = torch.empty_like(x) if out is None else out
+    partly = turned < x.shape[-1]
+    (a, b), (left, right) = (pairs(each[..., :turned] if partly else each, interleaved) for each in (x, out))
     torch.mul(a, cos, out=left).addcmul_(b, sin, value=-1)  # in place: at one query per step this is most of the work
     torch.mul(b, cos, out=right).addcmul_(a, sin)
-    out[..., turned:] = x[..., turned:]
+    if partly:
+        out[..., turned:] = x[..., turned:]
     return out
 
 
@@ -71,5 +73,4 @@ def pairs(x: Tensor, interleaved: bool) -> tuple[Tensor, Tensor]:
     """The two channels of each rotating pair, (..., rotary_dim / 2) each."""
     if interleaved:
         return x[..., 0::2], x[..., 1::2]
-    half = x.shape[-1] // 2
-    return x[..., :half], x[..., half:]
+    return x.chunk(2, dim=-1)

@@ -33,6 +33,24 @@ def kernel(
     return out.reshape(batch, heads, queries, -1)[..., :wanted], lse.float().reshape(batch, heads, queries)
 
 
+def one_query_kernel(
+    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scaling: float, softcap: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """`kernel` for a single query that sees all of these keys; its `bias` is (head, 1, key).
+
+    On a CPU, heads that share a key head go in as its queries, so that keys are read once for all of them.
+    """
+    batch, heads, _, channels = q.shape
+    key_heads = k.shape[1]
+    few = batch * key_heads < torch.get_num_threads()
+    if q.device.type != "cpu" or v.shape[-1] != channels or softcap is not None or few:
+        return kernel(q, k, v, bias, scaling, softcap)
+    groups = (key_heads, heads // key_heads)
+    mask = None if bias is None else bias.reshape(1, *groups, -1)
+    out, lse = _cpu_kernel(q.reshape(batch, *groups, channels), k, v, mask, scaling)
+    return out.reshape(q.shape), lse.reshape(batch, heads, 1)
+
+
 def _cpu_kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float) -> tuple[Tensor, Tensor]:
     return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
         q, k, v, 0.0, False, attn_mask=mask, scale=scaling

@@ -1,11 +1,12 @@
 """The KV cache: unrotated keys and values, and what a method lets go of.
 
 Keys are stored as the model projected them, before any rotation, so that one cache serves every band (and every later
-query) at whatever position the method gives it.
+query) at whatever position the method gives it. While tokens are written one by one there are turned copies besides
+(see `one_query.py`).
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from copy import copy
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache as TransformersCache
 from transformers.cache_utils import CacheLayerMixin
 
+from longsight.attention.turned_keys import TurnedKeys, grown
 from longsight.errors import LongSightError
 from longsight.methods import Method
 from longsight.methods.bands import EVERYTHING, Footprint, cache_footprint
@@ -37,7 +39,8 @@ class KeptLayer(CacheLayerMixin):
         self.window = UNLIMITED if window is None else window
         self.length = 0  # tokens read so far
         self.reserved = 0
-        self.positions = torch.empty(0, dtype=torch.int64)  # of the keys that the last update returned
+        self.turned: dict[Hashable, TurnedKeys] = {}
+        self._ascending: Tensor | None = None  # positions of what the last update returned, if not as it lies
 
     @property
     def capacity(self) -> int:
@@ -46,7 +49,15 @@ class KeptLayer(CacheLayerMixin):
 
     @property
     def nbytes(self) -> int:
-        return self.keys.nbytes + self.values.nbytes if self.is_initialized else 0
+        """Bytes of keys and values, and of turned keys while there are any."""
+        if not self.is_initialized:
+            return 0
+        return self.keys.nbytes + self.values.nbytes + sum(copy.keys.nbytes for copy in self.turned.values())
+
+    @property
+    def positions(self) -> Tensor:
+        """Of the keys that the last update returned (key,) int64."""
+        return self.stored_positions() if self._ascending is None else self._ascending
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         self.keys = key_states.new_empty(*key_states.shape[:2], 0, key_states.shape[3])
@@ -66,48 +77,63 @@ class KeptLayer(CacheLayerMixin):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         n = key_states.shape[2]
-        device = key_states.device
-        if self.length + n <= self.capacity:
-            self._write(key_states, value_states, torch.arange(self.length, self.length + n, device=device))
-            self.positions = torch.arange(self.length, device=device)
-            return self.keys[:, :, : self.length], self.values[:, :, : self.length]
-        if n == 1:
-            self._write(key_states, value_states, torch.tensor([self.length], device=device))
-            self.positions = self._stored_positions(device)
-            return self.keys, self.values
-        return self._update_past_capacity(key_states, value_states)
+        if n > 1:
+            self.turned.clear()  # made anew when a single token follows
+        if n > 1 and self.length + n > self.capacity:
+            return self._update_past_capacity(key_states, value_states)
+        slot = self.slot(self.length)
+        self.length += n
+        self._make_room()
+        self._ascending = None
+        self.keys[:, :, slot : slot + n] = key_states
+        self.values[:, :, slot : slot + n] = value_states
+        used = min(self.length, self.capacity)
+        return self.keys[:, :, :used], self.values[:, :, :used]
 
     def _update_past_capacity(self, key_states: Tensor, value_states: Tensor) -> tuple[Tensor, Tensor]:
-        device, n = key_states.device, key_states.shape[2]
-        used = min(self.length, self.capacity)
-        old, order = torch.sort(self._stored_positions(device)[:used])
-        new = torch.arange(self.length, self.length + n, device=device)
+        n = key_states.shape[2]
+        old, order = torch.sort(self.stored_positions())
+        new = torch.arange(self.length, self.length + n, device=key_states.device)
         keys = torch.cat((self.keys[:, :, order], key_states), dim=2)
         values = torch.cat((self.values[:, :, order], value_states), dim=2)
-        self.positions = torch.cat((old, new))
-        kept = (new < self.starting) | (new >= self.length + n - self.window)
-        self._write(key_states[:, :, kept], value_states[:, :, kept], new[kept], read=n)
+        self._ascending = torch.cat((old, new))
+        self.length += n
+        self._make_room()
+        kept = (new < self.starting) | (new >= self.length - self.window)
+        ring = self.starting + (new - self.starting) % self.window
+        slots = torch.where(new < self.starting, new, ring)[kept]
+        self.keys[:, :, slots] = key_states[:, :, kept]
+        self.values[:, :, slots] = value_states[:, :, kept]
         return keys, values
 
-    def _write(self, key_states: Tensor, value_states: Tensor, positions: Tensor, read: int | None = None) -> None:
-        self.length += len(positions) if read is None else read
-        self._make_room()
-        ring = self.starting + (positions - self.starting) % self.window
-        slots = torch.where(positions < self.starting, positions, ring)
-        self.keys[:, :, slots] = key_states
-        self.values[:, :, slots] = value_states
+    def slot(self, position: int) -> int:
+        """Where the key at `position` lies while it is stored."""
+        return position if position < self.starting else self.starting + (position - self.starting) % self.window
+
+    def slices(self, first: int, last: int) -> list[slice]:
+        """Where the keys at positions `first` to `last - 1` lie, those of them that are stored: at most three pieces,
+        in the order of slots."""
+        begin, end = max(first, self.starting, self.length - self.window), min(last, self.length)
+        found = [slice(first, min(end, self.starting))]
+        if begin < end:
+            start, beyond = self.slot(begin), self.slot(begin) + end - begin - self.capacity
+            if beyond > 0:  # round the end of the ring
+                found += [slice(self.starting, self.starting + beyond), slice(start, self.capacity)]
+            else:
+                found.append(slice(start, start + end - begin))
+        return joined([piece for piece in found if piece.start < piece.stop])
 
     def _make_room(self) -> None:
         have, need = self.keys.shape[2], min(self.length, self.capacity)
         if need <= have:
             return
         size = min(max(need, self.reserved, have * 5 // 4), self.capacity)
-        self.keys = _grown(self.keys, size)
-        self.values = _grown(self.values, size)
+        self.keys = grown(self.keys, size)
+        self.values = grown(self.values, size)
 
-    def _stored_positions(self, device: torch.device) -> Tensor:
+    def stored_positions(self) -> Tensor:
         """The position whose key each used slot holds, in slot order."""
-        slots = torch.arange(min(self.length, self.capacity), device=device)
+        slots = torch.arange(min(self.length, self.capacity), device=self.keys.device)
         if self.length <= self.capacity:
             return slots
         latest = self.length - 1
@@ -128,14 +154,16 @@ class KeptLayer(CacheLayerMixin):
         return self.length + query_length, 0
 
     def fork(self) -> "KeptLayer":
-        """A layer that holds the same and goes on by itself."""
+        """A layer that holds the same and goes on by itself; it turns keys of its own."""
         fork = copy(self)
+        fork.turned = {}
         if self.is_initialized:
             fork.keys, fork.values = self.keys.clone(), self.values.clone()
         return fork
 
     def reset(self) -> None:
         self.keys = self.values = None
+        self.turned.clear()
         self.is_initialized, self.length = False, 0
 
     def crop(self, tokens_to_remove: int) -> None:
@@ -145,19 +173,26 @@ class KeptLayer(CacheLayerMixin):
         )
 
     def batch_repeat_interleave(self, repeats: int) -> None:
+        self.turned.clear()
         if self.is_initialized:
             self.keys, self.values = (x.repeat_interleave(repeats, dim=0) for x in (self.keys, self.values))
 
     def batch_select_indices(self, indices: Tensor) -> None:
+        for turned in self.turned.values():
+            turned.keys = turned.keys[indices]
         if self.is_initialized:
             self.keys, self.values = self.keys[indices], self.values[indices]
 
 
-def _grown(buffer: Tensor, size: int) -> Tensor:
-    """A copy of `buffer` (batch, head, slot, channel) with room for `size` slots."""
-    grown = buffer.new_zeros(*buffer.shape[:2], size, buffer.shape[3])
-    grown[:, :, : buffer.shape[2]] = buffer
-    return grown
+def joined(slices: Iterable[slice]) -> list[slice]:
+    """Disjoint slices in ascending order, neighbours made one."""
+    found: list[slice] = []
+    for each in sorted(slices, key=lambda piece: piece.start):
+        if found and found[-1].stop == each.start:
+            found[-1] = slice(found[-1].start, each.stop)
+        else:
+            found.append(each)
+    return found
 
 
 class Cache(TransformersCache):
@@ -165,8 +200,10 @@ class Cache(TransformersCache):
     can be continued.
 
     `length` [tokens] read so far, `nbytes` [bytes] held, `ids` the tokens read (kept by `prefill` and `decode`). With
-    `padded` every layer keeps everything: the rows of a padded batch let go of tokens at different times. `users`: the
-    last layer that uses the keys of each (see `last_users`).
+    `padded` every layer keeps everything: the rows of a padded batch let go of tokens at different times. While tokens
+    are written one by one, `turns` allows it a turned copy of its keys: half as many bytes again under most methods
+    (see `Model.cache_bytes`), and writing is as many times slower without as keys are many. `users`: the last layer
+    that uses the keys of each (see `last_users`).
     """
 
     def __init__(
@@ -180,6 +217,7 @@ class Cache(TransformersCache):
         self.padded = padded
         self.announced = 0  # the length of the text that is being read, as far as anyone has said
         self.text = 0  # the length of text that was known when its last tokens were read
+        self.turns = True
         self.spoilt = False  # a call failed on its way through the layers: some have read what others have not
         # While a forward pass runs: what it knows, for layers that are handed nothing but the cache.
         self.chunk: Any = None
@@ -198,9 +236,14 @@ class Cache(TransformersCache):
         fork = Cache(self.method, (), self.padded)
         fork.rules = self.rules
         fork.layers = [layer.fork() for layer in self.layers]
-        fork.ids, fork.spoilt = self.ids[:], self.spoilt
+        fork.ids, fork.spoilt, fork.turns = self.ids[:], self.spoilt, self.turns
         fork.announced, fork.text = self.announced, self.text
         return fork
+
+    def forget_turned(self) -> None:
+        """Let go of turned keys: they are made anew when they are needed."""
+        for layer in self.layers:
+            layer.turned.clear()
 
     def reserve(self, length: int) -> None:
         """Announce a text of `length` tokens: its room is taken at once, and where a model hears long texts otherwise

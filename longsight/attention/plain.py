@@ -1,6 +1,6 @@
 """Attention by its definition: every logit from the method's own rule, one softmax. It is the law.
 
-`fast.py` and `retrieval.py` are what runs, and are proven equal to it.
+`fast.py`, `one_query.py` and `retrieval.py` are what runs, and are proven equal to it.
 
 Shapes: q (batch, head, query, channel); k, v (batch, key_head, key, channel), where `head` is a multiple of `key_head`;
 i (query,) and j (key,) int64 positions; sinks (head,). With a softcap c every logit x becomes c * tanh(x / c);

@@ -43,22 +43,26 @@ def decode(
     """Yield new token ids until a stop token (which is not yielded) or `max_new_tokens`; `observer` looks on.
 
     A token is read after it was yielded, when the next one is asked for: `cache.ids` says what the cache has read, and
-    with it another turn can follow (the last token is in it only when a stop token came next).
+    with it another turn can follow (the last token is in it only when a stop token came next). While this writes, the
+    cache also holds turned keys (see `Model.cache_bytes`), unless it has `turns = False`.
     """
     choose = _chooser(sampling)
     stop = stop_ids(model) if sampling.stop is None else sampling.stop
     cache, logits = prefilled.cache, prefilled.logits
-    for count in range(1, sampling.max_new_tokens + 1):
-        token = choose(logits)
-        if token in stop:
-            return
-        yield token
-        if count < sampling.max_new_tokens:
-            if model.seam.outgrown(cache, cache.length + 1) and len(cache.ids) == cache.length:
-                _read_anew(model, cache)
-            next_id = torch.tensor([token])
-            logits = model.forward(next_id, cache, retrieves=True, logits_to_keep=1, observer=observer)[-1]
-            cache.ids.append(token)
+    try:
+        for count in range(1, sampling.max_new_tokens + 1):
+            token = choose(logits)
+            if token in stop:
+                return
+            yield token
+            if count < sampling.max_new_tokens:
+                if model.seam.outgrown(cache, cache.length + 1) and len(cache.ids) == cache.length:
+                    _read_anew(model, cache)
+                next_id = torch.tensor([token])
+                logits = model.forward(next_id, cache, retrieves=True, logits_to_keep=1, observer=observer)[-1]
+                cache.ids.append(token)
+    finally:
+        cache.forget_turned()
 
 
 def _read_anew(model: Model, cache: Cache, chunk: int = 2048) -> None:

@@ -46,6 +46,7 @@ def prefill_steps(
         logits = model.forward(part, cache, retrieves=last, logits_to_keep=1)
         cache.ids.extend(part.tolist())
         yield Progress(start + len(part), total)
+    cache.forget_turned()  # those of a last chunk of one token
     return Prefilled(cache, logits[-1].clone())
 
 

@@ -11,7 +11,7 @@ What the KV cache may let go of does not follow from a few values of the ends: a
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from typing import NamedTuple
 
@@ -95,8 +95,9 @@ def unchanged(position: Tensor) -> Tensor:
     return position
 
 
+@cache
 def at(position: int) -> PositionMap:
-    """The same position for every token."""
+    """The same position for every token; the very map each time, so that one can ask whether a map `is at(0)`."""
     return lambda positions: torch.full_like(positions, position)
 
 
