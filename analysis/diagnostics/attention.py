@@ -118,7 +118,7 @@ def _attention_probes(options: PanelOptions) -> Sequence[MakeProbe]:
 def _overview(reading: Reading, options: PanelOptions) -> MapProbe:
     """The heads chosen, or all, of the layers chosen, or of six evenly spread ones, in small."""
     layers, heads = (options.layers, options.heads) if options.one_head is None else (None, None)
-    layers = layers or tuple(spread_layers(reading.layers))
+    layers = layers or tuple(reading.attending[n] for n in spread_layers(len(reading.attending)))
     shown = len(layers) * (reading.heads if heads is None else len(heads))
     return MapProbe(reading, layers=layers, heads=heads, cells=overview_cells(shown))
 

@@ -94,10 +94,22 @@ class Reading:
         factor = slowest_rotation(self.method, torch.from_numpy(positions)[:, None])
         return None if bool((factor == 1).all()) else factor
 
-    def chosen_layers(self, layers: tuple[int, ...] | None, last: int | None = None) -> tuple[int, ...]:
-        """`layers`, or all from 0 to `last` (the last attention layer). Raises `LongSightError` on one that is not."""
-        last = self.layers - 1 if last is None else last
-        return chosen("layer", layers, last, self.model.name)
+    @property
+    def attending(self) -> tuple[int, ...]:
+        """The layers that attend to keys, and do not keep a state in their place."""
+        return self.model.seam.attending
+
+    def chosen_layers(self, layers: tuple[int, ...] | None) -> tuple[int, ...]:
+        """`layers`, or all that attend. Raises `LongSightError` on one that does not, or that there is not."""
+        if layers is None:
+            return self.attending
+        asked = chosen("layer", layers, self.layers - 1, self.model.name)
+        if stateful := [layer for layer in asked if layer not in self.attending]:
+            raise LongSightError(
+                f"Layer {stateful[0]} of {self.model.name} keeps a state in the place of keys, so there is no "
+                f"attention to look at; choose among {', '.join(map(str, self.attending))}."
+            )
+        return asked
 
     @cached_property
     def tokens(self) -> np.ndarray:

@@ -82,7 +82,7 @@ def trace_steps(
         model.forward(part, cache, logits_to_keep=1)
         cache.ids.extend(part.tolist())
         yield Progress(start + len(part), len(text))
-    watched = KeyWatch(torch.tensor(case.facts.tokens) - unread)
+    watched = KeyWatch(torch.tensor(case.facts.tokens) - unread, model.seam.attending[0])
     logits = model.forward(text[-1:], cache, retrieves=True, logits_to_keep=1, observer=watched)
     cache.ids.append(int(text[-1]))
     said: list[int] = []
@@ -95,15 +95,16 @@ def trace_steps(
 class KeyWatch(Observer):
     """Attention on some keys, for each query that is read while it looks on.
 
-    `keys` are positions as the method counts them; those below 0 were never read.
+    `keys` are positions as the method counts them; those below 0 were never read. `first`: the first layer that
+    attends.
     """
 
-    def __init__(self, keys: torch.Tensor) -> None:
-        self.keys = keys
+    def __init__(self, keys: torch.Tensor, first: int = 0) -> None:
+        self.keys, self.first = keys, first
         self.steps: list[list[tuple[np.ndarray, np.ndarray]]] = []  # step, layer -> attention and fetched, (head,)
 
     def attention(self, step: AttentionStep) -> None:
-        if step.layer == 0:
+        if step.layer == self.first:
             self.steps.append([])
         (block,) = step.blocks()
         retrieval = step.method.retrieval
@@ -138,7 +139,7 @@ def _record(
         statement=_marked(reading.n, range(start, stop)),
         key=_marked(reading.n, case.facts.tokens),
         said=texts if said else np.array([""]),
-        layer=np.arange(reading.layers),
+        layer=np.array(reading.attending),
         attention=seen[0],
         fetched=seen[1],
     )

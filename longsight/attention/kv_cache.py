@@ -6,7 +6,7 @@ query) at whatever position the method gives it. While tokens are written one by
 """
 
 from array import array
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from copy import copy
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache as TransformersCache
 from transformers.cache_utils import CacheLayerMixin
 
+from longsight.attention.state_layer import StateLayer
 from longsight.attention.turned_keys import TurnedKeys, grown
 from longsight.errors import LongSightError
 from longsight.methods import Method
@@ -53,6 +54,11 @@ class KeptLayer(CacheLayerMixin):
         if not self.is_initialized:
             return 0
         return self.keys.nbytes + self.values.nbytes + sum(copy.keys.nbytes for copy in self.turned.values())
+
+    @property
+    def slot_bytes(self) -> tuple[int, int]:
+        """Bytes of keys, and of values."""
+        return (self.keys.nbytes, self.values.nbytes) if self.is_initialized else (0, 0)
 
     @property
     def positions(self) -> Tensor:
@@ -203,15 +209,17 @@ class Cache(TransformersCache):
     `padded` every layer keeps everything: the rows of a padded batch let go of tokens at different times. While tokens
     are written one by one, `turns` allows it a turned copy of its keys: half as many bytes again under most methods
     (see `Model.cache_bytes`), and writing is as many times slower without as keys are many. `users`: the last layer
-    that uses the keys of each (see `last_users`).
+    that uses the keys of each (see `last_users`); `recurrent`: the layers that keep a state instead.
     """
 
     def __init__(
-        self, method: Method, rules: Sequence[Method], padded: bool = False, users: Sequence[int] | None = None
-    ) -> None:
+        self, method: Method, rules: Sequence[Method], padded: bool = False, users: Sequence[int] | None = None,
+        recurrent: Collection[int] = (),
+    ) -> None:  # fmt: skip
         users = range(len(rules)) if users is None else users
         footprints = [EVERYTHING if padded else kept(rule, n) for rule, n in zip(rules, users, strict=True)]
-        super().__init__(layers=[KeptLayer(*footprint) for footprint in footprints])
+        made = [StateLayer() if n in recurrent else KeptLayer(*footprint) for n, footprint in enumerate(footprints)]
+        super().__init__(layers=made)
         self.method = method
         self.rules = tuple(rules)
         self.padded = padded
@@ -243,7 +251,8 @@ class Cache(TransformersCache):
     def forget_turned(self) -> None:
         """Let go of turned keys: they are made anew when they are needed."""
         for layer in self.layers:
-            layer.turned.clear()
+            if isinstance(layer, KeptLayer):
+                layer.turned.clear()
 
     def reserve(self, length: int) -> None:
         """Announce a text of `length` tokens: its room is taken at once, and where a model hears long texts otherwise

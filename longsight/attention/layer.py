@@ -34,6 +34,21 @@ class OwnChunk(Method):
 
 
 @dataclass(frozen=True)
+class Recurrence(Method):
+    """Linear attention: a state that every token changes, in the place of keys. The rule of such a layer, and no
+    method: no key is ever asked for, and no token is ever out of reach."""
+
+    title: ClassVar[str] = "Linear attention"
+
+    def visible(self, i: Tensor, j: Tensor) -> Tensor:
+        return super().visible(i, j) & False
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        return (Band("none", Span(lambda i: i, lambda i: i)),)
+
+
+@dataclass(frozen=True)
 class Layer:
     """One layer. Layers that are alike share their `encoding`, the very object.
 
@@ -42,7 +57,8 @@ class Layer:
     its chunks whatever the method, which acts on the other layers.
     `softcap`: the bound that the logits of this layer cannot pass, `softcap * tanh(logit / softcap)` (None: there is
     none); no model has it beside ALiBi. `query_scale`: what queries are multiplied by at their true positions.
-    `keys_of`: the number of the earlier layer whose keys and values it uses, and has none of its own.
+    `keys_of`: the number of the earlier layer whose keys and values it uses, and has none of its own. `recurrent`: it
+    has linear attention, and keeps a state in the place of keys.
     """
 
     encoding: Encoding
@@ -51,13 +67,16 @@ class Layer:
     chunk: int | None = None
     query_scale: QueryScale | None = None
     keys_of: int | None = None
+    recurrent: bool = False
 
     @property
     def sees_everything(self) -> bool:
-        return self.window is None and self.chunk is None
+        return self.window is None and self.chunk is None and not self.recurrent
 
     def rule(self, method: Method) -> Method:
         """The method that runs in this layer when `method` is asked for."""
+        if self.recurrent:
+            return Recurrence()
         if self.window is not None:
             return Window(self.window)
         return method if self.chunk is None else OwnChunk(self.chunk)
@@ -66,6 +85,11 @@ class Layer:
 def acting(layers: Sequence[Layer]) -> list[int]:
     """The layers that a method acts on."""
     return [n for n, layer in enumerate(layers) if layer.sees_everything]
+
+
+def attending(layers: Sequence[Layer]) -> tuple[int, ...]:
+    """The layers that attend to keys, and do not keep a state in their place."""
+    return tuple(n for n, layer in enumerate(layers) if not layer.recurrent)
 
 
 def last_users(layers: Sequence[Layer]) -> list[int]:
@@ -81,9 +105,10 @@ def limits(layers: Sequence[Layer]) -> dict[str, int]:
     """What layers see where they do not see everything, in words, and how many do."""
     windows = Counter(layer.window for layer in layers if layer.window is not None)
     chunks = Counter(layer.chunk for layer in layers if layer.chunk is not None)
-    return {f"window of {size:,}": count for size, count in sorted(windows.items())} | {
-        f"chunks of {size:,}": count for size, count in sorted(chunks.items())
-    }
+    found = {f"window of {size:,}": count for size, count in sorted(windows.items())}
+    found |= {f"chunks of {size:,}": count for size, count in sorted(chunks.items())}
+    states = sum(layer.recurrent for layer in layers)
+    return found | ({"state in the place of keys": states} if states else {})
 
 
 def describe(layers: Sequence[Layer]) -> str:

@@ -71,6 +71,11 @@ def llama4_rotary(hf: PreTrainedModel, layer: int) -> Encoding:
     return interleaved_rotary(hf, layer) if hf.config.no_rope_layers[layer] else Encoding()
 
 
+def attention_rotary(hf: PreTrainedModel, layer: int) -> Encoding:
+    """Halves of the rotating channels paired, in layers that do not keep a state in the place of keys."""
+    return Encoding() if kinds_of(hf.config)[layer] == "linear_attention" else rotary(hf, layer)
+
+
 def hears_within_windows(config: PretrainedConfig, layer: int) -> bool:
     """Layers with a window hear positions, and those that see everything do not; without windows, all do."""
     return config.sliding_window is None or kinds_of(config)[layer] == "sliding_attention"

@@ -14,6 +14,7 @@ from longsight.attention.encoding import Encoding
 from longsight.attention.layer import Layer, QueryScale
 from longsight.errors import LongSightError
 from longsight.models.encodings import (
+    attention_rotary,
     bloom_alibi,
     cohere2_rotary,
     falcon_encoding,
@@ -80,6 +81,8 @@ def _llama4_scale(config: PretrainedConfig, layer: int) -> QueryScale | None:
     return lambda i: 1 + config.attn_scale * (1 + (i + 1) // config.floor_scale).double().log()
 
 
+HYBRID = ("full_attention", "linear_attention")
+
 FAMILIES: dict[str, Family] = {
     "llama": Family(),
     "mistral": Family(),
@@ -130,6 +133,9 @@ FAMILIES: dict[str, Family] = {
     "vaultgemma": Family(softcap="attn_logit_softcapping"),
     "olmo3": Family(),
     "gemma3_text": Family(),
+    "qwen3_next": Family(attention_rotary, kinds=HYBRID),
+    "qwen3_5_text": Family(attention_rotary, kinds=HYBRID),
+    "qwen3_5_moe_text": Family(attention_rotary, kinds=HYBRID),
     "gemma4_text": Family(keys_of=_gemma4_source),
     "gpt_oss": Family(),
     "ministral": Family(),
@@ -160,14 +166,12 @@ LONGEST = 100_000_000
 """Tokens: ten times what any config of a published model says."""
 
 LATENT = "they keep keys and values as one compressed state, and rotate channels beside it (MLA)"
-HYBRID = "most of their layers keep a state in the place of keys (linear attention)"
 INDEXED = "each query picks its keys by an index of its own"
 BEYOND: dict[str, str] = {
     **dict.fromkeys(("deepseek_v2", "deepseek_v3", "youtu", "minicpm3"), LATENT),
-    **dict.fromkeys(("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text", "qwen3_5", "qwen3_5_moe"), HYBRID),
     **dict.fromkeys(("deepseek_v32", "deepseek_v4", "glm_moe_dsa", "qwen4_exp"), INDEXED),
     "diffllama": "their attention is the difference of two",
-    "llama4": "they read images too; their text model alone, llama4_text, is",
+    **{name: f"they read images too; of them, {name}_text alone is" for name in ("llama4", "qwen3_5", "qwen3_5_moe")},
     "nanochat": "they rotate the other way round",
     "nemotron": "their layers do not hand on what a method needs to know",
 }
@@ -220,7 +224,7 @@ def layers_of(hf: PreTrainedModel, family: Family) -> tuple[Layer, ...]:
         chunk = hf.config.attention_chunk_size if kind == "chunked_attention" else None
         softcap = None if family.softcap is None else getattr(hf.config, family.softcap)
         scale, source = family.query_scale(hf.config, n), family.keys_of(hf.config, n)
-        layers.append(Layer(encoding, window, softcap, chunk, scale, source))
+        layers.append(Layer(encoding, window, softcap, chunk, scale, source, recurrent=kind == "linear_attention"))
     return tuple(layers)
 
 

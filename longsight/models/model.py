@@ -66,22 +66,23 @@ class Model:
 
     @cached_property
     def bytes_per_slot(self) -> tuple[int, ...]:
-        """Bytes that the keys and values of one token take in each layer, measured on one token."""
+        """Bytes that the keys and values of one token take in each layer, or all its state, measured on one token."""
         return tuple(keys + values for keys, values in self._slot_sizes)
 
     @cached_property
     def _slot_sizes(self) -> tuple[tuple[int, int], ...]:
         cache = self.seam.new_cache(METHODS["vanilla"]())
         self.forward(torch.tensor([0]), cache)
-        return tuple((layer.keys.nbytes, layer.values.nbytes) if layer.nbytes else (0, 0) for layer in cache.layers)
+        return tuple(layer.slot_bytes for layer in cache.layers)
 
     def cache_bytes(self, method: Method, length: int, writing: bool = False) -> int:
         """Bytes that a cache holds after `length` tokens under `method`; `writing`: and while it writes, with turned
         copies of its keys (room for more tokens than these not counted)."""
-        rules = self.seam.rules(method)
-        held = slots(rules, method.keeps(length), last_users(self.seam.layout))
+        rules, layers = self.seam.rules(method), self.seam.layout
+        found = slots(rules, method.keeps(length), last_users(layers))
+        held = [min(count, 1) if layer.recurrent else count for layer, count in zip(layers, found, strict=True)]
         copies = [copies_of_keys(rule, layer.encoding) if writing else 0
-                  for rule, layer in zip(rules, self.seam.layout, strict=True)]  # fmt: skip
+                  for rule, layer in zip(rules, layers, strict=True)]  # fmt: skip
         sizes = [keys * (1 + more) + values for (keys, values), more in zip(self._slot_sizes, copies, strict=True)]
         return sum(size * count for size, count in zip(sizes, held, strict=True))
 

@@ -20,7 +20,7 @@ from transformers.utils import ModelOutput
 from longsight.attention.chunk import Chunk
 from longsight.attention.encoding import Encoding
 from longsight.attention.kv_cache import Cache
-from longsight.attention.layer import Layer, acting, last_users, limits
+from longsight.attention.layer import Layer, acting, attending, last_users, limits
 from longsight.attention.observer import Observer
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
@@ -50,6 +50,11 @@ class Seam:
     @property
     def layers(self) -> int:
         return self.hf.config.num_hidden_layers
+
+    @cached_property
+    def attending(self) -> tuple[int, ...]:
+        """The layers that attend to keys."""
+        return attending(self.layout)
 
     @cached_property
     def cache_name(self) -> str:
@@ -110,7 +115,8 @@ class Seam:
     def new_cache(self, method: Method, padded: bool = False) -> Cache:
         """An empty cache for `method`, checked."""
         self.check_method(method)
-        return Cache(method, self.rules(method), padded, last_users(self.layout))
+        recurrent = set(range(self.layers)) - set(self.attending)
+        return Cache(method, self.rules(method), padded, last_users(self.layout), recurrent)
 
     @torch.compiler.disable(recursive=False)  # graphs begin in the model's own forward
     def call(
@@ -138,6 +144,9 @@ class Seam:
         start = cache.length
         tokens = next(kwargs[name] for name in ("input_ids", "inputs_embeds") if kwargs.get(name) is not None)
         self._set_text(cache, start + tokens.shape[1], token_mask)
+        if token_mask is not None and len(self.attending) < self.layers:
+            self._check_pads(token_mask, tokens.shape[1])
+            kwargs["attention_mask"] = token_mask.long()
         chunk = Chunk(self.layout, cache, retrieves, token_mask, observer, only_last)
         if self.shim is None:
             kwargs |= {"chunk": chunk, "position_ids": torch.zeros(1, 1, dtype=torch.int64, device=tokens.device)}
@@ -149,12 +158,22 @@ class Seam:
             raise
         finally:
             cache.chunk = None
-        if len(chunk.reached) != self.layers:
+        if len(chunk.reached) != len(self.attending):
             raise LongSightError(
-                f"{type(self.hf).__name__}: the method reached {len(chunk.reached)} of {self.layers} layers; "
+                f"{type(self.hf).__name__}: the method reached {len(chunk.reached)} of {len(self.attending)} layers; "
                 "the model cannot be used."
             )
         return out
+
+    def _check_pads(self, token_mask: Tensor, new: int) -> None:
+        """LongSightError for pads that would go into the state of linear attention as if they were text."""
+        real = token_mask.long()
+        begins = real[:, 0] + (real.diff(dim=-1) > 0).sum(-1)
+        if bool((begins > 1).any()) or (new == 1 and not bool(real[:, -1].all())):
+            raise LongSightError(
+                f"{type(self.hf).__name__} keeps a state of the text, which pads between its tokens, or read by "
+                "themselves, would change; pad at the beginning, and read the pads together with what follows them."
+            )
 
     @cached_property
     def switches(self) -> set[int]:

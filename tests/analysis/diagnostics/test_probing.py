@@ -25,6 +25,7 @@ from longsight.errors import LongSightError
 from longsight.methods import METHODS
 from tests.analysis.diagnostics.naive import models, naive
 from tests.longsight import tiny
+from tests.longsight.matrix import variants
 
 N = 70  # the models are trained on 32
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-5, "equal_nan": True}
@@ -282,3 +283,14 @@ def test_records_survive_their_files_and_say_what_they_hold(place):
 
 def test_tokens_without_a_tokenizer_are_named_by_their_ids():
     assert token_texts(None, torch.tensor([5, 3, 5])).tolist() == ["#5", "#3", "#5"]
+
+
+def test_layers_that_keep_a_state_in_the_place_of_keys_have_no_attention_to_measure():
+    model, text = variants.adopted("qwen3_5_text"), tiny.ids(30)
+    probes = (LogitProbe, EntropyProbe, DistanceProbe, SinkProbe, partial(MapProbe, cells=9))
+    for record in measure(model, text, METHODS["vanilla"](), probes, 4096, 11):
+        assert record.layer.tolist() == [1], type(record).__name__
+    depths, _ = measure(model, text, METHODS["vanilla"](), (HiddenProbe, NLLProbe), 4096, 11)
+    assert depths.depth.tolist() == [0, 1, 2, 3]
+    with pytest.raises(LongSightError, match=r"Layer 2 of qwen3_5_text keeps a state .* choose among 1\."):
+        measure(model, text, METHODS["vanilla"](), (partial(LogitProbe, layers=(1, 2)),), 4096, 11)

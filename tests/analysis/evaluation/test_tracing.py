@@ -5,12 +5,14 @@ import pytest
 import torch
 
 from analysis.evaluation.tasks.passkey import Passkey
-from analysis.evaluation.tracing import TrialRecord, trace_steps
+from analysis.evaluation.tracing import KeyWatch, TrialRecord, trace_steps
 from longsight.attention.observer import Observer
 from longsight.generation.decode import Sampling, decode
-from longsight.generation.prefill import prefill
+from longsight.generation.prefill import prefill, watch
 from longsight.methods import METHODS
 from longsight.progress import finish
+from tests.longsight import tiny
+from tests.longsight.matrix import variants
 
 TASK = Passkey(depths=3)
 LONG = 400
@@ -113,3 +115,11 @@ def test_a_record_that_contradicts_itself_is_refused(model, case):
     assert TrialRecord(**given) == record
     with pytest.raises(Exception, match="key has 3 along 'token', but token has 376"):
         TrialRecord(**given | {"key": np.zeros(3, bool)})
+
+
+def test_a_model_whose_first_layer_keeps_a_state_is_watched_from_its_first_attention_on():
+    model = variants.adopted("qwen3_next")
+    watched = KeyWatch(torch.tensor([0, 1, 2]), model.seam.attending[0])
+    list(watch(model, tiny.ids(3), METHODS["vanilla"](), watched, chunk=1))
+    assert [len(step) for step in watched.steps] == [1, 1, 1]
+    assert all(np.allclose(step[0][0], 1) for step in watched.steps)  # there are no other keys

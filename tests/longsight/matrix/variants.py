@@ -66,6 +66,12 @@ TWO_ROPES = {
     **STRETCHED,
 }  # fmt: skip
 
+HYBRID = {
+    "layer_types": ["linear_attention", "full_attention", "linear_attention"], "num_hidden_layers": 3, "head_dim": 8,
+    "linear_conv_kernel_dim": 3, "linear_key_head_dim": 8, "linear_value_head_dim": 6, "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4, "rms_norm_eps": 0.1, "rope_parameters": {**ROPE, "partial_rotary_factor": 0.5},
+}  # fmt: skip
+"""Norms that make less of rounding: in linear attention the stock model, read in two parts, differs from itself."""
 SLIDING, FULL = WINDOWED["layer_types"]
 GEMMA4 = {
     **WINDOWED, "global_head_dim": 16, "rms_norm_eps": 1.0,
@@ -149,6 +155,9 @@ VARIANTS: dict[str, tuple[str, dict]] = {
     ),
     "gemma2": ("gemma2", {**WINDOWED, **CAPPED}),
     "gemma2, no cap": ("gemma2", {**WINDOWED, **CAPPED, "attn_logit_softcapping": None}),
+    "qwen3_next": ("qwen3_next", {**EXPERTS, **HYBRID}),
+    "qwen3_5_text": ("qwen3_5_text", HYBRID),
+    "qwen3_5_moe_text": ("qwen3_5_moe_text", {**EXPERTS, **HYBRID}),
     "gemma4_text": ("gemma4_text", GEMMA4),
     "gemma4_text, layers that share keys": (
         "gemma4_text",
@@ -212,6 +221,7 @@ ATTENTIONS += [
     "gemma2",
     "ministral3",
     "llama4_text",
+    "qwen3_next",
     "gemma4_text, layers that share keys",
     "cohere2",
     "mistral, windows in every layer",
