@@ -58,7 +58,8 @@ class Layer:
     `softcap`: the bound that the logits of this layer cannot pass, `softcap * tanh(logit / softcap)` (None: there is
     none); no model has it beside ALiBi. `query_scale`: what queries are multiplied by at their true positions.
     `keys_of`: the number of the earlier layer whose keys and values it uses, and has none of its own. `recurrent`: it
-    has linear attention, and keeps a state in the place of keys.
+    has linear attention, and keeps a state in the place of keys. `latent`: it stores keys and values as one compressed
+    vector and makes them anew from it for every query (MLA); of their channels the first `latent` hear no positions.
     """
 
     encoding: Encoding
@@ -68,6 +69,7 @@ class Layer:
     query_scale: QueryScale | None = None
     keys_of: int | None = None
     recurrent: bool = False
+    latent: int | None = None
 
     @property
     def sees_everything(self) -> bool:

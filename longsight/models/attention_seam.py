@@ -43,6 +43,8 @@ def attention_function(
                 f"config layer {module.layer_idx} has {'none' if said is None else f'one of {said:,}'}."
             )
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if known.latent is not None:  # channels that turn come first here, and where both are moved products are the same
+        query, key = query.roll(-known.latent, dims=-1), key.roll(-known.latent, dims=-1)
     out = chunk.attention(module.layer_idx, query, key, value, scaling, s_aux)
     return out.transpose(1, 2).contiguous(), None  # JetMoe takes a view of it; others would copy it now
 

@@ -54,6 +54,8 @@ class Family:
     """What the queries of the layer of this number are multiplied by, at their true positions."""
     keys_of: Callable[[PretrainedConfig, int], int | None] = lambda config, layer: None
     """The layer whose keys and values the layer of this number uses, where it has none of its own."""
+    latent: str | None = None
+    """What the config calls the channels without positions of keys that are made from a compressed vector (MLA)."""
     given_up: str | None = None
     """The attribute by which modules scale queries themselves, by where they stand in a padded batch: turned off while
     the model is patched."""
@@ -81,6 +83,7 @@ def _llama4_scale(config: PretrainedConfig, layer: int) -> QueryScale | None:
     return lambda i: 1 + config.attn_scale * (1 + (i + 1) // config.floor_scale).double().log()
 
 
+MLA = "qk_nope_head_dim"
 HYBRID = ("full_attention", "linear_attention")
 
 FAMILIES: dict[str, Family] = {
@@ -133,6 +136,13 @@ FAMILIES: dict[str, Family] = {
     "vaultgemma": Family(softcap="attn_logit_softcapping"),
     "olmo3": Family(),
     "gemma3_text": Family(),
+    "deepseek_v2": Family(interleaved_rotary, latent=MLA),
+    "deepseek_v3": Family(latent=MLA),  # interleaved as it may be, what comes out of its rotation has halves paired
+    "youtu": Family(latent=MLA),
+    "glm4_moe_lite": Family(latent=MLA),
+    "axk1": Family(latent=MLA),
+    "sarvam_mla": Family(latent=MLA),
+    "minicpm3": Family(latent=MLA),
     "qwen3_next": Family(attention_rotary, kinds=HYBRID),
     "qwen3_5_text": Family(attention_rotary, kinds=HYBRID),
     "qwen3_5_moe_text": Family(attention_rotary, kinds=HYBRID),
@@ -165,10 +175,8 @@ FAMILIES: dict[str, Family] = {
 LONGEST = 100_000_000
 """Tokens: ten times what any config of a published model says."""
 
-LATENT = "they keep keys and values as one compressed state, and rotate channels beside it (MLA)"
 INDEXED = "each query picks its keys by an index of its own"
 BEYOND: dict[str, str] = {
-    **dict.fromkeys(("deepseek_v2", "deepseek_v3", "youtu", "minicpm3"), LATENT),
     **dict.fromkeys(("deepseek_v32", "deepseek_v4", "glm_moe_dsa", "qwen4_exp"), INDEXED),
     "diffllama": "their attention is the difference of two",
     **{name: f"they read images too; of them, {name}_text alone is" for name in ("llama4", "qwen3_5", "qwen3_5_moe")},
@@ -223,8 +231,9 @@ def layers_of(hf: PreTrainedModel, family: Family) -> tuple[Layer, ...]:
         window = hf.config.sliding_window if kind == "sliding_attention" else None
         chunk = hf.config.attention_chunk_size if kind == "chunked_attention" else None
         softcap = None if family.softcap is None else getattr(hf.config, family.softcap)
+        latent = None if family.latent is None else getattr(hf.config, family.latent)
         scale, source = family.query_scale(hf.config, n), family.keys_of(hf.config, n)
-        layers.append(Layer(encoding, window, softcap, chunk, scale, source, recurrent=kind == "linear_attention"))
+        layers.append(Layer(encoding, window, softcap, chunk, scale, source, kind == "linear_attention", latent))
     return tuple(layers)
 
 

@@ -81,7 +81,7 @@ class Model:
         rules, layers = self.seam.rules(method), self.seam.layout
         found = slots(rules, method.keeps(length), last_users(layers))
         held = [min(count, 1) if layer.recurrent else count for layer, count in zip(layers, found, strict=True)]
-        copies = [copies_of_keys(rule, layer.encoding) if writing else 0
+        copies = [copies_of_keys(rule, layer.encoding) if writing and layer.latent is None else 0
                   for rule, layer in zip(rules, layers, strict=True)]  # fmt: skip
         sizes = [keys * (1 + more) + values for (keys, values), more in zip(self._slot_sizes, copies, strict=True)]
         return sum(size * count for size, count in zip(sizes, held, strict=True))

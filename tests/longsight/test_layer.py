@@ -81,6 +81,24 @@ def test_layers_that_use_the_keys_of_another_hold_none_and_it_remembers_what_the
     cell.check(name, method)
 
 
+def test_keys_that_are_made_from_a_compressed_vector_are_stored_as_that_vector():
+    """MLA (DeepSeek-V2, arXiv 2405.04434, section 2.1): 12 channels for all heads' keys and values, and 4 that turn."""
+    model, method = variants.adopted("deepseek_v3"), variants.method("self-extend")
+    assert model.bytes_per_slot == ((12 + 4) * 4,) * 2
+    cache = prefill(model, tiny.ids(TEXT), method, chunk=9).cache
+    assert [layer.keys.shape[1:] for layer in cache.layers] == [(1, TEXT, 12)] * 2
+    assert model.cache_bytes(method, TEXT) == cache.nbytes
+
+
+@pytest.mark.parametrize("name", ["deepseek_v3", "qwen3_next", "gemma4_text, layers that share keys", "llama4_text"])
+def test_what_a_cache_takes_while_it_writes_is_known_before(name):
+    model, method = variants.adopted(name), variants.method("lm-infinite")
+    cache = prefill(model, tiny.ids(TEXT), method, chunk=9).cache
+    for token in tiny.ids(3):
+        model.forward(token[None], cache)
+    assert cache.nbytes == model.cache_bytes(method, TEXT + 3, writing=True)
+
+
 @pytest.mark.parametrize("key", [key for key in METHODS if METHODS[key].needs == "rope"])
 def test_channels_that_do_not_turn_never_do_and_the_others_turn_as_if_they_were_all(key):
     """As in Gemma 4, whose rotation pairs halves of the whole head and leaves slow channels out by the frequency 0."""

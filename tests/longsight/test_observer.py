@@ -9,6 +9,7 @@ from longsight.attention.observer import Observer
 from longsight.generation.prefill import watch
 from longsight.methods import METHODS
 from tests.longsight import tiny
+from tests.longsight.matrix import variants
 
 N = 90  # far beyond the trained length of 32
 
@@ -100,6 +101,12 @@ def test_blocks_are_the_law_for_odd_parameters(method, grouped):
     if method.retrieval is not None:
         method = replace(method, from_layer=0)
     check_blocks(watched(grouped, method, 41).steps[4])
+
+
+@pytest.mark.parametrize("name", ["deepseek_v2", "deepseek_v3", "qwen3_next"])
+def test_blocks_are_the_law_in_heads_of_which_a_part_turns(name):
+    for step in watched(variants.adopted(name), variants.method("self-extend"), 17).steps[-2:]:
+        check_blocks(step)
 
 
 @pytest.mark.parametrize("key", ["vanilla", "lm-infinite", "yarn"])

@@ -66,6 +66,11 @@ TWO_ROPES = {
     **STRETCHED,
 }  # fmt: skip
 
+MLA = {
+    "kv_lora_rank": 12, "q_lora_rank": 10, "qk_nope_head_dim": 6, "qk_rope_head_dim": 4, "v_head_dim": 5,
+    "n_group": 2, "topk_group": 1, "first_k_dense_replace": 1, "num_key_value_heads": 4, "head_dim": 4,
+}  # fmt: skip
+LATENT_YARN = {"rope_parameters": {**YARN["rope_parameters"], "mscale": 0.7, "mscale_all_dim": 1.0}}
 HYBRID = {
     "layer_types": ["linear_attention", "full_attention", "linear_attention"], "num_hidden_layers": 3, "head_dim": 8,
     "linear_conv_kernel_dim": 3, "linear_key_head_dim": 8, "linear_value_head_dim": 6, "linear_num_key_heads": 2,
@@ -144,8 +149,7 @@ VARIANTS: dict[str, tuple[str, dict]] = {
     "qwen2, windows in one layer": ("qwen2", {**WINDOWED, "use_sliding_window": True, "max_window_layers": 1}),
     "ministral": ("ministral", WINDOWED),
     "ministral3": (
-        "ministral3",
-        {**STRETCHED, **scaled("yarn", factor=4.0, original_max_position_embeddings=TRAINED, llama_4_scaling_beta=0.5)},
+        "ministral3", {**STRETCHED, "rope_parameters": {**YARN["rope_parameters"], "llama_4_scaling_beta": 0.5}},
     ),
     "llama4_text": ("llama4_text", LLAMA4),
     "llama4_text, one temperature": ("llama4_text", {**LLAMA4, "attn_temperature_tuning": False, "use_qk_norm": False}),
@@ -155,6 +159,15 @@ VARIANTS: dict[str, tuple[str, dict]] = {
     ),
     "gemma2": ("gemma2", {**WINDOWED, **CAPPED}),
     "gemma2, no cap": ("gemma2", {**WINDOWED, **CAPPED, "attn_logit_softcapping": None}),
+    "deepseek_v2": ("deepseek_v2", {**EXPERTS, **MLA}),
+    "deepseek_v2, yarn rope": ("deepseek_v2", {**EXPERTS, **MLA, **STRETCHED, **LATENT_YARN}),
+    "deepseek_v3": ("deepseek_v3", {**EXPERTS, **MLA, **STRETCHED, **LATENT_YARN}),
+    "deepseek_v3, halves of channels turn": ("deepseek_v3", {**EXPERTS, **MLA, "rope_interleave": False}),
+    "youtu": ("youtu", MLA),
+    "glm4_moe_lite": ("glm4_moe_lite", {**EXPERTS, **MLA}),
+    "axk1": ("axk1", {**EXPERTS, **MLA}),
+    "sarvam_mla": ("sarvam_mla", {**EXPERTS, **MLA}),
+    "minicpm3": ("minicpm3", MLA),
     "qwen3_next": ("qwen3_next", {**EXPERTS, **HYBRID}),
     "qwen3_5_text": ("qwen3_5_text", HYBRID),
     "qwen3_5_moe_text": ("qwen3_5_moe_text", {**EXPERTS, **HYBRID}),
@@ -222,6 +235,7 @@ ATTENTIONS += [
     "ministral3",
     "llama4_text",
     "qwen3_next",
+    "deepseek_v3",
     "gemma4_text, layers that share keys",
     "cohere2",
     "mistral, windows in every layer",
