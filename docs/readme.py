@@ -14,6 +14,7 @@ from pathlib import Path
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
 from longsight.models.families import FAMILIES
+from longsight.models.text_inside import HOLDS_TEXT
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,8 +44,9 @@ def _methods_row(method: type[Method]) -> str:
 
 
 def families() -> str:
-    """The model types that the library understands, as a list in one line."""
-    return ", ".join(f"`{name}`" for name in sorted(FAMILIES))
+    """The model types that the library understands, and those that it takes the text model out of: a line each."""
+    known, holding = (", ".join(f"`{name}`" for name in sorted(names)) for names in (FAMILIES, HOLDS_TEXT))
+    return f"{known}\n\nOf models that read images too, the text model inside: {holding}"
 
 
 def file_tree(root: Path = ROOT) -> str:

@@ -16,6 +16,7 @@ from transformers import (
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
 from longsight.models.registry import UNREADABLE, reason, recommended
+from longsight.models.text_inside import HOLDS_TEXT, PREFIXES, of_the_text
 
 TOKENIZERS = (
     *("tokenizer.json", "tokenizer_config.json", "tokenizer.model"),
@@ -41,11 +42,14 @@ def usable_device(asked: str | torch.device) -> torch.device:
 
 
 def read_weights(source: str | Path, config: PretrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
-    """The model with its weights, on the CPU. LongSightError when they are unreadable, or not all there."""
+    """The model with its weights, on the CPU; of one that reads images too, the text model alone. LongSightError when
+    they are unreadable, or not all there."""
     try:
+        inside = PretrainedConfig.get_config_dict(source)[0].get("model_type") in HOLDS_TEXT
         hf, found = AutoModelForCausalLM.from_pretrained(
-            source, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
+            source, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=False,
+            output_loading_info=True, **({"key_mapping": PREFIXES} if inside else {}),
+        )  # fmt: skip
     except UNREADABLE as problem:
         why = reason(problem).rstrip(".")
         lacks = "file named" in why and "safetensors" in why
@@ -55,7 +59,8 @@ def read_weights(source: str | Path, config: PretrainedConfig, dtype: torch.dtyp
         raise LongSightError(
             f"{source} cannot be loaded: {len(missing)} of its weights are missing, the first is {missing[0]}."
         )
-    if spare := sorted(name for name in found["unexpected_keys"] if not name.endswith(COMPUTED)):
+    unexpected = of_the_text(found["unexpected_keys"], hf) if inside else found["unexpected_keys"]
+    if spare := sorted(name for name in unexpected if not name.endswith(COMPUTED)):
         raise LongSightError(
             f"{source} cannot be loaded: its config describes another model; {len(spare)} of the weights have no place "
             f"in it, the first is {spare[0]}."

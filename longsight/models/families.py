@@ -30,6 +30,7 @@ from longsight.models.encodings import (
     windowed_rotary,
 )
 from longsight.models.shims import BLOOM, FALCON, GPTJ, MPT, STABLELM, Shim
+from longsight.models.text_inside import HOLDS_TEXT
 
 STATIC_ROPE = frozenset({"default", "linear", "llama3", "yarn", "proportional"})
 """RoPE types whose frequencies do not depend on the length of the text."""
@@ -179,7 +180,7 @@ INDEXED = "each query picks its keys by an index of its own"
 BEYOND: dict[str, str] = {
     **dict.fromkeys(("deepseek_v32", "deepseek_v4", "glm_moe_dsa", "qwen4_exp"), INDEXED),
     "diffllama": "their attention is the difference of two",
-    **{name: f"they read images too; of them, {name}_text alone is" for name in ("llama4", "qwen3_5", "qwen3_5_moe")},
+    **dict.fromkeys(HOLDS_TEXT, "they read images too; longsight.load takes the text model that is inside alone"),
     "nanochat": "they rotate the other way round",
     "nemotron": "their layers do not hand on what a method needs to know",
 }

@@ -13,6 +13,7 @@ from transformers import AutoConfig, PretrainedConfig
 
 from longsight.errors import LongSightError
 from longsight.models.families import family_of, train_length
+from longsight.models.text_inside import HOLDS_TEXT
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,8 @@ def _hint(source: str) -> str:
 
 
 def read_config(source: str | Path) -> PretrainedConfig:
-    """A model's config without its weights. LongSightError tells a gated or missing model from one not understood."""
+    """A model's config without its weights, that of the text model inside if it reads images too. LongSightError tells
+    a gated or missing model from one not understood."""
     source = expanded(source)
     check_source(source)
     known = REGISTRY.get(str(source))
@@ -211,6 +213,8 @@ def read_config(source: str | Path) -> PretrainedConfig:
         said, _ = PretrainedConfig.get_config_dict(source)
     except UNREADABLE as problem:
         raise LongSightError(f"{source} cannot be loaded: {reason(problem)}{_hint(str(source))}") from problem
+    if config.model_type in HOLDS_TEXT:
+        config, said = config.get_text_config(), said.get("text_config", {})
     name = family_of(config).train_length
     if not said.get(name) and not said.get(config.attribute_map.get(name, name)):  # the class would make a length up
         setattr(config, name, 0 if known is None else known.train_length)  # BLOOM's configs do not say, nor Falcon's
