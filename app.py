@@ -9,6 +9,6 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 from app.page import build_page
 from app.serving import launch_options
 
-demo = build_page().queue()
+demo = build_page()
 if __name__ == "__main__":
     demo.launch(**launch_options())

@@ -60,7 +60,7 @@ def build_page() -> gr.Blocks:
             views += _panel(EVALUATE, "Evaluate", lambda tab: build_evaluate(shared, tab))
             views += _panel(ABOUT, "About", lambda tab: build_about())
         _wire(demo, Page(shared, status, tabs, views))
-    return demo
+    return demo.queue(default_concurrency_limit=None)  # nobody waits for what somebody else is told
 
 
 def _panel(name: str, title: str, build: Callable[[gr.Tab], list[LinkedControl]]) -> list[LinkedControl]:
@@ -152,8 +152,8 @@ def _wire(demo: gr.Blocks, page: Page) -> None:
         as_notice(page.change_model), model, [page.status, *context.shown], **HIDDEN, trigger_mode="always_last"
     )
     restored = [shared.session, shared.model, page.status, page.tabs, *(view.control for view in page.views)]
-    demo.load(page.open, None, restored, **HIDDEN, concurrency_limit=8).then(
-        page.fill, model, [*shared.methods.shown, *context.shown], **HIDDEN, concurrency_limit=8
+    demo.load(page.open, None, restored, **HIDDEN, concurrency_limit=16).then(
+        page.fill, model, [*shared.methods.shown, *context.shown], **HIDDEN, concurrency_limit=16
     ).then(None, None, None, js=permalink.OPENED, api_visibility="private")
     demo.unload(close_page)
 

@@ -92,9 +92,9 @@ def record_first_sight(model_name: str) -> None:
     note = f"A finished example, recorded with {model.name} on {date.today():%-d %B %Y}. Ask your own question below."
     shown = answer_view.conversation(session.turns, note)  # no question of the visitor's is among them
     (SAMPLES / "first_sight.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    for turn in session.turns:
-        for cell in turn.cells:
-            print(f"{cell.run.label}: {cell.text!r}  ({answer_view.STATUS[cell.state](cell, turn.cells)})")
+    for turn in shown["turns"]:
+        for cell in turn["cells"]:
+            print(f"{cell['title']}: {cell['text']!r}  ({cell['status']})")
 
 
 def record_first_measurement(model_name: str) -> None:

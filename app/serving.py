@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.components import permalink, theme
 from app.panels import method_controls
 from app.session import uploads
+from app.session.device_sharing import MOST_AT_ONCE
 from app.session.documents import MOST_BYTES
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -30,18 +32,28 @@ HEADERS = {
 }
 """Nothing from another host. Gradio makes functions of texts and styles of attributes; a Space stands in a frame."""
 
+MOST_THREADS = MOST_AT_ONCE + 50
+"""Whoever is at a device or waits there has a thread; there are always some for what takes no time."""
+
 SWEEPING = 60.0  # seconds between two looks at what lies in the folder of uploads
+
+
+SWITCHING = 0.0005
+"""Seconds after which a thread that wants Python's lock is given it. A model's step takes and leaves the lock hundreds
+of times: at Python's own 5 ms it would crawl beside the threads that tell visitors how far it is."""
 
 
 def launch_options() -> dict[str, Any]:
     """Everything for `demo.launch`: nothing kept in the visitor's browser, little kept on the server, and the looks,
     which Gradio 6 takes here."""
     theme.serve_files()
+    sys.setswitchinterval(SWITCHING)
     script = f"<script>{permalink.SCRIPT}{method_controls.script()}{theme.SCRIPT}</script>"
     return {
         "ssr_mode": False,
         "run_history": False,
         "state_session_capacity": 300,
+        "max_threads": MOST_THREADS,
         "max_file_size": MOST_BYTES,
         "footer_links": ["api"],
         "app_kwargs": {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from longsight.generation.prefill import Chunk
 from longsight.models.model import Model
 
 from ..drawing.drawn_figure import DrawnFigure
@@ -56,7 +57,7 @@ def compare_steps(
     panel: Panel,
     options: PanelOptions,
     cache: ResultCache | None = None,
-    chunk: int = 512,
+    chunk: Chunk = 512,
 ) -> Generator[Side, None, None]:
     """Measure the texts under each run's method in turn; yields the side that is being worked on after each step.
 

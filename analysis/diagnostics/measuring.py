@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from longsight.errors import LongSightError
+from longsight.generation.prefill import Chunk
 from longsight.methods import Method
 from longsight.models.model import Model
 from longsight.progress import Progress, mapped
@@ -81,7 +82,7 @@ def measure_steps(
     panel: Panel,
     options: PanelOptions = DEFAULT,
     cache: ResultCache | None = None,
-    chunk: int = 512,
+    chunk: Chunk = 512,
 ) -> Generator[PartialRecords, None, Records]:
     """Read the texts under `method` with the panel's probes; returns the panel's records.
 
@@ -108,7 +109,7 @@ def measure_steps(
 
 
 def _read_steps(
-    model: Model, text: Text, method: Method, panel: Panel, options: PanelOptions, cache: ResultCache, chunk: int,
+    model: Model, text: Text, method: Method, panel: Panel, options: PanelOptions, cache: ResultCache, chunk: Chunk,
     before: int, total: int,
 ) -> Generator[PartialRecords, None, Records]:  # fmt: skip
     """Measure one text, unless that was done before."""

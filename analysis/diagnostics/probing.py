@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from longsight.attention.observer import AttentionStep, Observer
-from longsight.generation.prefill import watch
+from longsight.generation.prefill import Chunk, watch
 from longsight.methods import Method
 from longsight.models.model import Ids, Model
 from longsight.progress import Progress
@@ -100,7 +100,7 @@ class Probing(Observer):
         self.wants_hidden = any(probe.wants_hidden for probe in self.probes)
         self._watches = _watches(self.reading, self.probes)
 
-    def steps(self, chunk: int = 512) -> Generator[Progress, None, None]:
+    def steps(self, chunk: Chunk = 512) -> Generator[Progress, None, None]:
         """Read the text `chunk` tokens at a time; yields after each chunk. Closing it stops the work."""
         yield from watch(self.reading.model, self.reading.read, self.reading.method, self, chunk)
 
@@ -127,7 +127,7 @@ def measure(
     method: Method,
     probes: Sequence[MakeProbe],
     most: int = MOST_QUERIES,
-    chunk: int = 512,
+    chunk: Chunk = 512,
 ) -> tuple[Record, ...]:
     """The records of `probes` for a whole text: `Probing` run to its end."""
     probing = Probing(model, ids, method, probes, most)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from longsight.errors import LongSightError
+from longsight.generation.prefill import Chunk
 from longsight.methods import METHODS, Method
 from longsight.models.model import Model
 from longsight.progress import Progress
@@ -213,7 +214,7 @@ class GridProgress(Progress[Place]):
 
 
 def fill_steps(
-    model: Model, grid: TrialGrid, text: str | None = None, skip: Sequence[int] = ()
+    model: Model, grid: TrialGrid, text: str | None = None, skip: Sequence[int] = (), chunk: Chunk = 2048
 ) -> Generator[GridProgress, None, TrialGrid]:
     """Do the trials that are missing, the short texts first; yields often, returns the full grid.
 
@@ -237,7 +238,7 @@ def fill_steps(
                 if place not in cases:
                     yield work.at(number, length, "making prompts")
                     cases[place] = make_case(model, grid, (length, *place), text)
-            for step in _cell_steps(model, methods[number], task, work, (number, length), cases):
+            for step in _cell_steps(model, methods[number], task, work, (number, length), cases, chunk):
                 yield step
                 if step.problem:
                     skipped.add(number)
@@ -273,16 +274,12 @@ class _Work:
 
 
 def _cell_steps(
-    model: Model,
-    method: Method,
-    task: Passkey,
-    work: _Work,
-    where: tuple[int, int],
-    cases: dict[tuple[int, int], KeyCase],
-) -> Generator[GridProgress, None, None]:
+    model: Model, method: Method, task: Passkey, work: _Work, where: tuple[int, int],
+    cases: dict[tuple[int, int], KeyCase], chunk: Chunk,
+) -> Generator[GridProgress, None, None]:  # fmt: skip
     """All missing trials of one method and one length: prompts that begin alike are read together."""
     places = work.missing(*where)
-    steps: Steps = task.steps(model, method, [cases[place] for place in places])
+    steps: Steps = task.steps(model, method, [cases[place] for place in places], chunk)
     try:
         for step in steps:
             place = None

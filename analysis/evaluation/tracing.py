@@ -9,7 +9,7 @@ import torch
 
 from longsight.attention.observer import AttentionStep, Observer
 from longsight.generation.decode import Sampling, decode
-from longsight.generation.prefill import Prefilled
+from longsight.generation.prefill import Chunk, Prefilled, forward_steps
 from longsight.methods import Method
 from longsight.models.model import Model
 from longsight.progress import Progress
@@ -67,7 +67,7 @@ class TrialRecord(Observed):
 
 
 def trace_steps(
-    model: Model, method: Method, task: Passkey, case: KeyCase, chunk: int = 512
+    model: Model, method: Method, task: Passkey, case: KeyCase, chunk: Chunk = 512
 ) -> Generator[Progress[None], None, TrialRecord]:
     """Do one trial again, looking on while it is answered; yields after each chunk and each token, returns the record.
 
@@ -77,11 +77,8 @@ def trace_steps(
     unread = len(ids) - method.keeps(len(ids))
     text, cache = ids[unread:], model.seam.new_cache(method)
     cache.reserve(len(text))
-    for start in range(0, len(text) - 1, chunk):
-        part = text[start : min(start + chunk, len(text) - 1)]
-        model.forward(part, cache, logits_to_keep=1)
-        cache.ids.extend(part.tolist())
-        yield Progress(start + len(part), len(text))
+    for done, _ in forward_steps(model, text[:-1], cache, chunk, ends=False):
+        yield Progress(done, len(text))
     watched = KeyWatch(torch.tensor(case.facts.tokens) - unread, model.seam.attending[0])
     logits = model.forward(text[-1:], cache, retrieves=True, logits_to_keep=1, observer=watched)
     cache.ids.append(int(text[-1]))

@@ -84,7 +84,7 @@ def rest_after(started: Any, mark: gr.HTML) -> None:
     started.then(None, None, mark, js=AT_REST, api_visibility="private")
 
 
-STARTING: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 32, "concurrency_id": "send"}
+STARTING: dict[str, Any] = {"show_progress": "hidden"}
 STOPPING: dict[str, Any] = {"show_progress": "hidden", "queue": False}  # never behind what it is to stop
 
 

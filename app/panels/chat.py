@@ -176,7 +176,7 @@ def _wire_document(panel: ChatPanel) -> None:
     box.change(None, box, panel.attached, js=ATTACHED, api_visibility="private")
     panel.attached.change(
         panel.take_attached, [box, shared.model, shared.session], [*shared.context.shown, panel.taken],
-        concurrency_limit=4, **HIDDEN,
+        concurrency_limit=16, **HIDDEN,
     ).then(None, [box, panel.taken], box, js=DETACHED, api_visibility="private")  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from app.session import formatting
 from app.session.answers import Answer
-from app.session.devices import Waiting
+from app.session.device_sharing import Waiting
 from app.session.sessions import ConversationTurn
 from longsight.methods import Method
 
@@ -46,10 +46,12 @@ def conversation(turns: Sequence[ConversationTurn], note: str = "", asked: int =
 
 
 def turn_view(turn: ConversationTurn) -> TurnView:
-    return {"question": turn.question, "about": turn.about, "cells": [_cell(cell, turn.cells) for cell in turn.cells]}
+    waiting = turn.waiting
+    cells = [_cell(cell, turn.cells, waiting) for cell in turn.cells]
+    return {"question": turn.question, "about": turn.about, "cells": cells}
 
 
-def _cell(cell: Answer, beside: Sequence[Answer]) -> CellView:
+def _cell(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> CellView:
     return {
         "title": cell.run.label,
         "detail": parameters(cell.run.method),
@@ -58,7 +60,7 @@ def _cell(cell: Answer, beside: Sequence[Answer]) -> CellView:
         "text": shown(cell.text),
         "error": cell.error,
         "progress": cell.done / cell.total if cell.state == Answer.READING and cell.total else None,
-        "status": STATUS[cell.state](cell, beside),
+        "status": " · ".join(filter(None, STATUS[cell.state](cell, beside, waiting))),
     }
 
 
@@ -73,17 +75,27 @@ def parameters(method: Method) -> str:
     return method.describe().removeprefix(method.title).strip(" ()")
 
 
-def _waiting(cell: Answer, beside: Sequence[Answer]) -> str:
-    return str(Waiting(cell.ahead)) if cell.ahead else "waiting"
+def _waiting(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[str]:
+    shared = str(waiting) if waiting.others else "waiting"
+    left = _seconds_to_read(cell, beside, waiting)
+    return [shared, "" if left is None else f"read in {formatting.about(left)}"]
 
 
-def _reading(cell: Answer, beside: Sequence[Answer]) -> str:
-    parts = [f"prefill {formatting.short_count(cell.done)}/{formatting.short_count(cell.total)}", *_reused(cell)]
-    if cell.read_seconds:
-        parts.append(f"{formatting.short_count(cell.done / cell.read_seconds)} tok/s")
-    if (left := wall_seconds(cell, beside)) is not None:
-        parts.append(f"{formatting.duration(left)} left")
-    return " · ".join(parts)
+def _reading(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[str]:
+    left = _seconds_to_read(cell, beside, waiting)
+    return [
+        f"prefill {formatting.short_count(cell.done)}/{formatting.short_count(cell.total)}",
+        *_reused(cell),
+        f"{formatting.short_count(cell.done / cell.read_seconds)} tok/s" if cell.read_seconds else "",
+        "" if left is None else f"{formatting.duration(left)} left",
+        str(waiting) if waiting.others else "",
+    ]
+
+
+def _seconds_to_read(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> float | None:
+    """Seconds until this cell has read everything, others' turns included."""
+    own = wall_seconds(cell, beside)
+    return None if own is None or (waiting.others and waiting.seconds is None) else own + (waiting.seconds or 0.0)
 
 
 def wall_seconds(cell: Answer, beside: Sequence[Answer]) -> float | None:
@@ -91,31 +103,35 @@ def wall_seconds(cell: Answer, beside: Sequence[Answer]) -> float | None:
     own = cell.left_seconds
     if own is None:
         return None
-    lefts = [other.left_seconds for other in beside if other.state == Answer.READING]
+    lefts = [other.left_seconds for other in beside if other.state in (Answer.WAITING, Answer.READING)]
     return sum(min(own, left) for left in lefts if left is not None)
 
 
-def _writing(cell: Answer, beside: Sequence[Answer]) -> str:
-    return f"writing · {_write_speed(cell)} · cache {formatting.size(cell.cache_bytes)}"
+def _writing(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[str]:
+    shared = str(waiting) if waiting.others else ""
+    return ["writing", _write_speed(cell), f"cache {formatting.size(cell.cache_bytes)}", shared]
 
 
-def _done(cell: Answer, beside: Sequence[Answer]) -> str:
-    read = f"read {cell.done:,} tokens in {formatting.duration(cell.read_seconds)}"
-    speed = [f"{formatting.short_count(cell.done / cell.read_seconds)} tok/s"] if cell.read_seconds else []
-    wrote = f"wrote {cell.written:,} at {_write_speed(cell)}"
-    return " · ".join([read, *speed, *_reused(cell), wrote, f"cache {formatting.size(cell.cache_bytes)}"])
+def _done(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[str]:
+    return [
+        f"read {cell.done:,} tokens in {formatting.duration(cell.read_seconds)}",
+        f"{formatting.short_count(cell.done / cell.read_seconds)} tok/s" if cell.read_seconds else "",
+        *_reused(cell),
+        f"wrote {cell.written:,} at {_write_speed(cell)}",
+        f"cache {formatting.size(cell.cache_bytes)}",
+    ]
 
 
-def _stopped(cell: Answer, beside: Sequence[Answer]) -> str:
+def _stopped(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[str]:
     if cell.written:
-        return f"stopped after {cell.written:,} tokens · cache {formatting.size(cell.cache_bytes)}"
-    if cell.total:
-        return f"stopped at {cell.done:,} of {cell.total:,} tokens, memory freed"
-    return "stopped before it began"
+        return [f"stopped after {cell.written:,} tokens", f"cache {formatting.size(cell.cache_bytes)}"]
+    if cell.done:
+        return [f"stopped at {cell.done:,} of {cell.total:,} tokens, memory freed"]
+    return ["stopped before it began"]
 
 
-def _failed(cell: Answer, beside: Sequence[Answer]) -> str:
-    return "not answered"
+def _failed(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[str]:
+    return ["not answered"]
 
 
 STATUS = {

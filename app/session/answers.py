@@ -18,13 +18,11 @@ from app.session.cache_pool import pool
 from app.session.transcript import Exchange
 from longsight.attention.kv_cache import Cache
 from longsight.generation.decode import Sampling, decode
-from longsight.generation.prefill import Prefilled, prefill_steps
+from longsight.generation.prefill import Prefilled, StepSize, prefill_steps
 from longsight.generation.prompt import TextStream
 from longsight.generation.text_encoding import EncodedText
 from longsight.methods import Method
 from longsight.models.model import Model
-
-CHUNK = 512  # tokens between two looks at Stop: a fraction of a second on two cores, unless the text is very long
 
 
 @dataclass
@@ -35,12 +33,12 @@ class Answer:
     state: str = "waiting"
     text: str = ""
     error: str = ""
-    ahead: int = 0  # other visitors before us
     reused: int = 0  # tokens read in earlier turns
     total: int = 0  # tokens to read now
     done: int = 0
     read_seconds: float = 0.0
-    left_seconds: float | None = None
+    left_seconds: float | None = None  # of reading, by forecast
+    answer_seconds: float | None = None  # of writing the longest answer, by forecast
     written: int = 0
     write_seconds: float = 0.0
     cache_bytes: int = 0
@@ -50,6 +48,14 @@ class Answer:
     @property
     def finished(self) -> bool:
         return self.state in (self.DONE, self.STOPPED, self.FAILED)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Forecast of the device's time that is still needed; None where nobody knows."""
+        reading = self.left_seconds if self.state in (self.WAITING, self.READING) else 0.0
+        if reading is None or self.answer_seconds is None or self.finished:
+            return 0.0 if self.finished else None
+        return reading + max(self.answer_seconds - self.write_seconds, 0.0)
 
     def fail(self, sentence: str) -> None:
         self.state, self.error, self.cache_bytes = self.FAILED, sentence, 0
@@ -103,6 +109,7 @@ class Speaker:
                 yield
                 start = time.perf_counter()
             cell.state = Answer.DONE
+            estimate.speed(model, estimate.WRITING).add(cell.written, 0.0, cell.write_seconds)
         finally:
             cell.text += stream.finish()
             self.cache = prefilled.cache
@@ -115,7 +122,7 @@ class Speaker:
         cell.state, cell.reused = Answer.READING, cache.length if cache else 0
         forecast = estimate.Forecast(model, self.method, len(ids), cell.reused)
         cell.total, cell.left_seconds = forecast.tokens, forecast.seconds
-        steps = prefill_steps(model, torch.from_numpy(ids[cell.reused :]), self.method, cache, CHUNK)
+        steps = prefill_steps(model, torch.from_numpy(ids[cell.reused :]), self.method, cache, StepSize())
         start = time.perf_counter()
         try:
             while True:
@@ -139,6 +146,12 @@ class Speaker:
             return None
         read = np.array(cache.ids, dtype=np.int64)
         return cache if np.array_equal(read, ids[: len(read)]) and cache.length == len(read) else None
+
+
+def seconds_left(cells: Sequence[Answer]) -> float | None:
+    """Forecast of the device's time that all still need together; None where nobody knows."""
+    lefts = [cell.seconds_left for cell in cells]
+    return None if None in lefts else sum(left for left in lefts if left is not None)
 
 
 def answer_steps(

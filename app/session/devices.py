@@ -1,110 +1,12 @@
-"""One model call at a time on each device, in the order of arrival; and how much memory a device has left."""
+"""What a device is called, and how much memory it has left."""
 
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
 import torch
 
-from longsight.progress import mapped
-
-POLL = 0.1  # seconds between two looks at the queue
 CGROUP = Path("/sys/fs/cgroup")
 UNLIMITED = -1  # as `setrlimit` says it
-
-S = TypeVar("S")
-R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Others are at the device; `ahead` says how many."""
-
-    ahead: int
-
-    def __str__(self) -> str:
-        others = "another visitor" if self.ahead == 1 else f"{self.ahead} other visitors"
-        return f"waiting for {others}"
-
-
-class Turnstile:
-    """Lets one holder in at a time, first come first served.
-
-    Waiting is a generator, so that whoever waits can be shown so, and can leave. It is no `threading.Lock` because each
-    step of a generator may run in another thread.
-    """
-
-    def __init__(self) -> None:
-        self._queue: deque[object] = deque()
-        self._guard = threading.Lock()
-
-    def enter(self, leaves: Callable[[], bool]) -> Generator[int, None, object | None]:
-        """Wait for one's turn; yields how many are ahead. Returns the ticket for `leave`, None if `leaves` says so.
-
-        Closing the generator gives the place up.
-        """
-        ticket = object()
-        with self._guard:
-            self._queue.append(ticket)
-        entered = False
-        try:
-            while (ahead := self._place(ticket)) > 0:
-                if leaves():
-                    return None
-                yield ahead
-                time.sleep(POLL)
-            entered = True
-            return ticket
-        finally:
-            if not entered:
-                self.leave(ticket)
-
-    def leave(self, ticket: object) -> None:
-        with self._guard:
-            self._queue.remove(ticket)
-
-    @property
-    def busy(self) -> bool:
-        with self._guard:
-            return bool(self._queue)
-
-    def _place(self, ticket: object) -> int:
-        with self._guard:
-            return self._queue.index(ticket)
-
-
-_turnstiles: dict[str, Turnstile] = {}
-_making = threading.Lock()
-
-
-def turnstile(device: torch.device) -> Turnstile:
-    """The one turnstile of a device."""
-    with _making:
-        return _turnstiles.setdefault(str(device), Turnstile())
-
-
-def in_turn(
-    device: torch.device, leaves: Callable[[], bool], work: Generator[S, None, R]
-) -> Generator[S | Waiting, None, R | None]:
-    """Do `work` once the device is free; yields `Waiting` until then, and after that each of its steps.
-
-    Returns what `work` returns, or None when `leaves` had enough of waiting. However it ends, `work` is closed, so that
-    it frees what it holds, and the device is handed on.
-    """
-    door = turnstile(device)
-    ticket = yield from mapped(door.enter(leaves), Waiting)
-    if ticket is None:
-        return None
-    try:
-        return (yield from work)
-    finally:
-        work.close()  # before the next visitor comes in
-        door.leave(ticket)
 
 
 def name(device: torch.device) -> str:

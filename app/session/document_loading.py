@@ -2,8 +2,8 @@
 
 from collections.abc import Generator
 
-from app.session import devices, estimate, formatting
-from app.session.devices import Waiting
+from app.session import estimate, formatting
+from app.session.device_sharing import Waiting, in_turn, line_of
 from app.session.documents import Document
 from app.session.sessions import Session
 from longsight.generation.text_encoding import EncodedText, encoder_of
@@ -52,9 +52,9 @@ def document_steps(document: Document, session: Session, model: Model) -> Genera
 
 def measure_steps(session: Session, model: Model) -> Generator[Progress[None], None, None]:
     """Measure this machine's speed with `model`, once per process, when no one else uses it."""
-    if estimate.speed(model).samples or devices.turnstile(model.device).busy:
+    if estimate.speed(model).samples or line_of(model.device).busy:
         return
-    for step in devices.in_turn(model.device, lambda: session.left, estimate.measure_steps(model)):
+    for step in in_turn(model.device, session, lambda: session.left, estimate.measure_steps(model)):
         yield Progress(0, 0, str(step) if isinstance(step, Waiting) else "measuring this machine")
 
 

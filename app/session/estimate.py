@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from app.session import devices, formatting
+from app.session.device_sharing import Waiting, line_of
 from longsight.errors import LongSightError
 from longsight.generation.prefill import prefill
 from longsight.methods import METHODS, Method
@@ -16,6 +17,12 @@ from longsight.models.model import Model
 
 SHARE = 0.5
 """The part of the free memory that one prefill may take: others are at work too, and chunks need room of their own."""
+
+WRITING = "writing"
+"""The task of `speed` in which an answer is written, one token after the other."""
+
+MOST_SECONDS = 600.0
+"""What may be asked of a device that others use as well, and the most that a remedy may take."""
 
 LOOKS = 1024  # queries at which the visible keys are counted
 MOST_SAMPLES = 24
@@ -125,6 +132,24 @@ class Forecast:
         self.speed.add(self.tokens, self.pairs, max(seconds, 1e-6))
 
 
+def write_seconds(model: Model, tokens: int) -> float | None:
+    """About how long writing so many tokens takes; None before anything was written."""
+    return speed(model, WRITING).seconds(tokens, 0.0)
+
+
+def check_time(model: Model, method: Method, tokens: int, seconds: float | None) -> None:
+    """Raise `LongSightError`, with the numbers and a remedy, when reading would take so many `seconds` that others who
+    are at the device would wait for too long."""
+    others = len(line_of(model.device).others())
+    if not others or seconds is None or seconds <= MOST_SECONDS:
+        return
+    raise LongSightError(
+        f"{method.title} would need {formatting.about(seconds)} for {tokens:,} tokens, and {Waiting(others).who} "
+        f"at work here too; meanwhile up to {formatting.duration(MOST_SECONDS)} can be asked for. "
+        f"{_remedy(model, tokens, _limit(model, 0))}"
+    )
+
+
 def fits(model: Model, method: Method, tokens: int, held: int = 0, writing: bool = False) -> bool:
     """Whether `check_memory` would be silent; `writing`: and there is room for the turned keys that make it fast."""
     return model.cache_bytes(method, tokens, writing) <= _limit(model, held)
@@ -162,7 +187,14 @@ def longest(model: Model, method: Method, tokens: int, limit: int) -> int:
 
 
 def _remedy(model: Model, tokens: int, limit: int) -> str:
-    fitting = [
-        method.title for key, method in METHODS.items() if model.cache_bytes(model.method(key, tokens), tokens) <= limit
-    ]
+    """What would fit, into memory and into a visitor's patience."""
+    fitting = [method.title for key, method in METHODS.items() if _suits(model, key, tokens, limit)]
     return f"Give a shorter text or choose {' or '.join(fitting)}." if fitting else "Give a shorter text."
+
+
+def _suits(model: Model, key: str, tokens: int, limit: int) -> bool:
+    method = model.method(key, tokens)
+    if model.cache_bytes(method, tokens) > limit:
+        return False
+    seconds = Forecast(model, method, tokens).seconds
+    return seconds is None or seconds <= MOST_SECONDS

@@ -9,12 +9,13 @@ import numpy as np
 
 from analysis.evaluation.passkey_grid import GridProgress, TrialGrid, fill_steps
 from app.session import estimate, formatting, progress_view, running
-from app.session.devices import Waiting
+from app.session.device_sharing import Waiting
 from app.session.passkey_grids import GridRequest, continued
 from app.session.progress_view import DrawingPace
 from app.session.sessions import Session
 from app.session.shown_grid import ShownGrid
 from longsight.errors import LongSightError
+from longsight.generation.prefill import StepSize
 from longsight.methods import Method
 from longsight.models.model import Model
 
@@ -84,15 +85,18 @@ class GridView:
 
 
 def run_steps(session: Session, request: GridRequest) -> Generator[GridView, None, None]:
-    """Fill the grid for the visitor, in line for the device; yields views, the last when all is done or stopped."""
-    mine = ShownGrid(continued(session, request), _memory_problems(request))
-    clock = _Clock(request, mine.grid)
+    """Fill the grid for the visitor, in turn at the device; yields views, the last when all is done or stopped."""
+    grid = continued(session, request)
+    clock = _Clock(request, grid)
+    mine = ShownGrid(grid, _problems(request, clock))
     skipped = [place for place, run in enumerate(request.runs) if run.id in mine.problems]
-    work = fill_steps(request.model, mine.grid, request.text, skipped)
+    work = fill_steps(request.model, mine.grid, request.text, skipped, StepSize())
     drawings, last = DrawingPace(PAUSE), None
-    for step in running.run_steps(session, request.model.device, work):
+    for step in running.run_steps(session, request.model.device, work, clock.left):
         if isinstance(step, Waiting):
-            yield GridView(progress_view.progress_bar(str(step)))
+            clock.shared = step
+            if last is None:
+                yield GridView(progress_view.progress_bar(str(step)))
             continue
         session.grid, last = mine, step
         run = request.runs[step.method]
@@ -112,12 +116,13 @@ def run_steps(session: Session, request: GridRequest) -> Generator[GridView, Non
     yield GridView(f"<span>{plan(request, mine.grid)}</span>", mine)
 
 
-def _memory_problems(request: GridRequest) -> dict[str, str]:
-    """Why runs cannot read the longest text, by their ids."""
-    problems = {}
-    for run in request.runs:
+def _problems(request: GridRequest, clock: "_Clock") -> dict[str, str]:
+    """Why runs cannot read the longest text, or not while others wait, by their ids."""
+    problems, longest = {}, int(request.grid.length[-1])
+    for number, run in enumerate(request.runs):
         try:
-            estimate.check_memory(request.model, run.method, int(request.grid.length[-1]))
+            estimate.check_memory(request.model, run.method, longest)
+            estimate.check_time(request.model, run.method, longest, clock.seconds(number))
         except LongSightError as error:
             problems[run.id] = str(error)
     return problems
@@ -133,6 +138,7 @@ class _Clock:
             for number, run in enumerate(request.runs) for length in _places(grid)
         }  # fmt: skip
         self.guide = estimate.speed(request.model)
+        self.shared = Waiting(0)
         self.before: list[tuple[int, int]] = []
         self.at: tuple[int, int] | None = None
         self.began = self.entered = time.perf_counter()
@@ -149,6 +155,16 @@ class _Clock:
             self.before.append(self.at)
             tokens, pairs = self.costs[self.at]
             estimate.speed(self.model, TASK).add(int(tokens), pairs, time.perf_counter() - self.entered)
+
+    def seconds(self, number: int) -> float | None:
+        """Forecast of all missing trials of one run."""
+        parts = [self.guide.seconds(*cost) for (run, _), cost in self.costs.items() if run == number]
+        return None if None in parts else sum(part for part in parts if part is not None)
+
+    def left(self) -> float | None:
+        """Forecast of what the current length and those after it take."""
+        parts = [self.guide.seconds(*cost) for where, cost in self.costs.items() if where not in self.before]
+        return None if None in parts else sum(part for part in parts if part is not None)
 
     def said(self, step: GridProgress, grid: TrialGrid) -> str:
         """A sentence with a bar."""

@@ -16,13 +16,14 @@ from analysis.drawing.drawn_figure import DrawnFigure
 from analysis.export.files import file_of
 from analysis.runs import Run
 from app.session import document_loading, estimate, formatting, model_catalogue, progress_view, running
-from app.session.devices import Waiting
+from app.session.device_sharing import Waiting
 from app.session.estimate import Forecast
 from app.session.measurement_request import Measurement, MeasurementRequest
 from app.session.progress_view import DrawingPace, Pace
 from app.session.samples import sample
 from app.session.sessions import Session
 from longsight.errors import LongSightError
+from longsight.generation.prefill import StepSize
 from longsight.generation.text_encoding import encoder_of
 from longsight.methods import Method
 from longsight.models.model import Model
@@ -118,19 +119,20 @@ class MeasurementView:
 
 
 def measure_steps(session: Session, request: MeasurementRequest) -> Generator[MeasurementView, None, None]:
-    """Measure for the visitor, in line for the device; yields views, the last when all is done or was stopped."""
+    """Measure for the visitor, in turn at the device; yields views, the last when all is done or was stopped."""
     sides = [Side(run) for run in request.runs]
     forecasts = {run.id: Forecast(request.model, run.method, request.tokens, task=request.task) for run in request.runs}
     for side in sides:
-        _check_memory(request, side)
-    work = comparing.compare_steps(request.model, request.texts, sides, request.panel, request.options, result_cache)
+        _check_cost(request, side)
+    work = comparing.compare_steps(
+        request.model, request.texts, sides, request.panel, request.options, result_cache, StepSize()
+    )
     session.measurement = Measurement(request, sides)
     drawings, latest = DrawingPace(PAUSE), None
-    for step in running.run_steps(session, request.model.device, work):
+    for step in running.run_steps(session, request.model.device, work, lambda: _seconds_left(sides, forecasts)):
         if isinstance(step, Waiting):
             yield MeasurementView(progress_view.progress_bar(str(step)), sides_view(sides, forecasts))
-            continue
-        if step.state == comparing.DONE or drawings.due():
+        elif step.state == comparing.DONE or drawings.due():
             with drawings.drawing():
                 latest = draw(request, sides)
                 yield MeasurementView("", sides_view(sides, forecasts), latest)
@@ -144,10 +146,24 @@ def measure_steps(session: Session, request: MeasurementRequest) -> Generator[Me
     yield MeasurementView("", sides_view(sides, forecasts), latest)  # once more: the page may have dropped it
 
 
-def _check_memory(request: MeasurementRequest, side: Side) -> None:
+def _seconds_left(sides: Sequence[Side], forecasts: Mapping[str, Forecast]) -> float | None:
+    """Forecast of what all sides still need of the device."""
+    lefts: list[float | None] = []
+    for side in sides:
+        forecast = forecasts[side.run.id]
+        if side.state == comparing.WORKING:
+            lefts.append(forecast.left(side.done, side.seconds))
+        elif side.state == comparing.WAITING:
+            lefts.append(forecast.seconds)
+    return None if None in lefts else sum(left for left in lefts if left is not None)
+
+
+def _check_cost(request: MeasurementRequest, side: Side) -> None:
+    seconds, _ = _forecast(request, side.run.method)
     for text in request.texts:
         try:
             estimate.check_memory(request.model, side.run.method, len(text.ids))
+            estimate.check_time(request.model, side.run.method, len(text.ids), seconds)
         except LongSightError as error:
             side.fail(str(error))
 

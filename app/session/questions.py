@@ -1,16 +1,16 @@
 """A visitor's question on its way: checked, put to the methods when the device is free, shown as it is answered."""
 
 import contextlib
-import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from analysis.runs import Run, make_runs
-from app.session import answer_view, answers, devices, document_loading, running
+from app.session import answer_view, answers, document_loading, estimate, running
 from app.session.answer_view import ConversationView
-from app.session.answers import Answer
-from app.session.devices import Waiting
+from app.session.answers import Answer, Speaker
+from app.session.device_sharing import line_of
+from app.session.progress_view import DrawingPace
 from app.session.sessions import ConversationTurn, Session
 from longsight.errors import LongSightError
 from longsight.generation.decode import Sampling
@@ -72,13 +72,14 @@ def ask_steps(session: Session, model: Model, question: ChatQuestion) -> Generat
         turn = ConversationTurn(question.text, "", [Answer(run) for run in question.runs])
         session.turns.append(turn)
         session.asked += 1
-        shown = 0.0
+        drawings = DrawingPace(TICK)
         try:
             with contextlib.closing(_answer(session, model, question, turn)) as steps:
                 for _ in steps:
-                    if time.monotonic() - shown >= TICK:
-                        shown = time.monotonic()
-                        yield answer_view.conversation(session.turns, asked=session.asked)
+                    drawings.pause = TICK * (1 + turn.others)
+                    if drawings.due():
+                        with drawings.drawing():
+                            yield answer_view.conversation(session.turns, asked=session.asked)
             yield answer_view.conversation(session.turns, asked=session.asked)
         finally:
             if session.left:
@@ -88,27 +89,55 @@ def ask_steps(session: Session, model: Model, question: ChatQuestion) -> Generat
 def _answer(
     session: Session, model: Model, question: ChatQuestion, turn: ConversationTurn
 ) -> Generator[None, None, None]:
+    """Yields, the first time at once, whenever there may be something new to see."""
+    yield
     try:
         for step in document_loading.tokens_steps(session, model):
             turn.about = f"{step.doing} …"
             yield
+            if session.stop.is_set():
+                break
+        else:
+            turn.about = _about(session, model)
+            yield from _answer_in_turn(session, model, question, turn)
     except LongSightError as error:
         for cell in turn.cells:
             cell.fail(str(error))
-        return
-    turn.about = _about(session, model)
-    speakers = session.let_speak(model.name, [run.method for run in question.runs])
-    sides = list(zip(speakers, turn.cells, strict=True))
-    document = session.tokens.get(model.name)
-    work = answers.answer_steps(model, document, question.text, sides, question.sampling, session.stop.is_set)
-    with contextlib.closing(devices.in_turn(model.device, session.stop.is_set, work)) as turns:
-        for done in turns:
-            for cell in turn.cells:
-                cell.ahead = done.ahead if isinstance(done, Waiting) else 0
-            yield
     for cell in turn.cells:
-        if cell.state == Answer.WAITING:  # stopped in line
+        if cell.state == Answer.WAITING:  # stopped before its first turn
             cell.state = Answer.STOPPED
+
+
+def _answer_in_turn(
+    session: Session, model: Model, question: ChatQuestion, turn: ConversationTurn
+) -> Generator[None, None, None]:
+    speakers = session.let_speak(model.name, [run.method for run in question.runs])
+    sides, document = list(zip(speakers, turn.cells, strict=True)), session.tokens.get(model.name)
+    for speaker, cell in sides:
+        _expect(model, speaker, cell, len(document or ()), question.sampling.max_new_tokens)
+    able = [(speaker, cell) for speaker, cell in sides if not cell.finished]
+    if not able:
+        return
+    with line_of(model.device).place(session, lambda: answers.seconds_left(turn.cells)) as turn.place:
+        work = answers.answer_steps(model, document, question.text, able, question.sampling, session.stop.is_set)
+        with contextlib.closing(turn.place.take_turns(work, session.stop.is_set)) as steps:
+            for _ in steps:
+                yield
+    turn.place = None
+
+
+def _expect(model: Model, speaker: Speaker, cell: Answer, tokens: int, longest: int) -> None:
+    """Forecast a side's reading and its writing of `longest` tokens; one that others would wait for too long for fails,
+    and says what they would not."""
+    method, tokens = cell.run.method, tokens + document_loading.ANSWER_ROOM
+    cache = speaker.cache
+    reused = cache.length if cache is not None and cache.method == method else 0
+    forecast = estimate.Forecast(model, method, max(tokens, reused), reused)
+    cell.left_seconds, cell.answer_seconds = forecast.seconds, estimate.write_seconds(model, longest)
+    try:
+        estimate.check_time(model, method, tokens, forecast.seconds)
+    except LongSightError as error:
+        cell.fail(str(error))
 
 
 def _about(session: Session, model: Model) -> str:

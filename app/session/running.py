@@ -1,4 +1,4 @@
-"""Work that a visitor starts and can stop: in line for the device, step by step, freed at once."""
+"""Work that a visitor starts and can stop: in turn at the device, step by step, freed at once."""
 
 import contextlib
 from collections.abc import Generator, Iterator
@@ -6,8 +6,7 @@ from typing import TypeVar
 
 import torch
 
-from app.session import devices
-from app.session.devices import Waiting
+from app.session.device_sharing import Seconds, Waiting, in_turn, nobody_knows
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 
@@ -33,16 +32,17 @@ def at_work(session: Session, meanwhile: str = BUSY) -> Iterator[None]:
 
 
 def run_steps(
-    session: Session, device: torch.device, work: Generator[S, None, R]
+    session: Session, device: torch.device, work: Generator[S, None, R], left: Seconds = nobody_knows
 ) -> Generator[S | Waiting, None, R | None]:
-    """Do `work` once the device is free; yields `Waiting` until then, and after that each of its steps.
+    """Do `work`, which still needs `left`, in turn with others; yields its steps, and `Waiting` while others have the
+    device.
 
     Returns what `work` returns, or None when the visitor pressed Stop or left. However it ends, `work` is closed, so
     that it frees what it holds, and the device is handed on. Raises `LongSightError` while the same visitor's page is
     at work already.
     """
     with at_work(session):
-        return (yield from devices.in_turn(device, session.stop.is_set, _until_stopped(session, work)))
+        return (yield from in_turn(device, session, session.stop.is_set, _until_stopped(session, work), left))
 
 
 def _until_stopped(session: Session, work: Generator[S, None, R]) -> Generator[S, None, R | None]:

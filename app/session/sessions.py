@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, Self
 
 from app.session.answers import Answer, Speaker
+from app.session.device_sharing import Place, Waiting
 from app.session.documents import Document
 from app.session.measurement_request import Measurement
 from app.session.opened_results import OpenedResults
@@ -23,6 +24,17 @@ class ConversationTurn:
     question: str
     about: str
     cells: list[Answer]
+    place: Place | None = None  # at the device, while it is being answered
+
+    @property
+    def others(self) -> int:
+        """How many others share the device meanwhile."""
+        return 0 if self.place is None else len(self.place.line.others(self.place))
+
+    @property
+    def waiting(self) -> Waiting:
+        """What its answers share the device with."""
+        return Waiting(0) if self.place is None else self.place.waiting
 
 
 class Session:

@@ -12,10 +12,11 @@ from analysis.evaluation.passkey_grid import TrialGrid, make_case, text_digest
 from analysis.evaluation.tracing import TrialRecord, trace_steps
 from analysis.evaluation.trial_figure import marked_prompt, trial_figure
 from app.session import estimate, model_catalogue, passkey_grids, progress_view, running
-from app.session.devices import Waiting
+from app.session.device_sharing import Waiting
 from app.session.progress_view import Pace, titled
 from app.session.sessions import Session
 from longsight.errors import LongSightError
+from longsight.generation.prefill import StepSize
 from longsight.progress import Progress, mapped
 
 Place = tuple[int, int, int, int]
@@ -72,7 +73,7 @@ def open_steps(session: Session, cell: object) -> Generator[TrialView, None, Non
     def work() -> Generator[Progress[None] | None, None, TrialRecord]:
         yield None
         case = make_case(model, grid, place[1:], text)
-        return (yield from trace_steps(model, method, grid.passkey(), case))
+        return (yield from trace_steps(model, method, grid.passkey(), case, StepSize()))
 
     pace = Pace(method.keeps(int(grid.length[place[1]])))
     record = yield from mapped(running.run_steps(session, model.device, work()), partial(_progress, pace=pace))

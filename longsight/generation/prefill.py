@@ -1,5 +1,6 @@
 """Prefill: a text is read in chunks into a KV cache. Token ids only; text is the business of `prompt.py`."""
 
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -14,6 +15,26 @@ from longsight.models.model import Ids, Model
 from longsight.progress import Progress, Report, finish
 
 
+@dataclass
+class StepSize:
+    """How many tokens to read at once, so that a step takes about `seconds`: it learns from each how long that took.
+    What is read does not depend on it."""
+
+    seconds: float = 0.25
+    tokens: int = 128
+
+    FEWEST, MOST = 16, 2048
+
+    def learn(self, tokens: int, seconds: float) -> None:
+        """A step of `tokens` took `seconds`; the next one is at most twice or half as large."""
+        wanted = round(tokens * self.seconds / max(seconds, 1e-6))
+        self.tokens = min(max(wanted, self.tokens // 2, self.FEWEST), 2 * self.tokens, self.MOST)
+
+
+Chunk = int | StepSize
+"""Tokens that are read at once."""
+
+
 @dataclass(frozen=True)
 class Prefilled:
     """A text that has been read: the cache, and the logits (vocab,) for the token that comes next."""
@@ -23,15 +44,14 @@ class Prefilled:
 
 
 def prefill_steps(
-    model: Model, ids: Ids, method: Method, cache: Cache | None = None, chunk: int = 2048
+    model: Model, ids: Ids, method: Method, cache: Cache | None = None, chunk: Chunk = 2048
 ) -> Generator[Progress, None, Prefilled]:
     """Read `ids` after what `cache` holds, `chunk` tokens at a time; yields after each chunk and returns the result.
 
     Closing the generator stops the work; nothing else refers to a cache that it began.
     """
     ids = model.check_ids(ids)
-    if chunk < 1:
-        raise LongSightError(f"chunk must be at least 1 token, but {chunk} was given.")
+    check_chunk(chunk)
     if cache is not None and cache.method != method:
         raise LongSightError(
             f"This conversation was read with {cache.method.describe()}; to go on with {method.describe()} it must be "
@@ -40,14 +60,37 @@ def prefill_steps(
     cache, ids = _place(model, ids, method, cache)
     total = len(ids)
     cache.reserve(cache.length + total)
-    for start in range(0, total, chunk):
-        part = ids[start : start + chunk]
-        last = start + len(part) == total
-        logits = model.forward(part, cache, retrieves=last, logits_to_keep=1)
-        cache.ids.extend(part.tolist())
-        yield Progress(start + len(part), total)
+    for done, logits in forward_steps(model, ids, cache, chunk):
+        read = Prefilled(cache, logits[-1].clone())
+        yield Progress(done, total)
     cache.forget_turned()  # those of a last chunk of one token
-    return Prefilled(cache, logits[-1].clone())
+    return read
+
+
+def check_chunk(chunk: Chunk) -> None:
+    """Raise `LongSightError` where nothing would be read at once."""
+    if isinstance(chunk, int) and chunk < 1:
+        raise LongSightError(f"chunk must be at least 1 token, but {chunk} was given.")
+
+
+def forward_steps(
+    model: Model, ids: Tensor, cache: Cache, chunk: Chunk, *,
+    ends: bool = True, logits_to_keep: int = 1, observer: Observer | None = None,
+) -> Generator[tuple[int, Tensor], None, None]:  # fmt: skip
+    """Read `ids` (n,) into `cache`; yields, after each chunk, the tokens read so far and its logits (kept, vocab).
+
+    `ends`: the last of them is the last of a prompt, and fetches.
+    """
+    done = 0
+    while done < len(ids):
+        part = ids[done : done + (chunk if isinstance(chunk, int) else chunk.tokens)]
+        done, begun = done + len(part), time.perf_counter()
+        last = ends and done == len(ids)
+        logits = model.forward(part, cache, retrieves=last, logits_to_keep=logits_to_keep, observer=observer)
+        cache.ids.extend(part.tolist())
+        if isinstance(chunk, StepSize):
+            chunk.learn(len(part), time.perf_counter() - begun)
+        yield done, logits
 
 
 def _place(model: Model, ids: Tensor, method: Method, cache: Cache | None) -> tuple[Cache, Tensor]:
@@ -76,7 +119,7 @@ def prefill(
 
 
 def watch(
-    model: Model, ids: Ids, method: Method, observer: Observer, chunk: int = 512
+    model: Model, ids: Ids, method: Method, observer: Observer, chunk: Chunk = 512
 ) -> Generator[Progress, None, None]:
     """Read `ids` with `observer` looking on, `chunk` tokens at a time; yields after each chunk.
 
@@ -86,7 +129,5 @@ def watch(
     ids = ids[len(ids) - method.keeps(len(ids)) :]
     cache = model.seam.new_cache(method)
     cache.reserve(len(ids))
-    for start in range(0, len(ids), chunk):
-        part = ids[start : start + chunk]
-        model.forward(part, cache, retrieves=start + len(part) == len(ids), observer=observer)
-        yield Progress(start + len(part), len(ids))
+    for done, _ in forward_steps(model, ids, cache, chunk, logits_to_keep=0, observer=observer):
+        yield Progress(done, len(ids))

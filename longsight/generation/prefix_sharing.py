@@ -13,7 +13,7 @@ from torch import Tensor
 
 from longsight.attention.kv_cache import Cache, receptive_field
 from longsight.errors import LongSightError
-from longsight.generation.prefill import Prefilled
+from longsight.generation.prefill import Chunk, Prefilled, check_chunk, forward_steps
 from longsight.methods import Method
 from longsight.models.model import Ids, Model
 from longsight.progress import Progress
@@ -46,7 +46,7 @@ class Branch:
 
 
 def prefill_shared(
-    model: Model, prompts: Sequence[Ids], method: Method, chunk: int = 2048
+    model: Model, prompts: Sequence[Ids], method: Method, chunk: Chunk = 2048
 ) -> Generator[Progress[ReadPrompt], None, None]:
     """Read every prompt to its end; yields after each chunk, and hands out each prompt as soon as it has been read.
 
@@ -56,8 +56,7 @@ def prefill_shared(
     """
     if not prompts:
         raise LongSightError("There is nothing to read: no prompt was given.")
-    if chunk < 1:
-        raise LongSightError(f"chunk must be at least 1 token, but {chunk} was given.")
+    check_chunk(chunk)
     checked = [model.check_ids(ids) for ids in prompts]
     read = [ids[len(ids) - method.keeps(len(ids)) :] for ids in checked]
     twins = list(alike(read, receptive_field(model.seam.rules(method))))
@@ -124,23 +123,18 @@ def _branch(prompts: Sequence[Sequence[int]], chosen: tuple[int, ...], start: in
 
 
 def _grow(
-    model: Model, prompts: Sequence[Tensor], branch: Branch, cache: Cache, chunk: int
+    model: Model, prompts: Sequence[Tensor], branch: Branch, cache: Cache, chunk: Chunk
 ) -> Iterator[Progress[ReadPrompt]]:
     """Read a branch into `cache`, which is used up; `done` of each part, and its `total`, count its own tokens only."""
     ids = prompts[branch.prompts[0]][branch.start : branch.end]
     cache.reserve(max(len(prompts[n]) for n in branch.prompts))
-    logits = None
-    for start in range(0, len(ids), chunk):
-        part = ids[start : start + chunk]
-        ends = not branch.children and start + len(part) == len(ids)
-        logits = model.forward(part, cache, retrieves=ends, logits_to_keep=1)
-        cache.ids.extend(part.tolist())
-        if not ends:
-            yield Progress(len(part), len(part))
+    read = 0
+    for done, logits in forward_steps(model, ids, cache, chunk, ends=not branch.children):
+        tokens, read = done - read, done
+        ended = not branch.children and done == len(ids)
+        result = ReadPrompt(branch.prompts[0], Prefilled(cache, logits[-1].clone())) if ended else None
+        yield Progress(tokens, tokens, result=result)
     if not branch.children:
-        assert logits is not None
-        finished = ReadPrompt(branch.prompts[0], Prefilled(cache, logits[-1].clone()))
-        yield Progress(len(part), len(part), result=finished)
         return
     *others, last = branch.children
     for child in others:

@@ -1,5 +1,6 @@
 """A tiny random model with a real tokenizer, saved and loaded the way the page does it."""
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,7 +10,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from app.session import estimate, model_catalogue, uploads
+from app.session import device_sharing, estimate, model_catalogue, uploads
+from app.session.device_sharing import line_of
 from app.session.documents import Document
 from app.session.sessions import Session
 
@@ -45,6 +47,22 @@ def save_model(folder, seed=0):
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
     fast.save_pretrained(folder)
+
+
+@pytest.fixture(autouse=True)
+def _step_by_step(monkeypatch):
+    """Every step is a slice of its own, and whoever waits looks up at once."""
+    monkeypatch.setattr(device_sharing, "SLICE", 0)
+    monkeypatch.setattr(device_sharing, "LOOK", 0.001)
+
+
+@contextlib.contextmanager
+def others_at(device):
+    """Somebody else who holds the device."""
+    line = line_of(device)
+    with line.place(Session(), lambda: None) as place:
+        assert line.take(place)
+        yield place
 
 
 @pytest.fixture(scope="session")

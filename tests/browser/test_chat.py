@@ -6,15 +6,16 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import expect
 
-from app.session import devices, model_catalogue
+from app.session import model_catalogue
+from app.session.device_sharing import line_of
 from tests.browser.conftest import PHONE, ask, cells, paste, shoot
 
 QUESTION = "What is the pass key?"
 WORDS = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. "
 
 
-def turnstile():
-    return devices.turnstile(model_catalogue.model(model_catalogue.names()[0]).device)
+def device_line():
+    return line_of(model_catalogue.model(model_catalogue.names()[0]).device)
 
 
 def long_text(page_tokens):
@@ -48,7 +49,7 @@ def test_three_methods_answer_one_question_and_a_follow_up_reads_only_what_is_ne
     assert all(re.search(r"[\d,]+ reused", status) for status in statuses), statuses
     assert all(int(re.search(r"read ([\d,]+) tokens", status)[1].replace(",", "")) < 40 for status in statuses)
     expect(page.locator("#costs")).to_contain_text("tokens reused")
-    assert not turnstile().busy
+    assert not device_line().busy
 
 
 def pick(page, place, title):
@@ -121,12 +122,12 @@ def test_stop_in_the_middle_of_reading_frees_the_device_and_the_memory(visit_pag
     expect(page.locator("#document .count")).to_contain_text("tokens")
     ask(page, QUESTION)
     expect(cells(page, "reading").first).to_contain_text("tok/s")
-    assert turnstile().busy
+    assert device_line().busy
     page.get_by_role("button", name="Stop").click()
     expect(cells(page, "stopped")).to_have_count(2)
     expect(page.locator(".cell footer").first).to_contain_text("memory freed")
     page.wait_for_timeout(200)
-    assert not turnstile().busy
+    assert not device_line().busy
     page.click("#remove")
     ask(page, "Hello")
     expect(cells(page, "done")).to_have_count(2)
@@ -138,29 +139,25 @@ def test_closing_the_tab_stops_the_work(visit_page):
     expect(page.locator("#document .count")).to_contain_text("tokens")
     ask(page, QUESTION)
     expect(cells(page, "reading").first).to_contain_text("tok/s")
-    assert turnstile().busy
+    assert device_line().busy
     page.close()
     other = visit_page("?text=none&methods=vanilla")
     ask(other, "Hello")
     expect(cells(other, "done")).to_have_count(1)
-    assert not turnstile().busy
+    assert not device_line().busy
 
 
-def test_two_visitors_wait_for_each_other_and_never_mix(visit_page):
+def test_a_short_question_is_answered_while_another_visitor_s_book_is_read_and_nothing_mixes(visit_page):
     one, two = visit_page("?text=none&methods=vanilla"), visit_page("?text=none&methods=lm-infinite")
     paste(one, long_text(100_000) + "Secret of the first visitor.")
     expect(one.locator("#document .count")).to_contain_text("tokens")
     ask(one, "First visitor's question")
     expect(cells(one, "reading").first).to_contain_text("tok/s")
     ask(two, "Second visitor's question")
-    expect(cells(two, "waiting")).to_contain_text("waiting for another visitor")
-    two.get_by_role("button", name="Stop").click()
-    expect(cells(two, "stopped")).to_have_count(1)
-    expect(two.locator("#chat-mark .working")).to_have_count(0)  # until then Stop stands where one asks
-    ask(two, "Again")
-    expect(cells(two, "waiting")).to_contain_text("waiting for another visitor")
-    one.get_by_role("button", name="Stop").click()
     expect(cells(two, "done")).to_have_count(1)
+    expect(cells(one, "reading")).to_have_count(1)
+    one.get_by_role("button", name="Stop").click()
+    expect(cells(one, "stopped")).to_have_count(1)
     assert "First visitor" not in two.content()
     assert "Secret" not in two.content()
     assert "Second visitor" not in one.content()

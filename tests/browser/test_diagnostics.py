@@ -12,7 +12,8 @@ from playwright.sync_api import expect
 from analysis.diagnostics.nll import NLLRecord
 from analysis.diagnostics.panels import PANELS
 from analysis.export.files import FORMATS, from_npz
-from app.session import devices, measurements, model_catalogue
+from app.session import measurements, model_catalogue
+from app.session.device_sharing import line_of
 from tests.browser.conftest import PATIENCE, PHONE, shoot
 
 MODEL = model_catalogue.names()[0]
@@ -75,7 +76,7 @@ def six_curves(drawn):
 
 
 def at_rest():
-    return not devices.turnstile(model_catalogue.model(MODEL).device).busy
+    return not line_of(model_catalogue.model(MODEL).device).busy
 
 
 def test_the_first_thing_seen_is_a_finished_look(visit_page):

@@ -5,15 +5,16 @@ import re
 
 from playwright.sync_api import expect
 
-from app.session import devices, model_catalogue
+from app.session import model_catalogue
+from app.session.device_sharing import line_of
 from tests.browser.conftest import PHONE, shoot
 
 SMALL = "?tab=passkey&methods=lm-infinite;truncation:length=512&lengths=256,1024&depths=0,100&trials=2&text=none"
 LONG = "?tab=passkey&methods=vanilla&lengths=256,512,1024,2048&depths=0,50,100&trials=8&text=none"
 
 
-def turnstile():
-    return devices.turnstile(model_catalogue.model(model_catalogue.names()[0]).device)
+def device_line():
+    return line_of(model_catalogue.model(model_catalogue.names()[0]).device)
 
 
 def grid(page, number):
@@ -77,7 +78,7 @@ def test_a_finished_example_stands_here_at_first_sight_and_a_cell_of_it_opens(vi
     key = page.locator("#passkey-prompt [style*='0.7)']")  # a token for each digit, in each of two statements
     assert re.fullmatch(r"(\d{5})\1", "".join(key.all_inner_texts()))
     page.wait_for_function("document.querySelector('#passkey-heads .plot-area')?._fullData")
-    assert not turnstile().busy
+    assert not device_line().busy
 
 
 def test_a_grid_fills_in_and_its_file_loads_again(visit_page):
@@ -109,7 +110,7 @@ def test_a_grid_is_stopped_and_gone_on_with(visit_page):
     page.click("#passkey-stop")
     expect(page.locator("#passkey-status")).to_contain_text("trials are left")
     expect(page.locator("#passkey-run")).to_have_text("Resume")
-    assert not turnstile().busy
+    assert not device_line().busy
     before = grid(page, 0)
     assert "" in [cell for row in before for cell in row]
     page.click("#passkey-run")

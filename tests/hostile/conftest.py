@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="module")
 def client():
     networking.url_ok = lambda url: True
-    demo = build_page().queue()
+    demo = build_page()
     _, address, _ = demo.launch(prevent_thread_lock=True, quiet=True, **serving.launch_options())
     hostile = HostileClient(demo, address)
     yield hostile

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from longsight.errors import LongSightError
 from longsight.generation.decode import Sampling, decode
+from longsight.generation.prefill import Chunk
 from longsight.generation.prefix_sharing import prefill_shared
 from longsight.methods import Method
 from longsight.models.model import Model
@@ -132,10 +133,10 @@ class Asking(Task):
     stops: ClassVar[bool] = True
     """Whether the answer ends where the model ends it."""
 
-    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Steps:
+    def steps(self, model: Model, method: Method, cases: Sequence[Case], chunk: Chunk = 2048) -> Steps:
         sampling = Sampling(max_new_tokens=self.room, stop=None if self.stops else frozenset())
         began = time.process_time()
-        for part in prefill_shared(model, [case.ids for case in cases], method):
+        for part in prefill_shared(model, [case.ids for case in cases], method, chunk):
             yield Progress(part.done, part.total)
             if part.result is None:
                 continue

@@ -76,10 +76,10 @@ def test_what_is_scored_is_what_was_said(full, model):
 
 
 def test_a_method_that_cannot_go_on_says_so_and_the_others_do(model, empty, monkeypatch):
-    def failing(self, model, method, cases):
+    def failing(self, model, method, cases, chunk):
         if method.key == "truncation":
             raise LongSightError("Too big.")
-        yield from steps(self, model, method, cases)
+        yield from steps(self, model, method, cases, chunk)
 
     steps = Passkey.steps
     monkeypatch.setattr(Passkey, "steps", failing)

@@ -11,10 +11,12 @@ from analysis.export.files import FORMATS, from_npz
 from app.components.permalink import restored
 from app.panels import diagnostics
 from app.panels.option_controls import KINDS, build_options, read_options, views
-from app.session import devices, document_loading, estimate, measurements, running, samples
+from app.session import document_loading, estimate, measurements, running, samples
+from app.session.device_sharing import line_of
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
+from tests.app.conftest import others_at
 from tests.app.panels.test_method_controls import values_of
 
 DEFAULTS = {"smoothing": 64, "projection": "pca", "axes": 2, "starting": 10}
@@ -77,7 +79,7 @@ def test_every_panel_runs_to_its_end_and_is_there_at_once_the_next_time(model, r
     assert "measured" in updates[panel.run.status]
     assert updates[panel.sides].count('data-state="done"') == 2
     assert [figure["name"] for figure in updates[panel.board]["figures"]] == drawn
-    assert not devices.turnstile(model.device).busy
+    assert not line_of(model.device).busy
 
 
 @pytest.mark.parametrize("key", PANELS)
@@ -136,20 +138,16 @@ def test_stop_marks_the_methods_and_keeps_nothing(model, reader, monkeypatch, pa
     end = last(steps)
     assert end[panel.sides].count('data-state="stopped"') == 2
     assert measurements.result_cache.nbytes == 0
-    assert not devices.turnstile(model.device).busy
+    assert not line_of(model.device).busy
     assert not reader.busy.locked()
 
 
 def test_stop_while_waiting_for_another_visitor_ends_the_waiting(model, reader, monkeypatch, panel, asked):
-    monkeypatch.setattr(devices, "POLL", 0.001)
-    door = devices.turnstile(model.device)
-    with pytest.raises(StopIteration) as entered:
-        next(door.enter(lambda: False))
-    steps = panel.measure(*asked())
-    assert "waiting for another visitor" in next(steps)[panel.run.status]
-    running.stop(reader)
-    assert last(steps)[panel.sides].count("stopped before it began") == 2
-    door.leave(entered.value.value)
+    with others_at(model.device):
+        steps = panel.measure(*asked())
+        assert "sharing the device with another visitor" in next(steps)[panel.run.status]
+        running.stop(reader)
+        assert last(steps)[panel.sides].count("stopped before it began") == 2
     assert not reader.busy.locked()
 
 
@@ -158,7 +156,7 @@ def test_opening_another_panel_ends_the_run(model, panel, asked):
     next(steps)
     panel.show(*asked("nll"))
     assert all(updates == {} for updates in steps)
-    assert not devices.turnstile(model.device).busy
+    assert not line_of(model.device).busy
 
 
 def test_parameters_follow_the_length_that_is_looked_at_unless_they_were_set(model, reader, panel, asked):

@@ -13,7 +13,6 @@ from analysis.evaluation.tasks.texts import PAPER
 from analysis.export.files import from_json, to_json
 from app.panels import passkey, passkey_trial
 from app.session import (
-    devices,
     document_loading,
     grid_runs,
     model_catalogue,
@@ -22,16 +21,17 @@ from app.session import (
     side_by_side,
     trials,
 )
+from app.session.device_sharing import line_of
 from app.session.passkey_grids import OWN, OWN_PROMPT
 from app.session.side_by_side import MOST_METHODS
 from longsight.errors import LongSightError
+from tests.app.conftest import others_at
 
 NO_METHODS = ";"
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(devices, "POLL", 0.001)
     monkeypatch.setattr(grid_runs, "PAUSE", 0.0)
 
 
@@ -80,7 +80,7 @@ def test_a_run_fills_the_visitors_grid_and_says_what_was_answered(filled, sessio
     assert "all 8 trials are done" in seen[-1].status
     assert any("of 8 trials" in view.status and "<progress" in view.status for view in seen)
     assert "it said" in passkey_grids.side_view(session.grid, 0)
-    assert not devices.turnstile(model_catalogue.model("tiny").device).busy
+    assert not line_of(model_catalogue.model("tiny").device).busy
 
 
 def test_stop_keeps_what_is_done_and_the_next_run_goes_on(panel, request_of, filled, session, asked):
@@ -104,22 +104,19 @@ def test_stop_keeps_what_is_done_and_the_next_run_goes_on(panel, request_of, fil
 
 
 def test_stop_while_waiting_for_others_leaves_everything_as_it_was(request_of, session, asked):
-    door = devices.turnstile(model_catalogue.model("tiny").device)
-    with pytest.raises(StopIteration) as entered:
-        next(door.enter(lambda: False))
-    steps = grid_runs.run_steps(session, request_of(asked()))
-    assert "waiting for another visitor" in next(steps).status
-    running.stop(session)
-    assert [view.grid for view in steps] == [None]
-    assert session.grid is None
-    door.leave(entered.value.value)
+    with others_at(model_catalogue.model("tiny").device):
+        steps = grid_runs.run_steps(session, request_of(asked()))
+        assert "sharing the device with another visitor" in next(steps).status
+        running.stop(session)
+        assert [view.grid for view in steps] == [None]
+        assert session.grid is None
 
 
 def test_leaving_the_page_ends_the_run_and_frees_the_device(request_of, session, asked):
     steps = grid_runs.run_steps(session, request_of(asked()))
     next(steps)
     steps.close()
-    assert not devices.turnstile(model_catalogue.model("tiny").device).busy
+    assert not line_of(model_catalogue.model("tiny").device).busy
     assert not session.busy.locked()
 
 

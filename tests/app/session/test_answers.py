@@ -74,7 +74,7 @@ def test_other_parameters_read_the_text_again(model, text):
 
 
 def test_stop_while_reading_frees_the_cache_and_says_how_far_it_came(model, text, monkeypatch):
-    monkeypatch.setattr(answers, "CHUNK", 8)
+    monkeypatch.setattr(answers, "StepSize", lambda: 8)
     made = []
     new_cache = type(model.seam).new_cache
 
@@ -98,7 +98,7 @@ def test_stop_while_reading_frees_the_cache_and_says_how_far_it_came(model, text
 
 
 def test_closing_the_generator_stops_like_stop_does(model, text, monkeypatch):
-    monkeypatch.setattr(answers, "CHUNK", 8)
+    monkeypatch.setattr(answers, "StepSize", lambda: 8)
     speaker = Speaker(VANILLA)
     [cell], steps = ask(model, text, [speaker], [VANILLA])
     next(steps)

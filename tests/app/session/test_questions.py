@@ -3,19 +3,31 @@
 import pytest
 
 from analysis.runs import make_runs
-from app.session import answer_view, devices, document_loading, questions
+from app.session import answer_view, document_loading, estimate, questions
 from app.session.answers import Answer
+from app.session.device_sharing import Waiting, line_of
+from app.session.documents import Document
+from app.session.progress_view import DrawingPace
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
+from tests.app.conftest import TEXT, others_at
 
 METHOD = METHODS["window"](window=16)
 SMALL, LARGE = (METHODS["self-extend"](group=group, window=16) for group in (4, 8))
+ALONE = Waiting(0)
 [RUN] = make_runs([METHOD])
 
 
 def question(text="Why?", methods=(METHOD,), longest=4, temperature=0, seed=0):
     return questions.check_question(text, methods, longest, temperature, seed)
+
+
+class Always(DrawingPace):
+    """Nothing stays undrawn."""
+
+    def due(self):
+        return True
 
 
 def give(session, model, document):
@@ -54,7 +66,7 @@ def test_the_conversation_grows_by_the_question_and_ends_with_its_answers(model,
     assert cell["state"] == "done"
     assert cell["title"] == "Window"
     assert "wrote" in cell["status"]
-    assert not devices.turnstile(model.device).busy
+    assert not line_of(model.device).busy
 
     [_, turn] = list(questions.ask_steps(session, model, question("And?")))[-1]["turns"]
     assert turn["about"] == ""  # the document is named where it is new
@@ -63,17 +75,56 @@ def test_the_conversation_grows_by_the_question_and_ends_with_its_answers(model,
 
 def test_a_second_visitor_waits_is_told_so_and_can_leave(model, document, monkeypatch):
     monkeypatch.setattr(questions, "TICK", 0)
+    session = Session()
+    with others_at(model.device):
+        steps = questions.ask_steps(session, model, question("Mine?"))
+        [cell] = next(steps)["turns"][0]["cells"]
+        assert cell["status"] == "waiting"  # at once, whatever else is going on
+        [cell] = next(steps)["turns"][0]["cells"]
+        assert cell["status"] == "sharing the device with another visitor"
+        session.stop.set()
+        assert list(steps)[-1]["turns"][0]["cells"][0]["state"] == "stopped"
+    assert not line_of(model.device).busy
+
+
+def test_two_visitors_are_answered_in_turn_and_never_mixed(model, document, monkeypatch):
+    monkeypatch.setattr(questions, "TICK", 0)
+    monkeypatch.setattr(questions, "DrawingPace", Always)
     one, two = Session(), Session()
     give(one, model, document)
-    first, second = questions.ask_steps(one, model, question()), questions.ask_steps(two, model, question("Mine?"))
-    next(first)
-    picture = next(second)
-    assert picture["turns"][0]["cells"][0]["status"] == "waiting for another visitor"
-    assert "grass" not in str(picture)
-    two.stop.set()
-    assert list(second)[-1]["turns"][0]["cells"][0]["state"] == "stopped"
-    assert list(first)[-1]["turns"][0]["cells"][0]["state"] == "done"
-    assert not devices.turnstile(model.device).busy
+    asked = [questions.ask_steps(one, model, question()), questions.ask_steps(two, model, question("Mine?"))]
+    pictures = [[next(steps) for steps in asked] for _ in range(6)]
+    alone = [list(questions.ask_steps(Session(), model, question("Mine?")))[-1]["turns"][0]["cells"][0]["text"]]
+    assert "grass" not in str([picture[1] for picture in pictures])
+    ends = [list(steps)[-1]["turns"][0]["cells"][0] for steps in asked]
+    assert [cell["state"] for cell in ends] == ["done", "done"]
+    assert ends[1]["text"] == alone[0]
+    assert not line_of(model.device).busy
+
+
+def test_stop_while_the_document_is_made_into_tokens_ends_the_question(model, session):
+    session.document = Document("long.txt", TEXT * 20_000, 0)
+    steps = questions.ask_steps(session, model, question())
+    assert next(steps)["turns"][0]["cells"][0]["state"] == "waiting"
+    next(steps)
+    session.stop.set()
+    assert list(steps)[-1]["turns"][0]["cells"][0]["state"] == "stopped"
+    assert session.tokens == {}
+
+
+def test_what_others_would_wait_too_long_for_is_refused_with_what_would_not(model, session, document, monkeypatch):
+    give(session, model, document)
+    monkeypatch.setattr(estimate, "MOST_SECONDS", 0.0)
+    estimate.speed(model).add(10, 0.0, 1000.0)
+    vanilla = METHODS["vanilla"]()
+    with others_at(model.device):
+        [cell] = list(questions.ask_steps(session, model, question(methods=(vanilla,))))[-1]["turns"][-1]["cells"]
+    assert cell["state"] == "failed"
+    assert "Vanilla would need about " in cell["error"]
+    assert "another visitor is at work here too; meanwhile up to under a second can be asked for" in cell["error"]
+    assert cell["error"].endswith("Give a shorter text.")
+    [cell] = list(questions.ask_steps(session, model, question(methods=(vanilla,))))[-1]["turns"][-1]["cells"]
+    assert cell["state"] == "done", cell["error"]
 
 
 def test_closing_the_page_in_the_middle_lets_the_next_one_in_and_frees_everything(model, document, monkeypatch):
@@ -82,10 +133,11 @@ def test_closing_the_page_in_the_middle_lets_the_next_one_in_and_frees_everythin
     give(session, model, document)
     steps = questions.ask_steps(session, model, question())
     next(steps)
-    assert devices.turnstile(model.device).busy
+    next(steps)
+    assert line_of(model.device).busy
     session.leave()
     steps.close()
-    assert not devices.turnstile(model.device).busy
+    assert not line_of(model.device).busy
     assert [speaker.cache for speaker in session.speakers["tiny"]] == [None]
     assert session.busy.acquire(blocking=False)
 
@@ -137,13 +189,14 @@ def test_another_document_starts_the_methods_afresh_and_keeps_what_was_said(mode
 
 def test_the_words_of_every_state():
     cell = Answer(RUN, state=Answer.READING, done=812_000, total=1_240_000, read_seconds=40.6, left_seconds=21.4)
-    assert answer_view.STATUS[cell.state](cell, [cell]) == "prefill 812k/1.24M · 20k tok/s · 21 s left"
+    assert answer_view.STATUS[cell.state](cell, [cell], ALONE) == ["prefill 812k/1.24M", "20k tok/s", "21 s left", ""]
     beside = Answer(RUN, state=Answer.READING, left_seconds=5.0)
     assert answer_view.wall_seconds(cell, [cell, beside]) == pytest.approx(26.4)
     cell = Answer(RUN, state=Answer.STOPPED, done=512, total=1024)
-    assert answer_view.STATUS[cell.state](cell, [cell]) == "stopped at 512 of 1,024 tokens, memory freed"
-    cell = Answer(RUN, ahead=2)
-    assert answer_view.STATUS[cell.state](cell, [cell]) == "waiting for 2 other visitors"
+    assert answer_view.STATUS[cell.state](cell, [cell], ALONE) == ["stopped at 512 of 1,024 tokens, memory freed"]
+    cell, shared = Answer(RUN, left_seconds=4.0), Waiting(2, 8.0)
+    said = "sharing the device with 2 other visitors, whose turns take about 8 s"
+    assert answer_view.STATUS[cell.state](cell, [cell], shared) == [said, "read in about 12 s"]
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,15 @@
-"""Work that can be stopped: in line for the device, one thing at a time for each page, all let go of at the end."""
+"""Work that can be stopped: in turn at the device, one thing at a time for each page, all let go of at the end."""
 
 import pytest
 import torch
 
-from app.session import devices, running
-from app.session.devices import Waiting
+from app.session import running
+from app.session.device_sharing import Waiting, line_of
 from app.session.running import run_steps
 from longsight.errors import LongSightError
+from tests.app.conftest import others_at
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(devices, "POLL", 0.001)
 
 
 class Work:
@@ -25,7 +21,7 @@ class Work:
     def steps(self):
         try:
             for step in range(3):
-                assert devices.turnstile(CPU).busy
+                assert line_of(CPU).busy
                 yield step
             return "result"
         finally:
@@ -43,7 +39,7 @@ def result(steps):
 
 
 def at_rest(session):
-    return not devices.turnstile(CPU).busy and not session.busy.locked()
+    return not line_of(CPU).busy and not session.busy.locked()
 
 
 def test_work_goes_step_by_step_and_its_result_is_handed_on(session):
@@ -81,16 +77,13 @@ def test_an_error_in_the_work_reaches_the_caller_and_frees_everything(session):
 
 
 def test_others_are_waited_for_and_stop_leaves_the_line(session):
-    door = devices.turnstile(CPU)
-    with pytest.raises(StopIteration) as entered:
-        next(door.enter(lambda: False))
-    work = Work()
-    steps = run_steps(session, CPU, work.steps())
-    assert next(steps) == Waiting(1)
-    assert str(next(steps)) == "waiting for another visitor"
-    running.stop(session)
-    assert result(steps) == ([], None)
-    door.leave(entered.value.value)
+    with others_at(CPU):
+        work = Work()
+        steps = run_steps(session, CPU, work.steps())
+        assert next(steps) == Waiting(1)
+        assert str(next(steps)) == "sharing the device with another visitor"
+        running.stop(session)
+        assert result(steps) == ([], None)
     assert at_rest(session)
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from analysis.evaluation.tasks.texts import PAPER
-from app.session import devices, grid_runs, passkey_grids, running, trials
+from app.session import grid_runs, passkey_grids, running, trials
+from app.session.device_sharing import line_of
 from app.session.passkey_grids import GridSettings
 from app.session.shown_grid import ShownGrid
 from longsight.errors import LongSightError
@@ -41,7 +42,7 @@ def test_a_trial_can_be_stopped(model, session, request_made):
     next(steps)
     running.stop(session)
     assert "stopped, memory freed" in list(steps)[-1].status
-    assert not devices.turnstile(model.device).busy
+    assert not line_of(model.device).busy
 
 
 @pytest.mark.parametrize(
