@@ -191,6 +191,7 @@ def _check_rotation(file: GgufFile, config: PretrainedConfig) -> None:
         "rope.dimension_count": rotated,
         "rope.freq_base": rope.get("rope_theta"),
         "attention.sliding_window": file.of_model("context_length"),
+        **{name: getattr(config, name, None) for name in ("attn_logit_softcapping", "final_logit_softcapping")},
     }
     for key, read in pairs.items():
         if (said := file.of_model(key, read)) != read:

@@ -131,6 +131,10 @@ def lengthened(writer):
     writer.add_rope_scaling_factor(4.0)
 
 
+def capped(writer):
+    writer.add_attn_logit_softcapping(30.0)
+
+
 def with_factors(writer):
     writer.add_tensor("rope_freqs.weight", np.ones(4, np.float32))
 
@@ -141,6 +145,7 @@ REFUSED = {
     "no tokenizer": ({"tokens": []}, r"it has no tokenizer in it; take one that has, or the model's safetensors\.$"),
     "split elsewhere": ({"split": "poro-chat"}, r"how its tokenizer splits text \('poro-chat'\) is not known; take"),
     "scaled rope": ({"add": lengthened}, r"its rope.scaling.type is yarn, which transformers' reader leaves out; take"),
+    "capped logits": ({"add": capped}, r"its attn_logit_softcapping is 30.0, which transformers' reader leaves out; t"),
     "factors of frequencies": ({"add": with_factors}, r"it holds [\d,]+ weights, but a llama model as it says has"),
     "one of two parts": ({"add": parted}, r"it is one of 2 parts; join them with"),
 }  # fmt: skip

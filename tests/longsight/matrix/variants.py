@@ -158,9 +158,7 @@ VARIANTS: dict[str, tuple[str, dict]] = {
         "gemma3_text", {**WINDOWED, "query_pre_attn_scalar": 8, "rope_parameters": TWO_ROPES["rope_parameters"]},
     ),
     "gemma2": ("gemma2", {**WINDOWED, **CAPPED}),
-    "gemma2, no cap": ("gemma2", {**WINDOWED, **CAPPED, "attn_logit_softcapping": None}),
-    "deepseek_v2": ("deepseek_v2", {**EXPERTS, **MLA}),
-    "deepseek_v2, yarn rope": ("deepseek_v2", {**EXPERTS, **MLA, **STRETCHED, **LATENT_YARN}),
+    "deepseek_v2": ("deepseek_v2", {**EXPERTS, **MLA, **STRETCHED, **LATENT_YARN}),
     "deepseek_v3": ("deepseek_v3", {**EXPERTS, **MLA, **STRETCHED, **LATENT_YARN}),
     "deepseek_v3, halves of channels turn": ("deepseek_v3", {**EXPERTS, **MLA, "rope_interleave": False}),
     "youtu": ("youtu", MLA),
@@ -171,7 +169,6 @@ VARIANTS: dict[str, tuple[str, dict]] = {
     "qwen3_next": ("qwen3_next", {**EXPERTS, **HYBRID}),
     "qwen3_5_text": ("qwen3_5_text", HYBRID),
     "qwen3_5_moe_text": ("qwen3_5_moe_text", {**EXPERTS, **HYBRID}),
-    "gemma4_text": ("gemma4_text", GEMMA4),
     "gemma4_text, layers that share keys": (
         "gemma4_text",
         {
@@ -227,20 +224,9 @@ VARIANTS: dict[str, tuple[str, dict]] = {
 """name -> (family, what its config says besides the common shape)."""
 
 ATTENTIONS = ["llama", "gpt_neox, part of the channels rotates", "cohere", "smollm3", "mpt, six heads", "falcon, alibi"]
-ATTENTIONS += [
-    "phi3, longrope",
-    "olmo3",
-    "gpt_oss",
-    "gemma2",
-    "ministral3",
-    "llama4_text",
-    "qwen3_next",
-    "deepseek_v3",
-    "gemma4_text, layers that share keys",
-    "cohere2",
-    "mistral, windows in every layer",
-]
-"""One variant for each kind of attention: how positions are heard, and by which layers."""
+ATTENTIONS += ["phi3, longrope", "olmo3", "gpt_oss", "cohere2", "mistral, windows in every layer"]
+"""One variant for each way in which positions are heard, and by which layers: there a method of any name may go wrong.
+What is done before or after, such as scaled queries, capped logits and keys made anew, meets a method of each kind."""
 
 KINDS = ("lm-infinite", "self-extend", "dynamic-ntk", "yarn")
 """One method for each kind of rule: letting go of tokens, telling other distances, changing frequencies with the length
