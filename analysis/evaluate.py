@@ -1,5 +1,10 @@
 """Evaluations from the command line: every method on every length of a task, resumable, on one machine or on many."""
 
+if __name__ == "__main__":  # before torch is imported
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
 import argparse
 import os
 import sys

@@ -1,5 +1,10 @@
 """The panels from the command line: the records of each run, and a page that stands alone."""
 
+if __name__ == "__main__":  # before torch is imported
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
 import argparse
 import html
 import os
@@ -46,7 +51,7 @@ def run(given: argparse.Namespace) -> None:
     formats, options, parts = _formats(given.formats), _options(given), runs.method_parts(given.methods)
     _check_read(panel, options)
     folder.mkdir(parents=True, exist_ok=True)
-    model = load(given.model, device=given.device)
+    model = load(given.model, device=given.device).on_suited_threads()
     texts = [read_text(model, Path(path), given.length) for path in given.text]
     longest = max(len(text.ids) for text in texts)
     chosen = runs.make_runs([runs.read_one(model, part, longest) for part in parts])

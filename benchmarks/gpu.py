@@ -5,6 +5,11 @@ model, both in bfloat16; then the equality tests on CUDA, in float32 and in bflo
 to be left out, and so is what needs more memory than there is. Without CUDA it says so and stops.
 """
 
+if __name__ == "__main__":  # before torch is imported
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
 import argparse
 import subprocess
 import sys

@@ -3,6 +3,11 @@
 A fresh process, because memory that an earlier reading gave back to the allocator would hide the next one's peak.
 """
 
+if __name__ == "__main__":  # before torch is imported
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
 import json
 import statistics
 import subprocess

@@ -5,6 +5,11 @@ of the same tokens when each band is read alone, as a text of its own inside the
 no fault of a method.
 """
 
+if __name__ == "__main__":  # before torch is imported
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
 import argparse
 import json
 from collections.abc import Iterator

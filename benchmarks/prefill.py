@@ -4,6 +4,11 @@
 counts. Stock is the faster of its two ways to read (chunked, or in one pass).
 """
 
+if __name__ == "__main__":  # before torch is imported
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
 import argparse
 import json
 from collections.abc import Callable

@@ -4,6 +4,11 @@
 process. `--clock cpu` counts processor time of one thread, for a machine that others use as well.
 """
 
+if __name__ == "__main__":  # before torch is imported
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
 import argparse
 import json
 import subprocess

@@ -5,6 +5,11 @@ allows, so that a larger network must be worth its slowness. The phases are thos
 the tokens for all. A few questions of a hundred, or 0.01 bits per byte, are noise.
 """
 
+if __name__ == "__main__":  # before torch is imported
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
 import argparse
 import dataclasses
 import time

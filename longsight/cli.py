@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 
 from longsight import __version__
 from longsight.errors import LongSightError
+from longsight.processor import wait_asleep
 
 ANALYSIS = "longsight.analysis" if find_spec("longsight.analysis") else "analysis"
 """Where the analysis lies: inside the installed library, but beside it in a checkout."""
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Hand the command its arguments; returns its exit status, or 1 and one sentence when it lacks an extra."""
     given = _parser().parse_args(arguments)
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when huggingface_hub is imported
+    wait_asleep()
     try:
         require(given.command)
     except LongSightError as problem:

@@ -1,5 +1,10 @@
 """What would happen to a model, before anyone builds on it: `longsight doctor MODEL`."""
 
+if __name__ == "__main__":  # before torch is imported
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
 import argparse
 import sys
 from collections.abc import Sequence

@@ -8,6 +8,11 @@ is finished, so that the same command goes on where it was stopped; methods, len
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before torch is imported
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
 import argparse
 import dataclasses
 import sys

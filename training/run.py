@@ -5,6 +5,11 @@ Kill it whenever you like: the same command goes on from the last checkpoint.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before torch is imported
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
 import argparse
 import dataclasses
 import json

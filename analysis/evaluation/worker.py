@@ -50,6 +50,8 @@ def cell_steps(
     if threads is not None:
         torch.set_num_threads(threads)
     model = loaded(cell.model, cell.digest, device)
+    if threads is None:
+        model = model.on_suited_threads()
     cases = partial(cases_of, cell.model, cell.digest, device, cell.task, cell.length, cell.trials, cell.seed)
     return (yield from steps_on(model, cell, cases))
 

@@ -55,5 +55,5 @@ def model(name: str) -> Model:
         return _loaded[source]
     with _loading:
         if source not in _loaded:
-            _loaded[source] = load(source)
+            _loaded[source] = load(source).on_suited_threads()
         return _loaded[source]

@@ -1,5 +1,6 @@
 """Load a model, open its seams, prove that nothing changed, and run chunks of tokens through it."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,6 +29,9 @@ from longsight.progress import Report
 
 Ids: TypeAlias = Sequence[int] | Tensor
 
+SMALL = 10_000_000
+"""Weights of a model up to which one thread is about as fast as several, and much faster beside other programs."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -41,6 +45,8 @@ class Model:
     recommended: dict[str, dict[str, int]] = field(default_factory=dict)
     completes: bool = False
     """Whether it answers better where a text is to be completed than where it is asked in a chat."""
+    threads: int | None = None
+    """How many threads torch has on a CPU while this model reads (None: as many as it has anyway)."""
 
     @property
     def position_encoding(self) -> str:
@@ -92,7 +98,19 @@ class Model:
         retrieves: bool = False, logits_to_keep: int = 0, observer: Observer | None = None,
     ) -> Tensor:  # fmt: skip
         """Read `ids` (n,) after what `cache` holds; logits (n, vocab), or the last `logits_to_keep` of them."""
+        if self.threads is not None and self.threads != torch.get_num_threads():
+            torch.set_num_threads(self.threads)  # counts for the thread that calls, which may be another each time
         return self.seam.forward(ids, cache, retrieves=retrieves, logits_to_keep=logits_to_keep, observer=observer)
+
+    def on_suited_threads(self) -> "Model":
+        """This model on one thread, if it is so small that several would wait for each other most of the time.
+
+        For a process of one's own: torch keeps to it for whatever the process does afterwards. Where OMP_NUM_THREADS is
+        set, that is kept to.
+        """
+        small = sum(p.numel() for p in self.hf.parameters()) <= SMALL
+        alone = small and self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ
+        return replace(self, threads=1) if alone else self
 
     def check_ids(self, ids: Ids) -> Tensor:
         """`ids` as an int64 tensor (n,), or LongSightError when they are not token ids of this model."""
