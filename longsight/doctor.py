@@ -32,6 +32,12 @@ def method_line(model: Model, key: str) -> str:
     return f"  {method.title:24}{sizes}   {model.method(key, LENGTHS[0]).describe()}"
 
 
+def _compared(model: Model) -> str:
+    """In which number format the patched model was compared to the stock one, where it runs in another."""
+    proven = model.seam.proven_in
+    return "" if proven == model.dtype else f", compared in {str(proven).removeprefix('torch.')}"
+
+
 def chat_line(model: Model) -> str:
     """Whether the model can be asked something, and how."""
     if model.tokenizer is None:
@@ -63,7 +69,7 @@ def report(source: str) -> str:
         f"  chat                {chat_line(model)}",
         f"  weights             {weights / 1e6:,.1f} MB in {str(model.dtype).removeprefix('torch.')}",
         f"  vanilla - stock     {model.seam.difference:.2g} (largest logit difference on a few tokens;"
-        f" allowed {TOLERANCE[model.dtype]:g} of the largest logit)",
+        f" allowed {TOLERANCE[model.seam.proven_in]:g} of the largest logit{_compared(model)})",
         f"  {'cache [MB] at':24}" + "".join(f"{n:>12,}" for n in LENGTHS) + f"   parameters for {LENGTHS[0]:,} tokens",
     ]
     with torch.inference_mode():

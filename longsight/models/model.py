@@ -23,6 +23,7 @@ from longsight.models.checkpoint import load_tokenizer, read_recommended, read_w
 from longsight.models.families import train_length
 from longsight.models.gguf_files import opened
 from longsight.models.module_patching import check_language_model
+from longsight.models.number_format import usual
 from longsight.models.registry import completes, expanded, read_config
 from longsight.models.seam import Seam, open_seam
 from longsight.progress import Report
@@ -170,17 +171,16 @@ def suited(key: str, train_length: int, target_length: int, recommended: dict[st
 def load(source: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Model:
     """Load a folder, a GGUF file or a Hub id: safetensors or GGUF only, never remote code.
 
-    The device defaults to CUDA where there is one, the dtype to float32 on a CPU and bfloat16 elsewhere. Raises
-    LongSightError, naming the model, when it is not there, not understood, or changed by being patched, and for a
-    device that this machine does not have.
+    The device defaults to CUDA where there is one, the dtype to float32 on a CPU (bfloat16 for large models where it
+    has AMX) and bfloat16 elsewhere. Raises LongSightError, naming the model, when it is not there, not understood, or
+    changed by being patched, and for a device that this machine does not have.
     """
     where = usable_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    dtype = dtype or (torch.float32 if where.type == "cpu" else torch.bfloat16)
     source = expanded(source)
-    place = opened(source, dtype)
+    place = opened(source, dtype or (torch.float32 if where.type == "cpu" else torch.bfloat16))
     config = read_config(place)
     train_length(config)  # before any weight is read: is this model understood?
-    hf = read_weights(place, config, dtype)
+    hf = read_weights(place, config, dtype or usual(where, config))
     model = adopt(hf.to(where), load_tokenizer(place), Path(source).name, read_recommended(source))
     return replace(model, completes=completes(source))
 

@@ -29,6 +29,7 @@ from longsight.methods.contract import check_contract
 from longsight.models.attention_seam import NAME, attention_function, no_mask, shimmed
 from longsight.models.families import Family, family_of, layers_of
 from longsight.models.module_patching import Shadowed, cache_keyword, replace_forward, restore, shadow
+from longsight.models.number_format import proven_exactly
 from longsight.models.shims import Shim
 
 PROBE_TOKENS = 12
@@ -46,6 +47,7 @@ class Seam:
     attention: str  # the attention implementation it had
     forwards: list[Shadowed]
     difference: float = math.nan  # largest logit difference of vanilla to the stock model, on the probe's tokens
+    proven_in: torch.dtype = torch.float32  # the number format of that comparison
 
     @property
     def layers(self) -> int:
@@ -242,7 +244,7 @@ def open_seam(hf: PreTrainedModel) -> Seam:
     AttentionInterface.register(NAME, attention_function)
     AttentionMaskInterface.register(NAME, no_mask)
     ids = torch.arange(PROBE_TOKENS) * 7 % hf.get_input_embeddings().num_embeddings
-    with torch.inference_mode():
+    with proven_exactly(hf), torch.inference_mode():
         stock = hf(input_ids=ids[None].to(input_device(hf)), use_cache=False).logits[0].float()
         seam = Seam(hf, family, layers_of(hf, family), hf.config._attn_implementation, [])
         hf.config._attn_implementation_internal = NAME
@@ -254,7 +256,7 @@ def open_seam(hf: PreTrainedModel) -> Seam:
                 for block in getattr(hf.base_model, shim.blocks):
                     module = getattr(block, shim.attention)
                     seam.forwards.append(replace_forward(module, shimmed(module, shim)))
-            return replace(seam, difference=check_unchanged(seam, ids, stock))
+            return replace(seam, difference=check_unchanged(seam, ids, stock), proven_in=hf.dtype)
         except BaseException:
             seam.close()
             raise
