@@ -178,6 +178,10 @@ class KeptLayer(CacheLayerMixin):
             "generate without an assistant model."
         )
 
+    def reorder_cache(self, beam_idx: Tensor) -> None:
+        """Each row goes on from the row of that number, as beams do."""
+        self.batch_select_indices(beam_idx)
+
     def batch_repeat_interleave(self, repeats: int) -> None:
         self.turned.clear()
         if self.is_initialized:

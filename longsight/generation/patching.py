@@ -82,10 +82,11 @@ def patch(hf: PreTrainedModel, method: Method | str) -> PreTrainedModel:
     A key of METHODS stands for that method with the parameters recommended for the model, or its rule of thumb for four
     trained lengths. Batches may be padded on either side (with an attention mask); `generate` needs pads on the left,
     or it would go on from one. The cache that comes back is LongSight's, and so is what an empty cache of transformers
-    holds after it was passed in. A method that fetches does
-    so for the last token of every call: a prompt that is read in several calls, or anew at every step
-    (`use_cache=False`), is not quite one that was read in one. Raises LongSightError for models that are not
-    understood, and for truncation, which is not attention.
+    holds after it was passed in. A method that fetches does so for the last token of every call: a prompt that is read
+    in several calls, or anew at every step (`use_cache=False`), is not quite one that was read in one. A model with
+    LongRoPE reads a text anew where `generate` makes a long one of it; rows of a padded batch that become long at
+    different times are refused there. Raises LongSightError for models that are not understood, and for truncation,
+    which is not attention.
     """
     check_language_model(hf)
     method = _method(hf, method)

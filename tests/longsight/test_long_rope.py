@@ -56,6 +56,16 @@ def test_an_answer_that_makes_a_short_text_long_is_that_of_the_text_read_anew(ke
     assert read.cache.text == read.cache.length == len(ids) - 1
 
 
+@pytest.mark.parametrize("beams", [1, 3])
+def test_generate_across_the_switch_is_the_stock_models(beams):
+    """transformers' own `generate` reads the text anew there."""
+    hf, prompt = variants.stock(NAME), tiny.ids(AT - 3, seed=1)
+    options = {"max_new_tokens": 9, "do_sample": False, "use_cache": True, "num_beams": beams}
+    expected = hf.generate(prompt[None], **options)
+    with patched(hf, VANILLA):
+        assert hf.generate(prompt[None], **options).tolist() == expected.tolist()
+
+
 def test_a_turn_that_makes_a_short_conversation_long_reads_it_anew(model):
     text, method = tiny.ids(TEXT), variants.method("self-extend")
     first = prefill(model, text[:10], method)

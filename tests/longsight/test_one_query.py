@@ -9,9 +9,11 @@ from longsight.attention.kv_cache import KeptLayer, joined, kept
 from longsight.attention.one_query import FEW, Heard, attend_one_query, copies_of_keys, plan_one
 from longsight.attention.plain import plain
 from longsight.generation.decode import Sampling, decode
+from longsight.generation.patching import patched
 from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
 from longsight.methods.bands import Band, at, beyond, recent
+from tests.longsight import tiny
 from tests.longsight.test_attention import ENCODINGS, FITTING, SCALING, close, random_heads
 from tests.longsight.test_cache import numbered
 from tests.longsight.test_footprint import method_of, random_method
@@ -195,3 +197,16 @@ def test_beams_take_their_turned_keys_along():
         order = torch.tensor([1, 1, 0])
         layer.batch_select_indices(order)
         k, v = k[order], v[order]
+
+
+def test_rows_that_change_places_take_their_turned_keys_along():
+    """As beams do, between one written token and the next."""
+    hf, rows, more = tiny.hf(), torch.stack((ids(20), ids(20, seed=1))), torch.tensor([[5], [5]])
+    with patched(hf, defaults("vanilla")):
+        kept, swapped = (hf(rows, use_cache=True).past_key_values for _ in range(2))
+        for cache in (kept, swapped):
+            hf(more, past_key_values=cache)
+        swapped.reorder_cache(torch.tensor([1, 0]))
+        expected, found = (hf(more, past_key_values=cache).logits for cache in (kept, swapped))
+    torch.testing.assert_close(found, expected.flip(0))
+    assert (expected[0] - expected[1]).abs().max() > 0.1
