@@ -51,6 +51,7 @@ class Met:
     turned: Turning
     q_position: Tensor  # (1,)
     slots: list[slice]
+    slides: bool = False  # whether the next query no longer meets the first of them here
 
     @property
     def keys(self) -> int:
@@ -82,15 +83,17 @@ def plan_one(kept: KeptLayer, heard: Heard, like: Tensor) -> OneQueryPlan:
         name = (method, id(heard.encoding), number)
         turned = copies.setdefault(band.k_position, Turning(name, band.k_position, encoding, frequencies, like, i))
         position = band.q_position(i)
-        slices = kept.slices(int(band.span.first(i)), int(band.span.last(i)))
-        met.setdefault((band.k_position, position.item()), Met(turned, position, [])).slots += slices
+        begin, following = (int(band.span.first(query)) for query in (i, i + 1))
+        found = met.setdefault((band.k_position, position.item()), Met(turned, position, []))
+        found.slots += kept.slices(begin, int(band.span.last(i)))
+        found.slides |= following > begin
     shares = [_share(kept, each) for each in _gathered(kept, [each for each in met.values() if each.slots])]
     scale = method.logit_scale(i)
     return OneQueryPlan(shares, None if scale is None else scale.to(like)[:, None], encoding.interleaved)
 
 
 def _gathered(kept: KeptLayer, met: list[Met]) -> list[Met]:
-    """Few keys are moved to where most keys are: one kernel call less for a query."""
+    """Few keys are moved to where most keys are, and stay so: one kernel call less for a query."""
     most = max(met, key=lambda each: each.keys)
     if not most.turned.turns:
         return met
@@ -98,7 +101,7 @@ def _gathered(kept: KeptLayer, met: list[Met]) -> list[Met]:
     for each in met:
         if each is most:
             continue
-        if each.keys > FEW:
+        if each.keys > FEW or each.slides:
             left.append(each)
             continue
         shift = most.q_position - each.q_position

@@ -8,6 +8,7 @@ import torch
 from longsight.attention.kv_cache import KeptLayer, joined, kept
 from longsight.attention.one_query import FEW, Heard, attend_one_query, copies_of_keys, plan_one
 from longsight.attention.plain import plain
+from longsight.attention.turned_keys import TurnedKeys
 from longsight.generation.decode import Sampling, decode
 from longsight.generation.patching import patched
 from longsight.generation.prefill import prefill
@@ -107,6 +108,19 @@ def test_a_turned_key_is_not_turned_again():
     layer.update(k[:, :, :1], v[:, :, :1])
     plan = plan_one(layer, Heard(method, ENCODINGS["rope"]), q)
     assert attend_one_query(q[:, :, :1], layer, plan, SCALING)[0].isnan().all()
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_copies_are_seldom_made_anew(key, monkeypatch):
+    """Where a chunk begins or frequencies change, but not for each token: that would be slower than no copies."""
+    made, rope = [], ENCODINGS["rope"]
+    make = TurnedKeys.of
+    monkeypatch.setattr(TurnedKeys, "of", staticmethod(lambda *given: made.append(given) or make(*given)))
+    q, k, v = random_heads(130, 2)
+    for method in (defaults(key, 130), defaults(key, 1000)):
+        made.clear()
+        written(q, k, v, method, rope, (70,))
+        assert 0 < len(made) <= 12, f"{method.describe()}: {len(made)} copies for 60 tokens"
 
 
 @pytest.mark.parametrize(
