@@ -1,0 +1,143 @@
+"""A real model on this processor beside stock transformers: reading and writing, each method, as ratios of one run.
+
+`python -m benchmarks.real_model [MODEL] [--read 2048 9216] [--write 8192] [--dtypes float32 bfloat16] [--loops 0 2]`.
+One process and one thread; what is compared takes turns, and the median of its processor time counts, so that other
+programs disturb all alike. Text to write after is made up in the caches, as its content makes no difference to speed.
+"""
+
+if __name__ == "__main__":  # before torch is imported
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+from benchmarks.crowded import busy
+from benchmarks.measure import CHUNKED, ONE_PASS, read_with_stock
+from benchmarks.subject import random_ids
+from longsight.attention.kv_cache import Cache
+from longsight.generation.prefill import prefill
+from longsight.methods import METHODS, Method
+from longsight.models.model import Model, load
+from longsight.models.module_patching import cache_keyword
+
+CHUNK, WINDOW = 2048, 2048
+WITHOUT = "vanilla, no turned keys"
+
+Work = Callable[[], object]
+
+
+def methods(model: Model, length: int) -> dict[str, Method]:
+    return {
+        "vanilla": METHODS["vanilla"](),
+        "lm-infinite": METHODS["lm-infinite"](window=min(WINDOW, model.train_length)),
+        "self-extend": model.method("self-extend", 4 * model.train_length),
+    }
+
+
+def readings(model: Model, stock: PreTrainedModel, length: int) -> dict[str, Work]:
+    """What is compared at reading `length` tokens."""
+    ids = random_ids(stock, length)
+    ours = {key: partial(prefill, model, ids, method, chunk=CHUNK) for key, method in methods(model, length).items()}
+    return {
+        ONE_PASS: partial(read_with_stock, stock, ids, length),
+        CHUNKED: partial(read_with_stock, stock, ids, CHUNK),
+        **ours,
+    }
+
+
+def writings(model: Model, stock: PreTrainedModel, length: int) -> dict[str, Work]:
+    """What is compared at writing one more token after `length`."""
+    states = made_up(model, length)
+    token = torch.tensor([1])
+    theirs = DynamicCache(config=stock.config)
+    for layer, (k, v) in enumerate(states):
+        theirs.update(k, v, layer)
+
+    @torch.inference_mode()
+    def write_stock() -> None:
+        stock(input_ids=token[None], **{cache_keyword(stock): theirs}, use_cache=True)
+
+    def write(cache: Cache) -> None:
+        model.forward(token, cache, retrieves=True, logits_to_keep=1)
+
+    caches = {key: filled(model, method, states) for key, method in methods(model, length).items()}
+    caches[WITHOUT] = filled(model, METHODS["vanilla"](), states)
+    caches[WITHOUT].turns = False
+    return {ONE_PASS: write_stock, **{key: partial(write, cache) for key, cache in caches.items()}}
+
+
+def made_up(model: Model, length: int) -> list[tuple[Tensor, Tensor]]:
+    """Random keys and values (1, key_head, length, channel) in the shape of each layer's."""
+    cache = model.seam.new_cache(METHODS["vanilla"]())
+    model.forward(torch.tensor([1]), cache)
+    return [
+        tuple(torch.randn(1, x.shape[1], length, x.shape[3], dtype=x.dtype) for x in (layer.keys, layer.values))
+        for layer in cache.layers
+    ]
+
+
+def filled(model: Model, method: Method, states: list[tuple[Tensor, Tensor]]) -> Cache:
+    cache = model.seam.new_cache(method)
+    for layer, (k, v) in zip(cache.layers, states, strict=True):
+        layer.reserve(k.shape[2] + 64)
+        layer.update(k, v)
+    return cache
+
+
+def in_turns(works: Mapping[str, Work], times: int) -> dict[str, float]:
+    """The median processor time [seconds] of each, which take turns; the first turn warms up."""
+    found: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(times + 1):
+        for name, work in works.items():
+            start = time.process_time()
+            work()
+            if turn or times == 1:
+                found[name].append(time.process_time() - start)
+    return {name: statistics.median(seconds) for name, seconds in found.items()}
+
+
+def show(title: str, tokens: int, seconds: Mapping[str, float]) -> None:
+    """One row: tokens per second of processor time, and how many times stock's faster way."""
+    stock = min(seconds[name] for name in (ONE_PASS, CHUNKED) if name in seconds)
+    cells = [f"{name} {tokens / each:,.1f} ({stock / each:.2f})" for name, each in seconds.items()]
+    print(f"| {title} | {' | '.join(cells)} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.real_model", description=__doc__)
+    parser.add_argument("model", nargs="?", default="SmolLM2-135M", help="what longsight.load takes")
+    parser.add_argument("--read", type=int, nargs="*", default=[2048, 4096, 9216], help="tokens read")
+    parser.add_argument("--write", type=int, nargs="*", default=[2048, 8192], help="tokens before those written")
+    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--loops", type=int, nargs="+", default=[0, 2], help="busy programs beside")
+    parser.add_argument("--times", type=int, default=3, help="readings of each, of which the median counts")
+    parser.add_argument("--tokens", type=int, default=16, help="tokens written, of which the median counts")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    amx = "with" if torch.cpu.get_capabilities().get("amx_bf16", False) else "without"
+    print(f"{options.model}; {platform.machine()} {amx} AMX, one thread, torch {torch.__version__}")
+    print("tokens per second of processor time (times stock's faster way)\n")
+    for dtype in options.dtypes:
+        model, other = (load(options.model, "cpu", getattr(torch, dtype)) for _ in range(2))
+        other.seam.close()
+        for loops in options.loops:
+            with busy(loops):
+                where = f"{dtype}, {loops} busy loops"
+                for n in options.read:
+                    show(f"{where}, read {n:,}", n, in_turns(readings(model, other.hf, n), options.times))
+                for n in options.write:
+                    show(f"{where}, write after {n:,}", 1, in_turns(writings(model, other.hf, n), options.tokens))
+
+
+if __name__ == "__main__":
+    main()
