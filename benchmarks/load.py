@@ -7,6 +7,11 @@ until the first written token, and until the whole answer. The fair share is wha
 token, times the visitors.
 """
 
+if __name__ == "__main__":  # before torch is imported
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
 import argparse
 import contextlib
 import os
