@@ -53,6 +53,8 @@ def rotary(hf: PreTrainedModel, layer: int, interleaved: bool = False) -> Encodi
         return Rotary(frequencies(hf, layer), interleaved)
     switch, make = rope["original_max_position_embeddings"], ROPE_INIT_FUNCTIONS["longrope"]
     short, long = (make(hf.config, seq_len=length)[0].double() for length in (switch, switch + 1))
+    kept = hf.base_model.rotary_emb.original_inv_freq  # and not inv_freq: there lies what was used last
+    short = kept.detach().double() if kept.dtype.itemsize >= 4 else short
     return LongRope(short, interleaved, long_inv_freq=long, switch=switch)
 
 

@@ -39,7 +39,8 @@ def weights_of(config: PretrainedConfig) -> int:
 @contextmanager
 def proven_exactly(hf: PreTrainedModel) -> Iterator[None]:
     """While it lasts `hf` has its weights of 16 bits in float32, the very same numbers, so that a proof sees more than
-    rounding. Not where there is no room for them, and not for weights that are quantised or lie elsewhere."""
+    rounding. Not where there is no room for them, not for weights that are quantised or lie elsewhere, and not where a
+    cast has rounded a table of sines, for no number format brings those back (GPT-J)."""
     tensors = [*hf.parameters(), *hf.buffers()]
     before = [(tensor, tensor.data) for tensor in tensors if tensor.dtype in HALVES]
     if not before or not _can_widen(hf):
@@ -57,8 +58,9 @@ def proven_exactly(hf: PreTrainedModel) -> Iterator[None]:
 def _can_widen(hf: PreTrainedModel) -> bool:
     plain = all(p.is_floating_point() and p.itemsize > 1 and p.device == hf.device for p in hf.parameters())
     placed = hf.device.type in ("cpu", "cuda") and not hasattr(hf, "hf_device_map")
+    tables = any(buffer.ndim > 1 and buffer.dtype in HALVES for buffer in hf.buffers())
     needed = sum(4 * p.numel() for p in hf.parameters() if p.dtype in HALVES)
-    return plain and placed and free_bytes(hf.device) >= needed
+    return plain and placed and not tables and free_bytes(hf.device) >= needed
 
 
 def free_bytes(device: torch.device) -> int:

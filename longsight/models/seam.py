@@ -256,10 +256,11 @@ def open_seam(hf: PreTrainedModel) -> Seam:
                 for block in getattr(hf.base_model, shim.blocks):
                     module = getattr(block, shim.attention)
                     seam.forwards.append(replace_forward(module, shimmed(module, shim)))
-            return replace(seam, difference=check_unchanged(seam, ids, stock), proven_in=hf.dtype)
+            proven = replace(seam, difference=check_unchanged(seam, ids, stock), proven_in=hf.dtype)
         except BaseException:
             seam.close()
             raise
+    return replace(proven, layout=layers_of(hf, family))  # what was compared has the frequencies that a cast rounded
 
 
 def check_unchanged(seam: Seam, ids: Tensor, stock: Tensor) -> float:
