@@ -7,8 +7,8 @@ if os.environ.get("GRADIO_WATCH_MODULE_NAME") == "app":  # the script and the pa
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from app.page import build_page
-from app.serving import launch_options
+from app.serving import serve
 
 demo = build_page()
 if __name__ == "__main__":
-    demo.launch(**launch_options())
+    serve(demo)

@@ -13,6 +13,7 @@ from app.components.checked_blocks import CheckedBlocks
 from app.components.errors import as_notice, for_visitor
 from app.components.permalink import LinkedControl
 from app.components.run_controls import Updates
+from app.components.session_states import SessionStates
 from app.panels.about import build_about
 from app.panels.chat import build_chat
 from app.panels.context import UNSET, build_context, wire_context
@@ -23,7 +24,7 @@ from app.panels.method_controls import FIRST_METHODS, build_method_controls
 from app.panels.methods import wire_methods
 from app.panels.passkey import build_passkey
 from app.panels.shared_controls import SharedControls
-from app.session import devices, document_loading, model_catalogue, sessions, side_by_side
+from app.session import devices, document_loading, model_catalogue, side_by_side
 from app.session.samples import sample, samples
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -105,7 +106,7 @@ class Page:
     def open(self, request: gr.Request) -> Updates:
         """Begin a session and restore the view that the address asks for; what does not fit is left out and said so."""
         session, asked = Session(), _asked(request)
-        sessions.remember(request.session_hash or "", session)
+        session.opened = True
         model = model_catalogue.model(_or_first(asked.get("model"), model_catalogue.names()))
         return {
             self.shared.session: session,
@@ -155,7 +156,11 @@ def _wire(demo: gr.Blocks, page: Page) -> None:
     demo.load(page.open, None, restored, **HIDDEN, concurrency_limit=16).then(
         page.fill, model, [*shared.methods.shown, *context.shown], **HIDDEN, concurrency_limit=16
     ).then(None, None, None, js=permalink.OPENED, api_visibility="private")
-    demo.unload(close_page)
+
+    def unload(request: gr.Request) -> None:
+        close_page(demo, request)
+
+    demo.unload(unload)
 
 
 def _asked(request: gr.Request) -> dict[str, str]:
@@ -181,9 +186,13 @@ def _or_first(asked: str | None, offered: list[str]) -> str:
     return offered[0]
 
 
-def close_page(request: gr.Request) -> None:
-    """The visitor has gone: their work ends and their memory is freed at once."""
-    sessions.leave(request.session_hash or "")
+def close_page(demo: gr.Blocks, request: gr.Request) -> None:
+    """The visitor has gone: their work ends and the memory of their caches is freed at once."""
+    states = demo.state_holder
+    assert isinstance(states, SessionStates)
+    for value in states.values(request.session_hash or ""):
+        if isinstance(value, Session):
+            value.leave()
 
 
 def status_line(model: Model) -> str:

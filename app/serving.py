@@ -3,23 +3,30 @@
 import asyncio
 import contextlib
 import errno
+import logging
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import gradio as gr
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
+from gradio.routes import App
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.components import permalink, theme
+from app.components.session_states import SessionStates
 from app.panels import method_controls
-from app.session import uploads
+from app.session import device_sharing, housekeeping, uploads
 from app.session.device_sharing import MOST_AT_ONCE
 from app.session.documents import MOST_BYTES
+from app.session.housekeeping import Idle
+from app.session.sessions import Session
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HEADERS = {
@@ -35,7 +42,7 @@ HEADERS = {
 MOST_THREADS = MOST_AT_ONCE + 50
 """Whoever is at a device or waits there has a thread; there are always some for what takes no time."""
 
-SWEEPING = 60.0  # seconds between two looks at what lies in the folder of uploads
+TIDYING = 5.0  # seconds between two looks at what is not needed any more
 
 
 SWITCHING = 0.0005
@@ -57,7 +64,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": MOST_BYTES,
         "footer_links": ["api"],
         "app_kwargs": {
-            "lifespan": sweep_uploads,
+            "lifespan": keep_house,
             "exception_handlers": {OSError: tell_of_disk, TypeError: tell_of_upload},
             "middleware": middleware(os.environ.get("GRADIO_SERVER_NAME", LOOPBACK[0])),
         },
@@ -65,6 +72,21 @@ def launch_options() -> dict[str, Any]:
         "css_paths": [theme.STYLES / "longsight.css"],
         "head": theme.head() + script,
     }
+
+
+def serve(demo: gr.Blocks) -> None:
+    """Launch the page and stay until the process is told to end (SIGINT, SIGTERM); then end all work, and the process.
+
+    It ends without taking Python apart: Gradio's threads are still there then, and one inside torch would abort it.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends the server then is a KeyboardInterrupt too
+    demo.launch(**launch_options())
+    device_sharing.close_lines()
+    uploads.folder().close()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def middleware(bound_to: str) -> list[Middleware]:
@@ -100,19 +122,34 @@ def claim_upload_folder() -> None:
 
 
 @contextlib.asynccontextmanager
-async def sweep_uploads(app: FastAPI) -> AsyncIterator[None]:
-    """While the server runs, what was uploaded is deleted soon after."""
+async def keep_house(app: FastAPI) -> AsyncIterator[None]:
+    """While the server runs, uploads and what nobody needs any more of sessions are cleared away."""
+    assert isinstance(app, App)
+    states = SessionStates(holds=lambda value: isinstance(value, Session) and value.holds)
+    states.set_blocks(app.get_blocks())
+    app.state_holder = states
 
-    async def sweep_on() -> None:
+    async def tidy_on() -> None:
         while True:
             await asyncio.to_thread(uploads.folder().sweep)
-            await asyncio.sleep(SWEEPING)
+            await asyncio.to_thread(housekeeping.tidy, sessions_of(states))
+            await asyncio.sleep(TIDYING)
 
-    sweeping = asyncio.create_task(sweep_on())
+    tidying = asyncio.create_task(tidy_on())
     try:
         yield
     finally:
-        sweeping.cancel()
+        tidying.cancel()
+        for idle in sessions_of(states):
+            idle.session.leave()
+
+
+def sessions_of(states: SessionStates) -> list[Idle]:
+    """Every session that the server has."""
+    return [
+        Idle(value, seconds, closed)
+        for seconds, closed, values in states.idle() for value in values if isinstance(value, Session)
+    ]  # fmt: skip
 
 
 async def tell_of_disk(request: Request, problem: Exception) -> Response:

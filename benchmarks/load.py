@@ -66,10 +66,10 @@ class Visitor:
     turns: list[TimedTurn] = field(default_factory=list)
 
     def visit(self, options: argparse.Namespace, keys: frozenset[str], until: float) -> None:
-        """Give the text once, then ask until the time is over."""
+        """Give the text once, then ask until the time is over, and once at least."""
         try:
             self.client.predict(handle_file(self.text), options.model, api_name="/document")
-            while time.monotonic() < until:
+            while not self.turns or time.monotonic() < until:
                 self.turns.append(self._ask(options, keys))
         except Exception as problem:  # one visitor's trouble is a line of the table
             self.turns.append(TimedTurn(FAILED))

@@ -74,7 +74,7 @@ class Place:
         frees what it holds.
         """
         with contextlib.closing(work):
-            while not leaves():
+            while not (leaves() or self.line.closed):
                 if not self.line.take(self):
                     yield self.waiting
                     continue
@@ -119,6 +119,7 @@ class DeviceLine:
         self._holder: Place | None = None
         self._clock = 0.0  # seconds that everyone here has had at least
         self._used: WeakKeyDictionary[object, float] = WeakKeyDictionary()  # by visitor, as it was at the end
+        self.closed = False  # nothing more is begun
         self._guard = threading.Lock()
         self._worker = ThreadPoolExecutor(1, "device")
 
@@ -173,6 +174,11 @@ class DeviceLine:
         finally:
             self.give(place, time.monotonic() - begun)
 
+    def close(self) -> None:
+        """Begin no other slice; returns when the one that was begun is over."""
+        self.closed = True
+        self._worker.shutdown(cancel_futures=True)
+
     def give(self, place: Place, seconds: float = 0.0) -> None:
         """Hand the device on after `seconds` of work."""
         with self._guard:
@@ -198,6 +204,13 @@ def line_of(device: torch.device) -> DeviceLine:
     """The one line of a device."""
     with _making:
         return _lines.setdefault(str(device), DeviceLine())
+
+
+def close_lines() -> None:
+    """Let no device begin another slice, and wait for those that were begun."""
+    with _making:
+        for line in _lines.values():
+            line.close()
 
 
 def nobody_knows() -> None:

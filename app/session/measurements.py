@@ -49,6 +49,7 @@ def check_length(length: Any) -> int:
 
 def read_texts(session: Session, model: Model, panel: Panel, length: int, others: Sequence[str]) -> tuple[Text, ...]:
     """The beginning of the visitor's document, and of the example documents `others` where the panel shows several."""
+    session.check_kept()
     if session.document is None:
         raise LongSightError(
             "There is no text yet; choose an example document, upload a text, or paste one in the chat."
@@ -139,7 +140,7 @@ def measure_steps(session: Session, request: MeasurementRequest) -> Generator[Me
         else:
             yield MeasurementView("", sides_view(sides, forecasts))
     for side in sides:
-        if side.state == comparing.WAITING:  # stopped in line, before the work began
+        if side.state == comparing.WAITING:  # stopped before its first turn
             side.state = comparing.STOPPED
         if side.state == comparing.DONE and side.done and len(request.texts) == 1:
             forecasts[side.run.id].learn(side.seconds)

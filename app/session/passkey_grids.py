@@ -118,6 +118,7 @@ def read_prompt(given: Any) -> str:
 
 def own_text(session: Session) -> str:
     """The visitor's document, without the pass keys that the example documents have in them."""
+    session.check_kept()
     if session.document is None:
         raise LongSightError("There is no document to hide keys in; choose or upload one, or take another filler.")
     return HIDDEN.sub("", session.document.text)

@@ -69,6 +69,7 @@ def ask_steps(session: Session, model: Model, question: ChatQuestion) -> Generat
     Closing the generator, or `session.stop`, ends the work, frees what was being read, and lets the next visitor in.
     """
     with running.at_work(session, ANSWERING):
+        session.check_kept()
         turn = ConversationTurn(question.text, "", [Answer(run) for run in question.runs])
         session.turns.append(turn)
         session.asked += 1

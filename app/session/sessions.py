@@ -1,7 +1,7 @@
 """What the server keeps of one visitor while the page is open. Nothing here is ever shared between two of them."""
 
+import sys
 import threading
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,6 +13,7 @@ from app.session.documents import Document
 from app.session.measurement_request import Measurement
 from app.session.opened_results import OpenedResults
 from app.session.shown_grid import ShownGrid
+from longsight.errors import LongSightError
 from longsight.generation.text_encoding import EncodedText
 from longsight.methods import Method
 
@@ -60,6 +61,36 @@ class Session:
         self.busy = threading.Lock()
         self.meanwhile = ""  # what is said to who asks for something else while it is
         self.left = False
+        self.opened = False  # by a page, not only by calls of the interface for programs
+        self.lost = ""  # why the document is no longer here, until it was said
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all that is kept for this visitor, about."""
+        document = 0 if self.document is None else sys.getsizeof(self.document.text)
+        tokens = sum(encoded.nbytes for encoded in list(self.tokens.values()))
+        caches = sum(speaker.nbytes for speaker in chain.from_iterable(list(self.speakers.values())))
+        said = sum(len(cell.text) for turn in self.turns for cell in turn.cells)
+        grid = 0 if self.grid is None else self.grid.grid.found.nbytes
+        return document + tokens + caches + said + grid
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything would be missed."""
+        kept = (self.document, self.measurement, self.grid, self.results)
+        return self.busy.locked() or bool(self.turns) or any(each is not None for each in kept)
+
+    def let_go(self, why: str) -> None:
+        """Forget everything; the visitor will hear `why`, if there was a document."""
+        self.lost = why if self.document is not None else self.lost
+        self.take(None)
+        self.turns, self.measurement, self.grid, self.results = [], None, None, None
+
+    def check_kept(self) -> None:
+        """Raise `LongSightError`, once, when the document was let go meanwhile."""
+        if self.document is None and self.lost:
+            why, self.lost = self.lost, ""
+            raise LongSightError(why)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return type(self)()
@@ -68,6 +99,7 @@ class Session:
         """Go on with another document, or with none; the methods start afresh, the page keeps what was said."""
         self.free()
         self.document, self.tokens, self.speakers = document, {}, {}
+        self.lost = "" if document is not None else self.lost
 
     def speakers_for(self, model: str, methods: Sequence[Method]) -> list[Speaker]:
         """Who will speak for each of these methods: one of its own for each, however alike they are.
@@ -100,7 +132,8 @@ class Session:
             speaker.free()
 
     def leave(self) -> None:
-        """The page was closed: stop the work and free the memory. What is being written now is freed when it ends."""
+        """The page was closed: stop the work and free the caches. What is being written now is freed when it ends; the
+        text stays for a moment, as the line to the page may only have been broken."""
         self.left = True
         self.stop.set()
         self.measurement = self.grid = self.results = None
@@ -113,17 +146,3 @@ def _unchanged(speaker: Speaker, method: Method) -> bool:
 
 def _changed(speaker: Speaker, method: Method) -> bool:
     return speaker.method.key == method.key
-
-
-_open: "weakref.WeakValueDictionary[str, Session]" = weakref.WeakValueDictionary()
-
-
-def remember(session_hash: str, session: Session) -> None:
-    """Know a session by Gradio's hash of it, so that closing the page can end it at once."""
-    _open[session_hash] = session
-
-
-def leave(session_hash: str) -> None:
-    """End the session of this hash, if there is one."""
-    if (session := _open.get(session_hash)) is not None:
-        session.leave()

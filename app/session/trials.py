@@ -1,4 +1,4 @@
-"""One trial of a grid of pass keys, opened: done again with an eye on the heads, in line for the device, and shown."""
+"""One trial of a grid of pass keys, opened: done again with an eye on the heads, in turn at the device, and shown."""
 
 import html
 from collections.abc import Generator

@@ -37,6 +37,11 @@ class EncodedText:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes besides its text."""
+        return self.ids.nbytes + self.starts.nbytes
+
     def joined(self, later: "EncodedText", shift: int) -> "EncodedText | None":
         """With `later`, the encoding of a text that begins at character `shift` of this one and goes on beyond its end.
 

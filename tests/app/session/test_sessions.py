@@ -1,18 +1,8 @@
-"""A session belongs to one page, and ends with it."""
+"""Who speaks for a method in a conversation."""
 
-from app.session import sessions
-from app.session.sessions import Session
 from longsight.methods import METHODS
 
 SMALL, LARGE, LARGER = (METHODS["self-extend"](group=group, window=16) for group in (4, 8, 16))
-
-
-def test_closing_one_page_leaves_the_other_alone():
-    one, two = Session(), Session()
-    sessions.remember("one", one)
-    sessions.remember("two", two)
-    sessions.leave("one")
-    assert (one.left, two.left) == (True, False)
 
 
 def test_a_method_with_other_parameters_goes_on_where_it_was_and_a_further_one_begins_afresh(session):

@@ -1,0 +1,68 @@
+"""Memory that nobody uses any more is given back: of pages that were closed, of visitors long idle, within a budget."""
+
+import ctypes
+import gc
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from app.session import devices
+from app.session.sessions import Session
+
+GRACE = 30.0  # seconds that a text is kept after the line to its page was broken
+IDLE = 600.0  # seconds that a text is kept for a program, which has no page that could be closed
+SHARE = 0.5
+"""The part of the memory to be had that all visitors' texts, tokens, caches and results may take together."""
+
+CLOSED = "The line to this page was broken for a while, and its text was let go; give it again."
+UNUSED = f"Nothing was asked for {IDLE / 60:.0f} minutes, and the text was let go; give it again."
+FULL = "Many visitors are here, and the text of who was idle longest was let go to make room; give it again."
+
+
+@dataclass(frozen=True)
+class Idle:
+    """A session, the `seconds` since it was used, and whether its page was `closed`."""
+
+    session: Session
+    seconds: float
+    closed: bool
+
+
+def tidy(sessions: Iterable[Idle]) -> None:
+    """Let go of what the visitors of `sessions` do not need any more, and then of those idle longest, until the others
+    are within the budget. Whoever is at work keeps everything."""
+    resting = [idle for idle in sessions if idle.session.holds and not idle.session.busy.locked()]
+    for idle in resting:
+        if idle.closed and idle.seconds >= GRACE:
+            idle.session.let_go(CLOSED)
+        elif not idle.session.opened and idle.seconds >= IDLE:
+            idle.session.let_go(UNUSED)
+    keep_within(budget(resting), resting)
+    if not all(idle.session.holds for idle in resting):
+        give_back()
+
+
+def budget(sessions: Iterable[Idle]) -> int:
+    """Bytes that all of them may hold together."""
+    held = sum(idle.session.nbytes for idle in sessions)
+    return int(SHARE * (devices.free_bytes(torch.device("cpu")) + held))
+
+
+def keep_within(limit: int, sessions: Iterable[Idle]) -> None:
+    """Let go of what the longest idle hold until all hold at most `limit` bytes: first of sessions without a page."""
+    order = sorted(sessions, key=lambda idle: (idle.session.opened, -idle.seconds))
+    held = sum(idle.session.nbytes for idle in order)
+    for idle in order:
+        if held <= limit:
+            return
+        held -= idle.session.nbytes
+        idle.session.let_go(FULL)
+
+
+def give_back() -> None:
+    """Return freed memory to the system: the C library (glibc) keeps it otherwise."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
