@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from longsight.attention.encoding import Encoding
-from longsight.methods import Method, Window
+from longsight.methods import Method, Vanilla, Window
 from longsight.methods.bands import Band, Footprint, Span
 from longsight.methods.base import parameter
 
@@ -55,6 +55,8 @@ class Layer:
     `window` [tokens]: it was trained to see no further, or with `chunk` [tokens] no further than its chunk of the text
     begins (both None: it sees everything). Every distance in it is one of training already, so it keeps its window or
     its chunks whatever the method, which acts on the other layers.
+    `loose`: its window is longer than any text of its training, so that not all distances in it are: vanilla keeps it,
+    and a method takes its place.
     `softcap`: the bound that the logits of this layer cannot pass, `softcap * tanh(logit / softcap)` (None: there is
     none); no model has it beside ALiBi. `query_scale`: what queries are multiplied by at their true positions.
     `keys_of`: the number of the earlier layer whose keys and values it uses, and has none of its own. `recurrent`: it
@@ -70,16 +72,17 @@ class Layer:
     keys_of: int | None = None
     recurrent: bool = False
     latent: int | None = None
+    loose: bool = False
 
     @property
     def sees_everything(self) -> bool:
-        return self.window is None and self.chunk is None and not self.recurrent
+        return (self.window is None or self.loose) and self.chunk is None and not self.recurrent
 
     def rule(self, method: Method) -> Method:
         """The method that runs in this layer when `method` is asked for."""
         if self.recurrent:
             return Recurrence()
-        if self.window is not None:
+        if self.window is not None and not (self.loose and method != Vanilla()):
             return Window(self.window)
         return method if self.chunk is None else OwnChunk(self.chunk)
 
@@ -105,7 +108,7 @@ def last_users(layers: Sequence[Layer]) -> list[int]:
 
 def limits(layers: Sequence[Layer]) -> dict[str, int]:
     """What layers see where they do not see everything, in words, and how many do."""
-    windows = Counter(layer.window for layer in layers if layer.window is not None)
+    windows = Counter(layer.window for layer in layers if layer.window is not None and not layer.loose)
     chunks = Counter(layer.chunk for layer in layers if layer.chunk is not None)
     found = {f"window of {size:,}": count for size, count in sorted(windows.items())}
     found |= {f"chunks of {size:,}": count for size, count in sorted(chunks.items())}
@@ -122,6 +125,8 @@ def describe(layers: Sequence[Layer]) -> str:
         parts.insert(0, f"{len(whole)} of {total} layers see{'s' * (len(whole) == 1)} everything")
     elif parts:
         parts = [f"No layer of {total} sees everything", *parts, "no method can have an effect"]
+    for size, count in sorted(Counter(layer.window for layer in layers if layer.loose).items()):
+        parts.append(f"under a method {count} see past their window of {size:,}, longer than any text of training")
     if deaf:
         parts.append(f"{deaf} of {total} layers hear{'s' * (deaf == 1)} no distances, only what can be seen is changed")
     return "; ".join(parts) + "." * bool(parts)

@@ -230,11 +230,12 @@ def layers_of(hf: PreTrainedModel, family: Family) -> tuple[Layer, ...]:
         encoding = family.encoding(hf, n)
         encoding = next((layer.encoding for layer in layers if _alike(layer.encoding, encoding)), encoding)
         window = hf.config.sliding_window if kind == "sliding_attention" else None
+        loose = window is not None and window > getattr(hf.config, family.train_length)
         chunk = hf.config.attention_chunk_size if kind == "chunked_attention" else None
         softcap = None if family.softcap is None else getattr(hf.config, family.softcap)
         latent = None if family.latent is None else getattr(hf.config, family.latent)
         scale, source = family.query_scale(hf.config, n), family.keys_of(hf.config, n)
-        layers.append(Layer(encoding, window, softcap, chunk, scale, source, kind == "linear_attention", latent))
+        layers.append(Layer(encoding, window, softcap, chunk, scale, source, kind == "linear_attention", latent, loose))
     return tuple(layers)
 
 

@@ -28,6 +28,9 @@ SAID = {
     "1 of 3 layers sees everything; 1 keeps its window of 7; 1 keeps its chunks of 9.": [
         Layer(HEARD), Layer(HEARD, 7), Layer(HEARD, chunk=9),
     ],
+    "under a method 2 see past their window of 262,144, longer than any text of training.": [
+        Layer(HEARD, 262_144, loose=True)
+    ] * 2,
     "1 of 3 layers hears no distances, only what can be seen is changed.": [Layer(HEARD), Layer(DEAF), Layer(HEARD)],
 }  # fmt: skip
 
@@ -51,6 +54,15 @@ def test_a_window_is_kept_whatever_the_method_and_nothing_else_is_remembered(nam
     assert fork.rules == cache.rules
     more = tiny.ids(12, seed=3)
     assert torch.equal(prefill(model, more, method, fork).logits, prefill(model, more, method, cache).logits)
+
+
+def test_a_window_longer_than_training_is_vanillas_alone():
+    """As in Phi-3-mini-128k: 262,144, where it was trained on 131,072."""
+    model, method = variants.adopted("phi3, a window longer than its training"), variants.method("self-extend")
+    assert model.seam.rules(METHODS["vanilla"]()) == (Window(TRAINED + 4),) * 2
+    assert model.seam.rules(method) == (method,) * 2
+    assert model.cache_bytes(METHODS["vanilla"](), TEXT) == (TRAINED + 4) * sum(model.bytes_per_slot)
+    assert model.cache_bytes(method, TEXT) == TEXT * sum(model.bytes_per_slot)
 
 
 def test_chunks_are_kept_whatever_the_method_and_nothing_else_is_remembered():

@@ -107,6 +107,7 @@ VARIANTS: dict[str, tuple[str, dict]] = {
     "phi, normalised queries": ("phi", {"qk_layernorm": True}),
     "phi3": ("phi3", {}),
     "phi3, part of the channels rotates": ("phi3", {"rope_parameters": {**ROPE, "partial_rotary_factor": 0.5}}),
+    "phi3, a window longer than its training": ("phi3", {"sliding_window": TRAINED + 4}),
     "phi3, longrope": ("phi3", LONGROPE),
     "gemma": ("gemma", {"head_dim": 8}),
     "gpt_neox": ("gpt_neox", {"rope_parameters": {**ROPE, "partial_rotary_factor": 1.0}}),
