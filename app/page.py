@@ -196,9 +196,10 @@ def close_page(demo: gr.Blocks, request: gr.Request) -> None:
 
 
 def status_line(model: Model) -> str:
-    """Where the model runs and what it was trained on."""
+    """Where the model runs, in which number format, and what it was trained on."""
     return (
-        f"<span>device <b>{html.escape(devices.name(model.device))}</b></span>"
+        f"<span>device <b>{html.escape(devices.name(model.device))}</b>"
+        f" in {str(model.dtype).removeprefix('torch.')}</span>"
         f"<span>trained length <b>{model.train_length:,}</b></span>"
         + (f"<span>{html.escape(model.acting)}</span>" if model.acting else "")
     )

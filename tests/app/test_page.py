@@ -76,6 +76,7 @@ def test_the_page_opens_with_the_first_example_and_the_first_methods(opened, mod
     assert told["example"] == "grass"
     assert side_by_side.keys(told["method-line"]) == list(page.FIRST_METHODS)
     assert "trained length <b>32</b>" in told["status"]
+    assert "</b> in float32<" in told["status"]
     assert isinstance(told["State"], Session)
 
 
