@@ -1,5 +1,6 @@
 """What an answer will cost, before it is begun: memory by the library's count, time by the speed measured so far."""
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
@@ -11,9 +12,10 @@ import torch
 from app.session import devices, formatting
 from app.session.device_sharing import Waiting, line_of
 from longsight.errors import LongSightError
-from longsight.generation.prefill import prefill
+from longsight.generation.prefill import Prefilled, StepSize, prefill_steps
 from longsight.methods import METHODS, Method
 from longsight.models.model import Model
+from longsight.progress import Progress
 
 SHARE = 0.5
 """The part of the free memory that one prefill may take: others are at work too, and chunks need room of their own."""
@@ -27,6 +29,10 @@ MOST_SECONDS = 600.0
 LOOKS = 1024  # queries at which the visible keys are counted
 MOST_SAMPLES = 24
 TRIALS = ((512, "lm-infinite"), (4096, "lm-infinite"), (4096, "vanilla"))
+"""What is read to know a machine: tokens at most, and a method."""
+
+TRIAL_SECONDS = 2.0
+"""What a trial may take, as far as the one before tells: a large model is measured on shorter texts."""
 
 
 def pairs(method: Method, tokens: int, reused: int = 0, rules: Sequence[Method] = ()) -> float:
@@ -88,17 +94,29 @@ def speed(model: Model, task: str = "") -> Speed:
 
 
 def measure_steps(model: Model) -> Generator[None, None, None]:
-    """Measure a model that has not run yet: a few short prefills, about a second on two cores. Needs the device."""
+    """Measure a model that has not run yet: a few short prefills, a second or a few. Needs the device."""
     measured = speed(model)
     if measured.samples:
         return
-    vocabulary = model.hf.get_input_embeddings().num_embeddings
-    for tokens, key in TRIALS:
+    vocabulary, rate = model.hf.get_input_embeddings().num_embeddings, math.inf
+    for most, key in TRIALS:
+        tokens = int(min(most, max(TRIALS[0][0], rate * TRIAL_SECONDS)))
         method = METHODS[key].for_model(model.train_length, tokens)
-        ids = torch.arange(tokens) % vocabulary
+        seconds = yield from _timed(prefill_steps(model, torch.arange(tokens) % vocabulary, method, chunk=StepSize()))
+        measured.add(tokens, pairs(method, tokens, rules=model.seam.rules(method)), seconds)
+        rate = tokens / seconds
+
+
+def _timed(steps: Generator[Progress, None, Prefilled]) -> Generator[None, None, float]:
+    """Do `steps`; returns the seconds that they took, without what passed between them."""
+    seconds = 0.0
+    while True:
         start = time.perf_counter()
-        prefill(model, ids, method)
-        measured.add(tokens, pairs(method, tokens, rules=model.seam.rules(method)), time.perf_counter() - start)
+        try:
+            next(steps)
+        except StopIteration:
+            return seconds + time.perf_counter() - start
+        seconds += time.perf_counter() - start
         yield
 
 

@@ -1,11 +1,13 @@
 """The wheel, built and installed as anyone would, and used from outside the project: it alone is on the path."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -16,17 +18,32 @@ from longsight.cli import COMMANDS
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "assets" / "models" / "rope-small"
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-WHOLE = """
-import importlib, pkgutil, longsight
-names = [module.name for module in pkgutil.walk_packages(longsight.__path__, "longsight.")]
-for name in names:
-    importlib.import_module(name)
-print(*names, sep="\\n")
-"""
 ABSENT = """
 import importlib.util
 print([name for name in ("analysis", "app", "assets", "tests") if importlib.util.find_spec(name)])
 """
+USED = """
+import contextlib, importlib, io, json, pkgutil, runpy, sys, warnings
+examples, command, *commands = json.loads(sys.argv[1])
+with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    import longsight
+    modules = [module.name for module in pkgutil.walk_packages(longsight.__path__, "longsight.")]
+    for name in modules:
+        importlib.import_module(name)
+    exec(examples)
+said = []
+for arguments in commands:  # in one process: each of its own would spend its time importing
+    sys.argv = ["longsight", *arguments]
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            runpy.run_path(command, run_name="__main__")
+        except SystemExit as ended:
+            assert not ended.code, ended.code
+    said.append(out.getvalue())
+print(json.dumps([modules, *said]))
+"""
+"""Imports everything, and then does what the installed command does, with several arguments one after the other."""
 
 
 def run(command, **where):
@@ -75,10 +92,33 @@ def elsewhere(site, tmp_path_factory):
     return lambda *command: run([*map(str, command)], cwd=folder, env=environment)
 
 
+@dataclass(frozen=True)
+class Said:
+    """What came of the modules and of each command, and the folder that was written to."""
+
+    modules: list[str]
+    doctor: str
+    look: str
+    evaluate: str
+    report: str
+    out: Path
+
+
 @pytest.fixture(scope="module")
-def longsight(site, elsewhere):
-    """`longsight(*arguments)`: the installed command."""
-    return lambda *arguments: elsewhere(site / "bin" / "longsight", *arguments)
+def said(site, elsewhere, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    text = out / "text.txt"
+    text.write_text("It was a quiet morning in the valley. " * 12)
+    model = ("--model", str(MODEL))
+    commands = [
+        ["doctor", str(MODEL)],
+        ["look", "entropy", *model, "--methods", "vanilla,window", "--text", str(text), "--out", str(out)],
+        ["evaluate", *model, "--methods", "vanilla,lm-infinite", "--task", "passkey:filler=prose,depths=1",
+         "--lengths", "256", "--trials", "1", "--out", str(out)],
+        ["report", str(out)],
+    ]  # fmt: skip
+    given = json.dumps(["\n".join(documented_imports()), str(site / "bin" / "longsight"), *commands])
+    return Said(*json.loads(elsewhere(sys.executable, "-c", USED, given).splitlines()[-1]), out)
 
 
 def module_name(path):
@@ -92,12 +132,11 @@ def test_one_name_is_installed_and_nothing_else_can_be_imported(site, elsewhere)
     assert elsewhere(sys.executable, "-c", ABSENT) == "[]\n"
 
 
-def test_every_module_of_the_library_and_the_analysis_is_there_and_can_be_imported(elsewhere):
+def test_every_module_of_the_library_and_the_analysis_is_there_and_can_be_imported(said):
     assert len(documented_imports()) > 2
-    found = elsewhere(sys.executable, "-W", "error", "-c", "\n".join([WHOLE, *documented_imports()])).splitlines()
     sources = [path for path in tracked() if path.endswith(".py") and path.startswith(("longsight/", "analysis/"))]
     expected = {module_name(path) for path in sources} - {"longsight"}
-    assert set(found) - {"longsight.assets"} == expected
+    assert set(said.modules) - {"longsight.assets"} == expected
 
 
 def test_of_the_assets_only_what_is_read_at_run_time_is_shipped(wheel):
@@ -118,25 +157,19 @@ def test_the_extras_are_those_that_the_commands_name(site):
     }  # fmt: skip
 
 
-def test_the_doctor_sees_a_model(longsight):
-    assert "trained length      512 tokens" in longsight("doctor", MODEL)
+def test_the_doctor_sees_a_model(said):
+    assert "trained length      512 tokens" in said.doctor
 
 
-def test_a_diagnostic_becomes_a_page_that_stands_alone(longsight, tmp_path):
-    text = tmp_path / "text.txt"
-    text.write_text("It was a quiet morning in the valley. " * 12)
-    longsight("look", "entropy", "--model", MODEL, "--methods", "vanilla,window", "--text", text, "--out", tmp_path)
-    page = (tmp_path / "entropy.html").read_text(encoding="utf-8")
+def test_a_diagnostic_becomes_a_page_that_stands_alone(said):
+    page = (said.out / "entropy.html").read_text(encoding="utf-8")
     assert (ROOT / "analysis" / "export" / "linked.js").read_text(encoding="utf-8") in page
     assert 'class="plotly-graph-div"' in page
     assert 'src="http' not in page
-    assert len(list(tmp_path.glob("entropy-*.npz"))) == 2
+    assert len(list(said.out.glob("entropy-*.npz"))) == 2
 
 
-def test_an_evaluation_with_prose_becomes_a_report(longsight, tmp_path):
-    given = ("--model", MODEL, "--methods", "vanilla,lm-infinite", "--task", "passkey:filler=prose,depths=1")
-    assert longsight("evaluate", *given, "--lengths", "256", "--trials", "1", "--out", tmp_path).splitlines() == [
-        str(tmp_path / "results.jsonl")
-    ]
-    assert longsight("report", tmp_path) == f"{tmp_path / 'report.html'}\n"
-    assert "LM-Infinite" in (tmp_path / "report.html").read_text(encoding="utf-8")
+def test_an_evaluation_with_prose_becomes_a_report(said):
+    assert said.evaluate.splitlines() == [str(said.out / "results.jsonl")]
+    assert said.report == f"{said.out / 'report.html'}\n"
+    assert "LM-Infinite" in (said.out / "report.html").read_text(encoding="utf-8")

@@ -46,7 +46,8 @@ def test_noise_never_makes_time_negative():
 
 
 def test_measuring_takes_place_once(model):
-    assert len(list(estimate.measure_steps(model))) == len(estimate.TRIALS)
+    assert list(estimate.measure_steps(model))
+    assert len(estimate.speed(model).samples) == len(estimate.TRIALS)
     assert list(estimate.measure_steps(model)) == []
     assert estimate.speed(model).seconds(1000, 1e6) > 0
 
@@ -61,3 +62,9 @@ def test_time_left_counts_that_late_tokens_cost_more(model):
 
 def test_a_method_that_cuts_the_prompt_is_forecast_to_read_what_it_keeps(model):
     assert Forecast(model, METHODS["truncation"](length=32), 500, reused=20).tokens == 32
+
+
+def test_a_slow_model_is_measured_on_shorter_texts(model, monkeypatch):
+    monkeypatch.setattr(estimate, "TRIAL_SECONDS", 1e-9)
+    assert list(estimate.measure_steps(model))
+    assert [tokens for tokens, _, _ in estimate.speed(model).samples] == [512, 512, 512]
