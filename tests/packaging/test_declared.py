@@ -51,9 +51,26 @@ def test_the_analysis_imports_only_what_is_installed_with_the_extras():
     assert unused == set(), "an extra brings what nobody imports"
 
 
-def pinned():
-    lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines()]
+def pinned(file="requirements.txt"):
+    lines = [line.split("#")[0].strip() for line in (ROOT / file).read_text("utf-8").splitlines()]
     return {canonical(needed.name): needed for needed in map(Requirement, filter(None, lines))}
+
+
+def test_every_release_of_the_environment_is_named_and_one_that_the_requirements_admit():
+    named, asked = pinned("constraints.txt"), pinned()
+    assert all(str(pin.specifier).startswith("==") for pin in named.values())
+    assert set(asked) - set(named) == {"torch"}, "run `make constraints`"
+    for name, pin in named.items():
+        version = str(pin.specifier).removeprefix("==")
+        assert name not in asked or asked[name].specifier.contains(version), f"{pin}, but {asked[name]} is asked for"
+
+
+def test_a_space_installs_the_same_releases():
+    named, first = pinned("constraints.txt"), pinned("pre-requirements.txt")
+    torch = first.pop("torch")
+    assert {name: str(pin) for name, pin in first.items()}.items() <= {n: str(pin) for n, pin in named.items()}.items()
+    assert pinned()["torch"].specifier.contains(str(torch.specifier).removeprefix("=="))
+    assert set(pinned()) <= {*first, "torch"}
 
 
 @pytest.mark.parametrize("requirement", CORE + EXTRAS, ids=str)
