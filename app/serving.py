@@ -125,9 +125,7 @@ def claim_upload_folder() -> None:
 async def keep_house(app: FastAPI) -> AsyncIterator[None]:
     """While the server runs, uploads and what nobody needs any more of sessions are cleared away."""
     assert isinstance(app, App)
-    states = SessionStates(holds=lambda value: isinstance(value, Session) and value.holds)
-    states.set_blocks(app.get_blocks())
-    app.state_holder = states
+    app.state_holder = states = watch_sessions(app.get_blocks())
 
     async def tidy_on() -> None:
         while True:
@@ -142,6 +140,13 @@ async def keep_house(app: FastAPI) -> AsyncIterator[None]:
         tidying.cancel()
         for idle in sessions_of(states):
             idle.session.leave()
+
+
+def watch_sessions(demo: gr.Blocks) -> SessionStates:
+    """Let the page's sessions be kept for what they hold."""
+    states = SessionStates(holds=lambda value: isinstance(value, Session) and value.holds)
+    states.set_blocks(demo)
+    return states
 
 
 def sessions_of(states: SessionStates) -> list[Idle]:

@@ -174,11 +174,14 @@ def test_an_unknown_tab_is_ignored(opened):
     assert "tabs" not in opened({"tab": "x" * 10_000})
 
 
-def test_closing_the_page_ends_the_visit(opened):
-    session = opened({})["State"]
-    page.close_page(gr.Request(session_hash="s1"))
-    assert session.stop.is_set()
-    assert session.left
+def test_closing_the_page_ends_its_visit_and_no_other():
+    with gr.Blocks() as demo:
+        kept = gr.State(Session())
+    serving.watch_sessions(demo)
+    one, two = (demo.state_holder[name][kept._id] for name in ("s1", "s2"))
+    page.close_page(demo, gr.Request(session_hash="s1"))
+    assert (one.stop.is_set(), one.left) == (True, True)
+    assert (two.stop.is_set(), two.left) == (False, False)
 
 
 def test_a_listener_that_is_asked_again_says_what_is_wrong_and_does_not_fail(monkeypatch):
