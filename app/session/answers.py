@@ -50,6 +50,11 @@ class Answer:
         return self.state in (self.DONE, self.STOPPED, self.FAILED)
 
     @property
+    def unread(self) -> float:
+        """The part, 0 to 1, that is still to be read."""
+        return 1 - self.done / self.total if self.total else 1.0
+
+    @property
     def seconds_left(self) -> float | None:
         """Forecast of the device's time that is still needed; None where nobody knows."""
         reading = self.left_seconds if self.state in (self.WAITING, self.READING) else 0.0
@@ -95,7 +100,9 @@ class Speaker:
         if not estimate.fits(model, method, tokens, held):
             pool.clear()
         estimate.check_memory(model, method, tokens, held)
-        prefilled = yield from self._read(model, ids, cache, cell)
+        needed = model.cache_bytes(method, tokens) - held
+        with estimate.claimed(model.device, lambda: int(needed * cell.unread)):
+            prefilled = yield from self._read(model, ids, cache, cell)
         prefilled.cache.turns = estimate.fits(model, method, tokens, prefilled.cache.nbytes, writing=True)
         answer: list[int] = []
         stream = TextStream(model.tokenizer)
@@ -109,7 +116,8 @@ class Speaker:
                 yield
                 start = time.perf_counter()
             cell.state = Answer.DONE
-            estimate.speed(model, estimate.WRITING).add(cell.written, 0.0, cell.write_seconds)
+            if cell.written:
+                estimate.speed(model, estimate.WRITING).add(cell.written, 0.0, cell.write_seconds)
         finally:
             cell.text += stream.finish()
             self.cache = prefilled.cache

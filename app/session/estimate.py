@@ -1,9 +1,10 @@
 """What an answer will cost, before it is begun: memory by the library's count, time by the speed measured so far."""
 
+import contextlib
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -173,8 +174,23 @@ def fits(model: Model, method: Method, tokens: int, held: int = 0, writing: bool
     return model.cache_bytes(method, tokens, writing) <= _limit(model, held)
 
 
+_claims: list[tuple[str, Callable[[], int]]] = []
+
+
+@contextlib.contextmanager
+def claimed(device: torch.device, still: Callable[[], int]) -> Iterator[None]:
+    """While a text is read, `still` says how many bytes its cache has yet to fill: they are free, but not to be had."""
+    claim = (str(device), still)
+    _claims.append(claim)
+    try:
+        yield
+    finally:
+        _claims.remove(claim)
+
+
 def _limit(model: Model, held: int) -> int:
-    return int(SHARE * devices.free_bytes(model.device)) + held
+    others = sum(still() for device, still in list(_claims) if device == str(model.device))
+    return int(SHARE * max(devices.free_bytes(model.device) - others, 0)) + held
 
 
 def check_memory(model: Model, method: Method, tokens: int, held: int = 0) -> None:

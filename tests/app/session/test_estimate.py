@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from app.session import estimate
+from app.session import devices, estimate
 from app.session.estimate import Forecast, Speed, pairs
+from longsight.errors import LongSightError
 from longsight.methods import METHODS
 
 
@@ -68,3 +69,26 @@ def test_a_slow_model_is_measured_on_shorter_texts(model, monkeypatch):
     monkeypatch.setattr(estimate, "TRIAL_SECONDS", 1e-9)
     assert list(estimate.measure_steps(model))
     assert [tokens for tokens, _, _ in estimate.speed(model).samples] == [512, 512, 512]
+
+
+def test_what_others_are_still_to_fill_is_not_to_be_had(model, monkeypatch):
+    monkeypatch.setattr(devices, "free_bytes", lambda device: 10_000_000)
+    vanilla = METHODS["vanilla"]()
+    tokens = estimate.longest(model, vanilla, 10**6, 4_000_000)
+    assert estimate.fits(model, vanilla, tokens)
+    left = [9_000_000]
+    with estimate.claimed(model.device, lambda: left[0]):
+        assert not estimate.fits(model, vanilla, tokens)
+        left[0] = 1_000_000
+        assert estimate.fits(model, vanilla, tokens)
+    assert estimate.fits(model, vanilla, tokens)
+
+
+def test_a_method_that_would_fit_but_take_hours_is_not_recommended(model, monkeypatch):
+    monkeypatch.setattr(devices, "free_bytes", lambda device: 200_000)
+    vanilla = METHODS["vanilla"]()
+    with pytest.raises(LongSightError, match=r"Give a shorter text or choose .*LM-Infinite"):
+        estimate.check_memory(model, vanilla, 100_000)
+    estimate.speed(model).add(1, 0.0, 3600.0)
+    with pytest.raises(LongSightError, match=r"Give a shorter text\.$"):
+        estimate.check_memory(model, vanilla, 100_000)
