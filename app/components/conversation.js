@@ -14,6 +14,29 @@ function write(node, text) {
   node.hidden = text === '';
 }
 
+// Texts and elements, as the server has made them of Markdown: no other tags, and no attributes.
+const TAGS = ['p', 'h4', 'ul', 'ol', 'li', 'blockquote', 'pre', 'code', 'em', 'strong', 'table', 'thead', 'tbody', 'tr',
+  'th', 'td', 'hr', 'br', 's'];
+
+function grow(parent, parts) {
+  for (const part of parts) {
+    if (typeof part === 'string') parent.append(part);
+    else if (TAGS.includes(part.tag)) grow(parent.appendChild(document.createElement(part.tag)), part.inside);
+  }
+}
+
+function writeAnswer(node, cell) {
+  const wanted = JSON.stringify([cell.text, cell.elements]);
+  if (node.written === wanted) return;
+  node.written = wanted;
+  node.text = cell.text;
+  node.classList.toggle('formatted', Boolean(cell.elements));
+  if (!cell.elements) return write(node, cell.text);
+  node.replaceChildren();
+  node.hidden = false;
+  grow(node, cell.elements);
+}
+
 // The child of `parent` for item `index`, made by `build` when it is not there yet.
 function child(parent, index, build) {
   return parent.children[index] ?? build(parent);
@@ -40,7 +63,7 @@ function buildCell(parent) {
   node.copy.type = 'button';
   node.copy.title = 'Copy this answer';
   node.copy.textContent = 'Copy';
-  node.copy.onclick = () => navigator.clipboard.writeText(node.answer.textContent);
+  node.copy.onclick = () => navigator.clipboard.writeText(node.answer.text);
   node.detail = make('small', '', head);
   node.answer = make('div', 'answer', node);
   node.answer.dir = 'auto';
@@ -56,7 +79,7 @@ function drawCell(node, cell) {
   node.style.setProperty('--method', cell.colour);
   write(node.heading, cell.title);
   write(node.detail, cell.detail);
-  write(node.answer, cell.text);
+  writeAnswer(node.answer, cell);
   write(node.problem, cell.error);
   write(node.status, cell.status);
   node.copy.hidden = cell.text === '';

@@ -162,7 +162,7 @@ def _wire_questions(panel: ChatPanel) -> None:
         rest_after(sent, panel.mark)
         sent.then(panel.show_costs, shared.inputs, [panel.costs, shared.speed], **HIDDEN)
     panel.conversation.accept(None, None, panel.question, js=EMPTIED, api_visibility="private")
-    shared.context.example.change(suggest, shared.context.example, panel.suggestion, **HIDDEN)
+    shared.context.example.change(for_visitor(suggest), shared.context.example, panel.suggestion, **HIDDEN)
     panel.question.stop(stop, shared.session, None, api_name="stop", **STOPPING)
     panel.new.click(panel.restart, shared.session, panel.conversation, api_name="restart", **STOPPING)
 

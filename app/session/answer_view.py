@@ -7,18 +7,21 @@ from typing import TypedDict
 from app.session import formatting
 from app.session.answers import Answer
 from app.session.device_sharing import Waiting
+from app.session.markdown import Element, elements
 from app.session.sessions import ConversationTurn
 from longsight.methods import Method
 
 
 class CellView(TypedDict):
-    """An answer; `progress` is how much is read, from 0 to 1, and None before and afterwards."""
+    """An answer, also as `elements` where it is Markdown; `progress` is how much is read, from 0 to 1, and None before
+    and afterwards."""
 
     title: str
     detail: str
     colour: str
     state: str
     text: str
+    elements: list[Element | str] | None
     error: str
     progress: float | None
     status: str
@@ -58,6 +61,7 @@ def _cell(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> CellView:
         "colour": cell.run.colour,
         "state": cell.state,
         "text": shown(cell.text),
+        "elements": elements(cell.text),
         "error": cell.error,
         "progress": cell.done / cell.total if cell.state == Answer.READING and cell.total else None,
         "status": " · ".join(filter(None, STATUS[cell.state](cell, beside, waiting))),
