@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+import torch
 
 from app import serving
 from app.components import permalink, theme
@@ -196,10 +197,10 @@ def close_page(demo: gr.Blocks, request: gr.Request) -> None:
 
 
 def status_line(model: Model) -> str:
-    """Where the model runs, in which number format, and what it was trained on."""
+    """Where the model runs, in which number format if that is a short one, and what it was trained on."""
+    short = "" if model.dtype == torch.float32 else f" in {str(model.dtype).removeprefix('torch.')}"
     return (
-        f"<span>device <b>{html.escape(devices.name(model.device))}</b>"
-        f" in {str(model.dtype).removeprefix('torch.')}</span>"
+        f"<span>device <b>{html.escape(devices.name(model.device))}</b>{short}</span>"
         f"<span>trained length <b>{model.train_length:,}</b></span>"
         + (f"<span>{html.escape(model.acting)}</span>" if model.acting else "")
     )

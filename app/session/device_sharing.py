@@ -60,7 +60,7 @@ class Place:
     @property
     def waiting(self) -> Waiting:
         """What this work shares the device with: everybody gets as much of it as this needs, or less."""
-        lefts = [other.left() for other in self.line.others(self)]
+        lefts = [other.left() for other in self.line.others(self.visitor)]
         own = self.left() if lefts else None
         known = None if own is None or None in lefts else sum(min(own, left) for left in lefts if left is not None)
         return Waiting(len(lefts), known)
@@ -127,10 +127,10 @@ class DeviceLine:
     def busy(self) -> bool:
         return bool(self.others())
 
-    def others(self, place: Place | None = None) -> list[Place]:
-        """Those besides `place`."""
+    def others(self, visitor: object = None) -> list[Place]:
+        """The works of everybody but `visitor`."""
         with self._guard:
-            return [other for other in self._places if other is not place]
+            return [place for place in self._places if place.visitor is not visitor]
 
     @contextlib.contextmanager
     def place(self, visitor: object, left: Seconds) -> Iterator[Place]:

@@ -156,10 +156,10 @@ def write_seconds(model: Model, tokens: int) -> float | None:
     return speed(model, WRITING).seconds(tokens, 0.0)
 
 
-def check_time(model: Model, method: Method, tokens: int, seconds: float | None) -> None:
-    """Raise `LongSightError`, with the numbers and a remedy, when reading would take so many `seconds` that others who
-    are at the device would wait for too long."""
-    others = len(line_of(model.device).others())
+def check_time(model: Model, method: Method, tokens: int, seconds: float | None, visitor: object) -> None:
+    """Raise `LongSightError`, with the numbers and a remedy, when what `visitor` wants would take so many `seconds`
+    that others who are at the device would wait for too long."""
+    others = len(line_of(model.device).others(visitor))
     if not others or seconds is None or seconds <= MOST_SECONDS:
         return
     raise LongSightError(

@@ -88,7 +88,7 @@ def run_steps(session: Session, request: GridRequest) -> Generator[GridView, Non
     """Fill the grid for the visitor, in turn at the device; yields views, the last when all is done or stopped."""
     grid = continued(session, request)
     clock = _Clock(request, grid)
-    mine = ShownGrid(grid, _problems(request, clock))
+    mine = ShownGrid(grid, _problems(session, request, clock))
     skipped = [place for place, run in enumerate(request.runs) if run.id in mine.problems]
     work = fill_steps(request.model, mine.grid, request.text, skipped, StepSize())
     drawings, last = DrawingPace(PAUSE), None
@@ -116,13 +116,13 @@ def run_steps(session: Session, request: GridRequest) -> Generator[GridView, Non
     yield GridView(f"<span>{plan(request, mine.grid)}</span>", mine)
 
 
-def _problems(request: GridRequest, clock: "_Clock") -> dict[str, str]:
+def _problems(session: Session, request: GridRequest, clock: "_Clock") -> dict[str, str]:
     """Why runs cannot read the longest text, or not while others wait, by their ids."""
     problems, longest = {}, int(request.grid.length[-1])
     for number, run in enumerate(request.runs):
         try:
             estimate.check_memory(request.model, run.method, longest)
-            estimate.check_time(request.model, run.method, longest, clock.seconds(number))
+            estimate.check_time(request.model, run.method, longest, clock.seconds(number), session)
         except LongSightError as error:
             problems[run.id] = str(error)
     return problems

@@ -124,7 +124,7 @@ def measure_steps(session: Session, request: MeasurementRequest) -> Generator[Me
     sides = [Side(run) for run in request.runs]
     forecasts = {run.id: Forecast(request.model, run.method, request.tokens, task=request.task) for run in request.runs}
     for side in sides:
-        _check_cost(request, side)
+        _check_cost(session, request, side)
     work = comparing.compare_steps(
         request.model, request.texts, sides, request.panel, request.options, result_cache, StepSize()
     )
@@ -159,12 +159,12 @@ def _seconds_left(sides: Sequence[Side], forecasts: Mapping[str, Forecast]) -> f
     return None if None in lefts else sum(left for left in lefts if left is not None)
 
 
-def _check_cost(request: MeasurementRequest, side: Side) -> None:
+def _check_cost(session: Session, request: MeasurementRequest, side: Side) -> None:
     seconds, _ = _forecast(request, side.run.method)
     for text in request.texts:
         try:
             estimate.check_memory(request.model, side.run.method, len(text.ids))
-            estimate.check_time(request.model, side.run.method, len(text.ids), seconds)
+            estimate.check_time(request.model, side.run.method, len(text.ids), seconds, session)
         except LongSightError as error:
             side.fail(str(error))
 

@@ -115,7 +115,7 @@ def _answer_in_turn(
     speakers = session.let_speak(model.name, [run.method for run in question.runs])
     sides, document = list(zip(speakers, turn.cells, strict=True)), session.tokens.get(model.name)
     for speaker, cell in sides:
-        _expect(model, speaker, cell, len(document or ()), question.sampling.max_new_tokens)
+        _expect(session, model, speaker, cell, question.sampling.max_new_tokens)
     able = [(speaker, cell) for speaker, cell in sides if not cell.finished]
     if not able:
         return
@@ -127,16 +127,16 @@ def _answer_in_turn(
     turn.place = None
 
 
-def _expect(model: Model, speaker: Speaker, cell: Answer, tokens: int, longest: int) -> None:
+def _expect(session: Session, model: Model, speaker: Speaker, cell: Answer, longest: int) -> None:
     """Forecast a side's reading and its writing of `longest` tokens; one that others would wait for too long for fails,
     and says what they would not."""
-    method, tokens = cell.run.method, tokens + document_loading.ANSWER_ROOM
+    method, tokens = cell.run.method, document_loading.token_count(session, model) + document_loading.ANSWER_ROOM
     cache = speaker.cache
     reused = cache.length if cache is not None and cache.method == method else 0
     forecast = estimate.Forecast(model, method, max(tokens, reused), reused)
     cell.left_seconds, cell.answer_seconds = forecast.seconds, estimate.write_seconds(model, longest)
     try:
-        estimate.check_time(model, method, tokens, forecast.seconds)
+        estimate.check_time(model, method, tokens, forecast.seconds, session)
     except LongSightError as error:
         cell.fail(str(error))
 

@@ -30,7 +30,7 @@ class ConversationTurn:
     @property
     def others(self) -> int:
         """How many others share the device meanwhile."""
-        return 0 if self.place is None else len(self.place.line.others(self.place))
+        return 0 if self.place is None else len(self.place.line.others(self.place.visitor))
 
     @property
     def waiting(self) -> Waiting:

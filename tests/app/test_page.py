@@ -7,6 +7,7 @@ import sys
 
 import gradio as gr
 import pytest
+import torch
 
 from analysis.evaluation.tasks.texts import PAPER
 from app import page, serving
@@ -76,8 +77,14 @@ def test_the_page_opens_with_the_first_example_and_the_first_methods(opened, mod
     assert told["example"] == "grass"
     assert side_by_side.keys(told["method-line"]) == list(page.FIRST_METHODS)
     assert "trained length <b>32</b>" in told["status"]
-    assert "</b> in float32<" in told["status"]
+    assert "float32" not in told["status"]
     assert isinstance(told["State"], Session)
+
+
+def test_a_short_number_format_is_named():
+    model = variants.adopted("llama")
+    model.hf.to(torch.bfloat16)
+    assert "</b> in bfloat16<" in page.status_line(model)
 
 
 def test_layers_that_a_method_leaves_alone_are_named():

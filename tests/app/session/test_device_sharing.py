@@ -125,7 +125,7 @@ def test_who_has_had_enough_gives_the_place_up_and_closes_the_work(monkeypatch):
             enough.set()
             assert list(steps) == []
         assert closed == [True]
-        assert line.others(first) == []
+        assert line.others(first.visitor) == []
     assert not line.busy
 
 
@@ -173,3 +173,10 @@ def test_who_comes_back_has_what_they_had_and_no_credit_again():
                 line.give(place, 0.4)
         with line.place(often, nobody_knows) as place:
             assert place.used == pytest.approx(waits.used + 1.2)
+
+
+def test_ones_own_other_work_is_nobody_else():
+    line, visitor = DeviceLine(), Visitor()
+    with line.place(visitor, nobody_knows) as mine, line.place(visitor, nobody_knows):
+        assert mine.waiting == Waiting(0)
+        assert line.busy
