@@ -40,17 +40,21 @@ def names() -> list[str]:
 
 
 def is_loaded(name: str) -> bool:
-    """Whether `model` will answer at once."""
-    return sources().get(name) in _loaded
+    """Whether `model` will answer at once. Raises `LongSightError` when none is called `name`."""
+    return _source(name) in _loaded
 
 
-def model(name: str) -> Model:
-    """The model called `name`. Raises `LongSightError` when none is, or when the library refuses it."""
+def _source(name: str) -> str | Path:
     offered = sources()
     if not isinstance(name, str) or name not in offered:
         listed = ", ".join(offered) or f"none; put one into {MODELS.name}/"
         raise LongSightError(f"No model called {str(name)[:40]!r} is offered; there is {listed}.")
-    source = offered[name]
+    return offered[name]
+
+
+def model(name: str) -> Model:
+    """The model called `name`. Raises `LongSightError` when none is, or when the library refuses it."""
+    source = _source(name)
     if source in _loaded:  # while another one is loaded, which may take a while
         return _loaded[source]
     with _loading:

@@ -57,3 +57,9 @@ def test_two_models_of_one_name_are_refused(model, monkeypatch):
 def test_what_is_not_offered_cannot_be_asked_for(model, name):
     with pytest.raises(LongSightError, match=r"No model called .* is offered; there is tiny\."):
         model_catalogue.model(name)
+
+
+@pytest.mark.parametrize("name", [None, [], "nope", 5])
+def test_whether_a_model_that_is_not_offered_is_loaded_is_a_sentence(name):
+    with pytest.raises(LongSightError, match="No model called"):
+        model_catalogue.is_loaded(name)
