@@ -46,3 +46,15 @@ def mapped(steps: Generator[S, None, R], view: Callable[[S], V]) -> Generator[V,
             except StopIteration as finished:
                 return finished.value
             yield view(step)
+
+
+def until(had_enough: Callable[[], bool], steps: Generator[S, None, R]) -> Generator[S, None, R | None]:
+    """The same steps and result; but once `had_enough` says so before a step, they are closed, and it is None."""
+    with contextlib.closing(steps):
+        while not had_enough():
+            try:
+                step = next(steps)
+            except StopIteration as finished:
+                return finished.value
+            yield step
+    return None

@@ -8,7 +8,7 @@ from app.session.documents import Document
 from app.session.sessions import Session
 from longsight.generation.text_encoding import EncodedText, encoder_of
 from longsight.models.model import Model
-from longsight.progress import Progress
+from longsight.progress import Progress, until
 
 ANSWER_ROOM = 256
 """Tokens added to a document's for the question and the answer, when parameters are fitted to the text."""
@@ -26,11 +26,16 @@ def describe(session: Session, model: Model) -> str:
 def take_steps(session: Session, model: Model, document: Document) -> Generator[Progress[None], None, None]:
     """Make `document` the one that the session is about; yields named steps.
 
-    The old one stays if anything fails. When a newer document comes in meanwhile, this one gives way to it.
+    The old one stays if anything fails. When a newer document comes in meanwhile, or the visitor leaves, this one gives
+    way at once.
     """
     session.incoming = document
-    tokens = yield from encoder_of(model.tokenizer).steps(document.text)
-    if session.incoming is not document:
+
+    def given_up() -> bool:
+        return session.incoming is not document
+
+    tokens = yield from until(given_up, encoder_of(model.tokenizer).steps(document.text))
+    if tokens is None or given_up():
         return
     session.take(document)
     session.tokens[model.name] = tokens

@@ -16,6 +16,7 @@ from longsight.errors import LongSightError
 from longsight.generation.decode import Sampling
 from longsight.methods import Method
 from longsight.models.model import Model
+from longsight.progress import until
 
 MOST_CHARACTERS = 4000
 """Of a question. Anything longer is a document."""
@@ -93,12 +94,10 @@ def _answer(
     """Yields, the first time at once, whenever there may be something new to see."""
     yield
     try:
-        for step in document_loading.tokens_steps(session, model):
+        for step in until(session.stop.is_set, document_loading.tokens_steps(session, model)):
             turn.about = f"{step.doing} …"
             yield
-            if session.stop.is_set():
-                break
-        else:
+        if not session.stop.is_set():
             turn.about = _about(session, model)
             yield from _answer_in_turn(session, model, question, turn)
     except LongSightError as error:

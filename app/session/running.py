@@ -9,6 +9,7 @@ import torch
 from app.session.device_sharing import Seconds, Waiting, in_turn, nobody_knows
 from app.session.sessions import Session
 from longsight.errors import LongSightError
+from longsight.progress import until
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -42,18 +43,7 @@ def run_steps(
     at work already.
     """
     with at_work(session):
-        return (yield from in_turn(device, session, session.stop.is_set, _until_stopped(session, work), left))
-
-
-def _until_stopped(session: Session, work: Generator[S, None, R]) -> Generator[S, None, R | None]:
-    with contextlib.closing(work):
-        while not session.stop.is_set():
-            try:
-                step = next(work)
-            except StopIteration as finished:
-                return finished.value
-            yield step
-    return None
+        return (yield from in_turn(device, session, session.stop.is_set, until(session.stop.is_set, work), left))
 
 
 def stop(session: Session) -> None:

@@ -135,6 +135,7 @@ class Session:
         """The page was closed: stop the work and free the caches. What is being written now is freed when it ends; the
         text stays for a moment, as the line to the page may only have been broken."""
         self.left = True
+        self.incoming = None
         self.stop.set()
         self.measurement = self.grid = self.results = None
         self.free()

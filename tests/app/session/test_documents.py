@@ -2,8 +2,11 @@
 
 import pytest
 
-from app.session.documents import decode, read_document
+from app.session import document_loading
+from app.session.documents import Document, decode, read_document
+from app.session.sessions import Session
 from longsight.errors import LongSightError
+from tests.app.conftest import TEXT
 
 
 def run(steps):
@@ -57,3 +60,17 @@ def test_byte_order_marks_are_understood_and_line_ends_unified():
 
 def test_a_long_paste_has_a_name_a_person_understands():
     assert read_document(b"some words", "pasted_text.txt").name == "pasted text"
+
+
+def test_a_document_gives_way_to_a_newer_one_and_to_whoever_leaves(model):
+    session, long = Session(), Document("long.txt", TEXT * 3000, len(TEXT) * 3000)
+    older = document_loading.take_steps(session, model, long)
+    next(older)
+    assert list(document_loading.take_steps(session, model, Document("new.txt", "New.", 4)))
+    assert list(older) == []
+    assert session.document.name == "new.txt"
+    again = document_loading.take_steps(session, model, long)
+    next(again)
+    session.leave()
+    assert list(again) == []
+    assert session.document.name == "new.txt"
