@@ -135,10 +135,9 @@ def test_a_ray_cluster_of_two_workers_comes_to_the_same_results(folder, undistur
     script = f"""
 import sys
 from ray.cluster_utils import Cluster
-node = {{"num_cpus": 1, "node_ip_address": "127.0.0.1", "include_dashboard": False}}
+node = {{"num_cpus": 2, "node_ip_address": "127.0.0.1", "include_dashboard": False}}
 cluster = Cluster(initialize_head=True, head_node_args=node)
 try:
-    cluster.add_node(**node)
     from analysis import evaluate
     given = {options(folder, tmp_path, "--jobs", "2", "--backend", "ray", models=("tiny", "other"))!r}
     done = evaluate.main([*given, "--ray-address", cluster.address])
@@ -155,7 +154,7 @@ finally:
         [sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "connected False 127.0.0.1 127.0.0.1" in done.stdout
+    assert "connected False 127.0.0.1" in done.stdout
     assert results(tmp_path) == results(undisturbed)
 
 

@@ -79,18 +79,21 @@ def test_a_text_that_was_not_read_to_its_end_is_refused():
 
 
 def test_umap_finds_the_starting_tokens_apart_and_the_same_twice():
-    """In a process of its own: it compiles for seconds, and the page loads it only when it is asked for."""
+    """In a process of its own: it compiles for many seconds, and the page loads it only when it is asked for. So one run
+    lays out the same states twice, as two depths."""
     code = """
 import sys
+from dataclasses import replace
 import numpy as np
 import psutil
 from analysis.diagnostics.clusters import project, project_steps
 from tests.analysis.diagnostics.test_clusters import hidden
 assert "umap" not in sys.modules and "sklearn" not in sys.modules
 record = hidden(60, depths=1)
-one, two = project([record], projection="umap"), project([record], projection="umap")
-assert np.array_equal(one.coordinates, two.coordinates) and np.isnan(one.explained).all()
-points, first = one.coordinates[0], one.starting
+twice = replace(record, depth=np.arange(2), states=np.repeat(record.states, 2, axis=0))
+found = project([twice], projection="umap")
+assert np.array_equal(*found.coordinates) and np.isnan(found.explained).all()
+points, first = found.coordinates[0], found.starting
 gap = np.linalg.norm(points[first].mean(0) - points[~first].mean(0))
 assert gap > 2 * points[first].std(0).max(), gap
 assert "umap" not in sys.modules and "sklearn" not in sys.modules  # they stay in the process that lays out
