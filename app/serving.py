@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import os
 import signal
@@ -80,6 +81,8 @@ def serve(demo: gr.Blocks) -> None:
     It ends without taking Python apart: Gradio's threads are still there then, and one inside torch would abort it.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends the server then is a KeyboardInterrupt too
+    gc.collect()
+    gc.freeze()  # libraries and page stay: a million objects that no later collection has to look through
     demo.launch(**launch_options())
     device_sharing.close_lines()
     uploads.folder().close()

@@ -79,7 +79,7 @@ def test_a_text_that_was_not_read_to_its_end_is_refused():
 
 
 def test_umap_finds_the_starting_tokens_apart_and_the_same_twice():
-    """In a process of its own: it compiles for many seconds, and the page loads it only when it is asked for. So one run
+    """In a process of its own: it compiles for many seconds, and the page loads it only when it is asked for. One run
     lays out the same states twice, as two depths."""
     code = """
 import sys
