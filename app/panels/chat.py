@@ -200,7 +200,7 @@ def costs_view(session: Session, model: Model, methods: list[Method], note: str 
 
 def _cost(model: Model, run: Run, speaker: Speaker, tokens: int) -> str:
     method = run.method
-    reused = speaker.cache.length if speaker.cache is not None and speaker.cache.method == method else 0
+    reused = speaker.remembers(method)
     reused = reused if reused < tokens + document_loading.ANSWER_ROOM else 0
     forecast = estimate.Forecast(model, method, max(tokens, reused), reused)
     head = f'<span class="cost" style="--method:{run.colour}"><b>{html.escape(run.label)}</b> '

@@ -82,6 +82,10 @@ class Speaker:
         cache = self.cache
         return 0 if cache is None else cache.nbytes
 
+    def remembers(self, method: Method) -> int:
+        """Tokens that it has read already as `method` would."""
+        return self.cache.length if self.cache is not None and self.cache.method == method else 0
+
     def free(self) -> None:
         self.cache = None
 
@@ -158,8 +162,7 @@ class Speaker:
 
 def seconds_left(cells: Sequence[Answer]) -> float | None:
     """Forecast of the device's time that all still need together; None where nobody knows."""
-    lefts = [cell.seconds_left for cell in cells]
-    return None if None in lefts else sum(left for left in lefts if left is not None)
+    return estimate.total(cell.seconds_left for cell in cells)
 
 
 def answer_steps(

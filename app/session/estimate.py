@@ -4,7 +4,7 @@ import contextlib
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -149,6 +149,16 @@ class Forecast:
     def learn(self, seconds: float) -> None:
         """The prefill is over and took this long."""
         self.speed.add(self.tokens, self.pairs, max(seconds, 1e-6))
+
+
+def total(seconds: Iterable[float | None]) -> float | None:
+    """The sum of forecasts; None where one of them is not known."""
+    known: list[float] = []
+    for part in seconds:
+        if part is None:
+            return None
+        known.append(part)
+    return sum(known)
 
 
 def write_seconds(model: Model, tokens: int) -> float | None:

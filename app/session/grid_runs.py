@@ -158,13 +158,11 @@ class _Clock:
 
     def seconds(self, number: int) -> float | None:
         """Forecast of all missing trials of one run."""
-        parts = [self.guide.seconds(*cost) for (run, _), cost in self.costs.items() if run == number]
-        return None if None in parts else sum(part for part in parts if part is not None)
+        return estimate.total(self.guide.seconds(*cost) for (run, _), cost in self.costs.items() if run == number)
 
     def left(self) -> float | None:
         """Forecast of what the current length and those after it take."""
-        parts = [self.guide.seconds(*cost) for where, cost in self.costs.items() if where not in self.before]
-        return None if None in parts else sum(part for part in parts if part is not None)
+        return estimate.total(self.guide.seconds(*cost) for at, cost in self.costs.items() if at not in self.before)
 
     def said(self, step: GridProgress, grid: TrialGrid) -> str:
         """A sentence with a bar."""

@@ -156,7 +156,7 @@ def _seconds_left(sides: Sequence[Side], forecasts: Mapping[str, Forecast]) -> f
             lefts.append(forecast.left(side.done, side.seconds))
         elif side.state == comparing.WAITING:
             lefts.append(forecast.seconds)
-    return None if None in lefts else sum(left for left in lefts if left is not None)
+    return estimate.total(lefts)
 
 
 def _check_cost(session: Session, request: MeasurementRequest, side: Side) -> None:

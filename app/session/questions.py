@@ -130,8 +130,7 @@ def _expect(session: Session, model: Model, speaker: Speaker, cell: Answer, long
     """Forecast a side's reading and its writing of `longest` tokens; one that others would wait for too long for fails,
     and says what they would not."""
     method, tokens = cell.run.method, document_loading.token_count(session, model) + document_loading.ANSWER_ROOM
-    cache = speaker.cache
-    reused = cache.length if cache is not None and cache.method == method else 0
+    reused = speaker.remembers(method)
     forecast = estimate.Forecast(model, method, max(tokens, reused), reused)
     cell.left_seconds, cell.answer_seconds = forecast.seconds, estimate.write_seconds(model, longest)
     try:
