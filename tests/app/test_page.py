@@ -16,6 +16,7 @@ from app.panels import maps
 from app.session import model_catalogue, side_by_side
 from app.session.sessions import Session
 from longsight.errors import LongSightError
+from longsight.models.model import adopt
 from tests.app.conftest import save_model
 from tests.conftest import ROOT
 from tests.longsight.matrix import variants
@@ -82,8 +83,7 @@ def test_the_page_opens_with_the_first_example_and_the_first_methods(opened, mod
 
 
 def test_a_short_number_format_is_named():
-    model = variants.adopted("llama")
-    model.hf.to(torch.bfloat16)
+    model = adopt(variants.build("llama").to(torch.bfloat16))
     assert "</b> in bfloat16<" in page.status_line(model)
 
 

@@ -261,16 +261,31 @@ def build(name: str) -> PreTrainedModel:
     return hf
 
 
-@cache
 def stock(name: str) -> PreTrainedModel:
     """One copy that tests may patch and must leave as they found it."""
+    return _unchanged(_stock(name))
+
+
+def adopted(name: str) -> Model:
+    """Another copy, behind the library's own interface."""
+    model = _adopted(name)
+    _unchanged(model.hf)
+    return model
+
+
+@cache
+def _stock(name: str) -> PreTrainedModel:
     return build(name)
 
 
 @cache
-def adopted(name: str) -> Model:
-    """Another copy, behind the library's own interface."""
+def _adopted(name: str) -> Model:
     return adopt(build(name), name=name)
+
+
+def _unchanged(hf: PreTrainedModel) -> PreTrainedModel:
+    assert (hf.dtype, hf.training) == (torch.float32, False), "a test has changed a model that all tests share"
+    return hf
 
 
 def method(key: str) -> Method:
