@@ -1,14 +1,17 @@
 """Make what ships in assets/samples/: the example documents, and the finished runs that the page opens with.
 
-python -m app.record documents BOOKS    from plain-text books in the public domain, one .txt file each
-python -m app.record first-sight        a real run of the embedded model on the first example document
-python -m app.record first-measurement  what the diagnostics open with: the second one, really measured
-python -m app.record passkey            what the passkey panel opens with: a real grid, some minutes on two cores
+python -m app.record documents BOOKS  from plain-text books in the public domain, one .txt file each
+python -m app.record chat             what the chat opens with: questions about a document, really answered
+python -m app.record diagnostics      what the diagnostics open with: a document, really measured
+python -m app.record passkey          what the passkey panel opens with: a real grid, some minutes on two cores
+
+Each but the first records one model, `--model`, for which alone it is shown.
 """
 
 import argparse
 import json
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -19,15 +22,17 @@ from analysis.evaluation.passkey_grid import GridProgress, fill_steps, new_grid
 from analysis.evaluation.tasks.passkey import Passkey
 from analysis.export.files import to_json
 from analysis.runs import make_runs
-from app.panels.diagnostics import FIRST, FIRST_MEASUREMENT, LENGTH, drawn
+from app.panels.diagnostics import FIRST, drawn
 from app.panels.method_controls import FIRST_METHODS
 from app.session import answer_view, document_loading, measurements, model_catalogue, questions, side_by_side
 from app.session.documents import Document
+from app.session.finished_examples import CHAT, DIAGNOSTICS, PASSKEY, place
 from app.session.measurement_request import MeasurementRequest
-from app.session.passkey_grids import EXAMPLE
 from app.session.samples import SAMPLES, SampleDocument, samples
 from app.session.sessions import Session
 from longsight.errors import LongSightError
+from longsight.generation.text_encoding import encoder_of
+from longsight.models.model import Model
 from longsight.progress import finish, mapped
 
 KEY_SENTENCE = "The pass key is {key}. Remember it. {key} is the pass key."
@@ -37,6 +42,7 @@ PREAMBLE = (
     "the important information there.\n"
 )
 QUESTION = "What is the pass key?"
+TIMES = 4  # trained lengths that the diagnostics read, where the document has as many
 
 BOOKS = (
     # key, title, file, characters, depth of the pass key, pass key, source
@@ -44,6 +50,10 @@ BOOKS = (
         "hound", "The Hound of the Baskervilles, its beginning", "arthur-conan-doyle_the-hound-of-the-baskervilles.txt",
         20_000, 0.35, 40917,
         "Arthur Conan Doyle, The Hound of the Baskervilles (1902), its beginning; in the public domain",
+    ),
+    (
+        "chapters", "Dracula, its first chapters", "bram-stoker_dracula.txt", 42_000, 0.15, 28461,
+        "Bram Stoker, Dracula (1897), its first chapters; in the public domain",
     ),
     (
         "dracula", "Dracula, the first third", "bram-stoker_dracula.txt", 280_000, 0.5, 73164,
@@ -82,46 +92,64 @@ def hide(text: str, pass_key: int, depth: float) -> str:
     return f"{text[:at]}{KEY_SENTENCE.format(key=pass_key)} {text[at:]}"
 
 
-def record_first_sight(model_name: str) -> None:
-    """Let the embedded model answer for real, and keep the last picture of the conversation."""
-    model, entry = model_catalogue.model(model_name), next(iter(samples().values()))
+def record_chat(model: Model, asked: Sequence[str]) -> None:
+    """Let the model answer for real, and keep the last picture of the conversation."""
+    entry = longer_than(model, list(samples().values()))
     session = Session()
-    _take(session, entry.document(), model_name)
+    _take(session, entry.document(), model)
     methods = [model.method(key, document_loading.target_length(session, model)) for key in FIRST_METHODS]
-    finish(questions.ask_steps(session, model, questions.check_question(entry.question, methods, 64, 0, 0)))
-    note = f"A finished example, recorded with {model.name} on {date.today():%-d %B %Y}. Ask your own question below."
+    for text in asked or [entry.question]:
+        finish(questions.ask_steps(session, model, questions.check_question(text, methods, 64, 0, 0)))
+    note = f"A finished example, recorded with {model.name} on {_today()}. Ask your own question below."
     shown = answer_view.conversation(session.turns, note)  # no question of the visitor's is among them
-    (SAMPLES / "first_sight.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _keep(model, CHAT, json.dumps(shown, indent=1, ensure_ascii=False))
     for turn in shown["turns"]:
         for cell in turn["cells"]:
             print(f"{cell['title']}: {cell['text']!r}  ({cell['status']})")
 
 
-def record_first_measurement(model_name: str) -> None:
+def record_diagnostics(model: Model) -> None:
     """Let the diagnostics measure for real, and keep their figures; texts would take too much room."""
-    model, entry = model_catalogue.model(model_name), list(samples().values())[1]
+    entry = longer_than(model, list(samples().values())[1:])  # prose
     session, panel = Session(), PANELS[FIRST]
-    _take(session, entry.document(), model_name)
-    texts = measurements.read_texts(session, model, panel, LENGTH, ())
+    _take(session, entry.document(), model)
+    texts = measurements.read_texts(session, model, panel, TIMES * model.train_length, ())
     runs = make_runs([model.method(key, len(texts[0].ids)) for key in FIRST_METHODS])
     request = MeasurementRequest(model, panel, texts, runs, PanelOptions())
     *_, last = (view.figures for view in measurements.measure_steps(session, request) if view.figures is not None)
     note = (
-        f"A finished example, recorded with {model.name} on {date.today():%-d %B %Y}: {len(texts[0].ids):,} tokens of "
+        f"A finished example, recorded with {model.name} on {_today()}: {len(texts[0].ids):,} tokens of "
         f"{texts[0].name}. Press Run to measure your own text."
     )
     value = {**drawn(last), "note": note, "texts": []}
-    FIRST_MEASUREMENT.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"{FIRST_MEASUREMENT.name}: {FIRST_MEASUREMENT.stat().st_size:,} bytes")
+    _keep(model, DIAGNOSTICS, json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def longer_than(model: Model, entries: Sequence[SampleDocument]) -> SampleDocument:
+    """The first example document that is longer than the model's training."""
+    encoder = encoder_of(model.tokenizer)
+    return next(
+        entry for entry in entries if len(finish(encoder.steps(entry.document().text)).ids) > model.train_length
+    )
+
+
+def _keep(model: Model, file: str, text: str) -> None:
+    path = place(model.name, file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n", encoding="utf-8")
+    print(f"{path.relative_to(SAMPLES)}: {path.stat().st_size:,} bytes")
+
+
+def _today() -> str:
+    return f"{date.today():%-d %B %Y}"
 
 
 PASSKEY_METHODS = "truncation;lm-infinite;self-extend:group=4,window=128"
 PASSKEY_LENGTHS, PASSKEY_DEPTHS, PASSKEY_TRIALS = (256, 512, 1024, 2048, 4096), (0, 0.25, 0.5, 0.75, 1), 4
 
 
-def record_passkey(model_name: str) -> None:
-    """Let the embedded model look for pass keys for real; SelfExtend with a group so small that its reach shows."""
-    model = model_catalogue.model(model_name)
+def record_passkey(model: Model) -> None:
+    """Let an embedded model look for pass keys for real; SelfExtend with a group so small that its reach shows."""
     methods = side_by_side.read(model, PASSKEY_METHODS, PASSKEY_LENGTHS[-1])
     grid = new_grid(model, Passkey(), methods, PASSKEY_LENGTHS, PASSKEY_DEPTHS, PASSKEY_TRIALS, seed=0)
 
@@ -132,29 +160,34 @@ def record_passkey(model_name: str) -> None:
             print(f"{step.record().done} of {grid.found.size} trials", end="\r", flush=True)
 
     grid = finish(mapped(fill_steps(model, grid), tell))
-    EXAMPLE.write_text(to_json(grid) + "\n", encoding="utf-8")
+    _keep(model, PASSKEY, to_json(grid))
     for method, found in zip(grid.caption.tolist(), grid.found, strict=True):
         print(f"{method}: found {found.sum((1, 2)).astype(int).tolist()} of {found[0].size} at each length")
 
 
-def _take(session: Session, document: Document, model_name: str) -> None:
-    finish(document_loading.take_steps(session, model_catalogue.model(model_name), document))
-
-
-RECORDED = {"first-sight": record_first_sight, "first-measurement": record_first_measurement, "passkey": record_passkey}
+def _take(session: Session, document: Document, model: Model) -> None:
+    finish(document_loading.take_steps(session, model, document))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("documents").add_argument("books", type=Path)
-    for name in RECORDED:
-        commands.add_parser(name).add_argument("--model", default=None)
-    asked = parser.parse_args()
-    if asked.command == "documents":
-        write_documents(asked.books)
+    recorders: dict[str, Callable[..., None]] = {
+        "chat": record_chat,
+        "diagnostics": record_diagnostics,
+        "passkey": record_passkey,
+    }
+    for name in recorders:
+        commands.add_parser(name).add_argument("--model", default=None, help="the first of the page's list")
+    commands.choices["chat"].add_argument(
+        "--question", dest="asked", action="append", default=[], help="asked one after the other; the document's"
+    )
+    asked = vars(parser.parse_args())
+    if (command := asked.pop("command")) == "documents":
+        write_documents(asked["books"])
     else:
-        RECORDED[asked.command](asked.model or model_catalogue.names()[0])
+        recorders[command](model_catalogue.model(asked.pop("model") or model_catalogue.names()[0]), **asked)
 
 
 if __name__ == "__main__":

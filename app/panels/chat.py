@@ -1,7 +1,6 @@
 """The chat: one question box, and under each question one answer per method."""
 
 import html
-import json
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import gradio as gr
 
 from analysis.runs import Run, make_runs
-from app.assets import SAMPLES
 from app.components.changes import when_changed
 from app.components.conversation import conversation
 from app.components.errors import for_visitor
@@ -18,10 +16,19 @@ from app.components.run_controls import STARTING, STOPPING, Updates, build_mark,
 from app.panels.asked import Asked
 from app.panels.context import UNSET
 from app.panels.shared_controls import SharedControls
-from app.session import answer_view, document_loading, estimate, formatting, model_catalogue, questions
+from app.session import (
+    answer_view,
+    document_loading,
+    estimate,
+    finished_examples,
+    formatting,
+    model_catalogue,
+    questions,
+)
 from app.session.answer_view import ConversationView
 from app.session.answers import Speaker
 from app.session.documents import read_upload
+from app.session.finished_examples import CHAT
 from app.session.running import stop
 from app.session.samples import sample
 from app.session.sessions import Session
@@ -29,7 +36,6 @@ from longsight.errors import LongSightError
 from longsight.methods import Method
 from longsight.models.model import Model
 
-FIRST_SIGHT = SAMPLES / "first_sight.json"
 PASTE_LENGTH = 1000  # characters; a longer paste becomes a document
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 ATTACHED = "(value) => value?.files?.length ? value.files[0].path : ''"
@@ -108,6 +114,11 @@ class ChatPanel:
         known = model.name if estimate.speed(model).samples else ""
         yield {self.costs: costs_view(session, model, methods), self.shared.speed: known}
 
+    @for_visitor
+    def change_model(self, model_name: str, session: Session) -> Updates:
+        """What the chat opens with is this model's; a conversation of the visitor's own stays."""
+        return gr.skip() if session.turns else {self.conversation: first_sight(model_name)}
+
     def restart(self, session: Session) -> ConversationView:
         """Begin a new conversation: the one before is forgotten."""
         stop(session)
@@ -121,6 +132,7 @@ def build_chat(shared: SharedControls) -> list[LinkedControl]:
     _wire_document(panel)
     changes = [shared.context.length.change, shared.methods.line.change]
     when_changed(changes, panel.show_costs, shared.inputs, [panel.costs, shared.speed])
+    when_changed([shared.model.change], panel.change_model, [shared.model, shared.session], [panel.conversation])
     return [
         LinkedControl("longest", panel.longest, float),
         LinkedControl("temperature", panel.temperature, float),
@@ -130,7 +142,7 @@ def build_chat(shared: SharedControls) -> list[LinkedControl]:
 
 def build_chat_panel(shared: SharedControls) -> ChatPanel:
     """The conversation, below it the costs and the question box, and how an answer is to be written."""
-    shown = conversation(first_sight(), elem_id="conversation")
+    shown = conversation(first_sight(shared.model.value), elem_id="conversation")
     mark = build_mark("chat")
     costs = gr.HTML(elem_id="costs")
     question = gr.MultimodalTextbox(
@@ -212,6 +224,6 @@ def _cost(model: Model, run: Run, speaker: Speaker, tokens: int) -> str:
     return f"{head}{again}cache {memory}{seconds}</span>"
 
 
-def first_sight() -> ConversationView:
-    """A finished conversation, recorded with the embedded model, that stands here until the visitor asks something."""
-    return json.loads(FIRST_SIGHT.read_text(encoding="utf-8")) if FIRST_SIGHT.exists() else answer_view.conversation([])
+def first_sight(model_name: str) -> ConversationView:
+    """A finished conversation with this very model, that stands here until the visitor asks something; else nothing."""
+    return finished_examples.view(model_name, CHAT) or answer_view.conversation([])

@@ -1,7 +1,6 @@
 """Diagnostics: see why it breaks. All panels of the analysis in one tab, each made from what it says of itself."""
 
 import html
-import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,6 @@ import gradio as gr
 from analysis.diagnostics.base import Panel
 from analysis.diagnostics.panels import PANELS
 from analysis.runs import make_runs
-from app.assets import SAMPLES
 from app.components.board import BoardText, BoardView, board, board_value
 from app.components.changes import when_changed
 from app.components.checked_blocks import span, told, whole
@@ -23,7 +21,8 @@ from app.panels import option_controls
 from app.panels.asked import Asked
 from app.panels.option_controls import read_options
 from app.panels.shared_controls import SharedControls
-from app.session import measurements, running
+from app.session import finished_examples, measurements, running
+from app.session.finished_examples import DIAGNOSTICS
 from app.session.measurement_request import Measurement, MeasurementRequest
 from app.session.measurements import MeasurementFigures
 from app.session.progress_view import titled
@@ -33,7 +32,6 @@ from longsight.errors import LongSightError
 
 LENGTH = 2048
 FIRST = "nll"  # where one sees at once that something breaks
-FIRST_MEASUREMENT = SAMPLES / "first_measurement.json"
 EMPTY = "Nothing has been measured here yet. Press Run to read the text with each method and look inside."
 MEASURED = "<span>measured</span>"
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -102,7 +100,7 @@ class DiagnosticsPanel:
         if asked.opening:
             return head
         fresh, session.panel = session.panel != panel.key, panel.key
-        blank = {self.sides: "", self.board: unmeasured(panel)} if fresh else {}
+        blank = {self.sides: "", self.board: unmeasured(panel, asked.model.name)} if fresh else {}
         try:
             request = self.request(asked)
         except LongSightError as error:
@@ -111,6 +109,13 @@ class DiagnosticsPanel:
         if session.busy.locked():
             return {**head, **blank}
         return {**head, **blank, **self._known(session, request, fresh)}
+
+    @for_visitor
+    def change_model(self, panel: str, model_name: str, session: Session) -> Updates:
+        """What the panel opens with is this model's; figures that the visitor measured stay."""
+        if session.measurement is not None or session.busy.locked():
+            return gr.skip()
+        return {self.board: unmeasured(PANELS[_panel_key(panel)], model_name)}
 
     def _known(self, session: Session, request: MeasurementRequest, fresh: bool) -> Updates:
         """What is known of a request without reading: its figures, or how long measuring will take."""
@@ -178,7 +183,7 @@ def build_panel(shared: SharedControls) -> DiagnosticsPanel:
         options = option_controls.build_options(PANELS[FIRST])
     run = build_run("diagnostics")
     sides = gr.HTML(elem_id="diagnostics-sides")
-    figures = board(first_measurement(), elem_id="board")
+    figures = board(unmeasured(PANELS[FIRST], shared.model.value), elem_id="board")
     downloads = build_downloads("diagnostics", "The numbers behind the figures, with names and units:")
     wire_downloads(downloads, measurements.files, [shared.session])
     again = gr.Number(0, visible="hidden", elem_id="diagnostics-again", label="runs asked for by clicks")
@@ -197,6 +202,7 @@ def _wire(panel: DiagnosticsPanel, tab: gr.Tab) -> None:
         shared.speed.change,
     ]  # fmt: skip
     when_changed(changes, panel.show, inputs, panel.shown, tab)
+    when_changed([shared.model.change], panel.change_model, [panel.panel, shared.model, shared.session], [panel.board])
     picked = [options["mark"], options["layers"], options["heads"], panel.again]
     panel.board.pick(panel.pick, [panel.again], picked, **HIDDEN).then(
         as_notice(panel.show), inputs, panel.shown, **HIDDEN, trigger_mode="always_last"
@@ -231,13 +237,7 @@ def drawn(shown: MeasurementFigures) -> BoardView:
     return board_value(shown.figures, len(shown.runs), texts, shown.note)
 
 
-def unmeasured(panel: Panel) -> BoardView:
-    """What stands in a panel before its first run: a finished example where there is one, or how to begin."""
-    return first_measurement() if panel.key == FIRST else board_value(note=EMPTY)
-
-
-def first_measurement() -> BoardView:
-    """A finished measurement, recorded with an embedded model."""
-    if not FIRST_MEASUREMENT.exists():
-        return board_value(note=EMPTY)
-    return json.loads(FIRST_MEASUREMENT.read_text(encoding="utf-8"))
+def unmeasured(panel: Panel, model_name: str) -> BoardView:
+    """What stands in a panel before its first run: a finished example of this very model, or how to begin."""
+    found = finished_examples.view(model_name, DIAGNOSTICS) if panel.key == FIRST else None
+    return found or board_value(note=EMPTY)

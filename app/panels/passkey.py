@@ -29,6 +29,7 @@ A number is hidden in a long text, and the model is asked for it. Each cell is o
 the number was found**. Two lines say how far a method goes: up to the plain one its distances are familiar, up to the \
 dotted one it sees the whole text, and beyond that only what is near the end. **Click on a cell to open its trials.**"""
 EXAMPLE = "A finished example, recorded with {model}. Set what you like above and press Run."
+EMPTY = "No keys were looked for with this model yet. Set what you like above and press Run."
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,12 @@ class PasskeyPanel:
         return updates
 
     @for_visitor
-    def show(self, session: Session) -> Updates:
-        """The visitor's grid, or the example."""
-        mine = passkey_grids.current(session)
+    def show(self, model_name: str, session: Session) -> Updates:
+        """The visitor's grid, or a finished example of this very model, or how to begin."""
+        mine = passkey_grids.known(session, model_name)
+        if mine is None:
+            hidden: Updates = {place.column: gr.Column(visible=False) for place in self.columns}
+            return {self.note: f'<p class="note">{EMPTY}</p>', **hidden}
         return self.drawn(mine, "" if session.grid else EXAMPLE.format(model=mine.grid.model))
 
     @for_visitor
@@ -162,7 +166,7 @@ def build_panel(shared: SharedControls) -> PasskeyPanel:
     with gr.Row(elem_classes="run-row"):
         downloads = build_downloads("passkey", "Every trial with its answer:")
         load = gr.UploadButton("Load a grid", size="sm", file_types=[".json"], elem_id="passkey-load", scale=0)
-    wire_downloads(downloads, passkey_grids.files, [shared.session])
+    wire_downloads(downloads, passkey_grids.files, [shared.session, shared.model])
     return PasskeyPanel(shared, settings, run, note, columns, load, build_trial(shared))
 
 
@@ -218,11 +222,12 @@ def _wire(panel: PasskeyPanel, tab: gr.Tab) -> None:
     changes = [shared.methods.line.change, shared.context.length.change, shared.speed.change]
     picked = [choice.input for choice in choices]
     when_changed([*typed, *picked, *changes], panel.plan, inputs, planned, tab)
-    tab.select(panel.show, shared.session, panel.shown, **HIDDEN)
+    when_changed([shared.model.change], panel.show, [shared.model, shared.session], panel.shown, tab)
     outputs = [*settings.values(), *shared.methods.shown, *panel.shown]
     panel.load.upload(
         panel.load_grid, [panel.load, shared.model, shared.session], outputs,
         show_progress="hidden", api_name="load_grid",
     ).then(panel.plan, inputs, planned, **HIDDEN)  # fmt: skip
+    whose, opened = [shared.session, shared.model], [trial.cell, trial.trial, trial.choice]
     for number, place in enumerate(panel.columns):
-        place.grid.pick(trial.picked(number), shared.session, [trial.cell, trial.trial, trial.choice], **HIDDEN)
+        place.grid.pick(trial.picked(number), whose, opened, **HIDDEN)

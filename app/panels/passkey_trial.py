@@ -44,8 +44,8 @@ class TrialPanel:
         """The callback for a click in the grid at place `number`: the cell's first trial, and the others to pick."""
 
         @for_visitor
-        def pick(session: Session, event: gr.EventData) -> Updates:
-            grid = passkey_grids.current(session).grid
+        def pick(session: Session, model_name: str, event: gr.EventData) -> Updates:
+            grid = passkey_grids.current(session, model_name).grid
             place = trials.read_place(grid, f"{number}:{told(event).get('x')}:{told(event).get('y')}:0")
             return {
                 self.cell: trials.write_place(place),
@@ -55,12 +55,12 @@ class TrialPanel:
 
         return pick
 
-    def open(self, cell: str, session: Session) -> Generator[Updates, None, None]:
+    def open(self, cell: str, session: Session, model_name: str) -> Generator[Updates, None, None]:
         """Do the trial again, and show what came of it."""
         if not cell:
             yield {}
             return
-        for view in trials.open_steps(session, cell):
+        for view in trials.open_steps(session, model_name, cell):
             updates: Updates = {self.run.status: view.status}
             if view.figure is not None:
                 updates |= {self.told: view.told, self.prompt: view.prompt, self.about: ABOUT}
@@ -88,7 +88,7 @@ def build_trial(shared: SharedControls) -> TrialPanel:
                 heads = plot("Attention on the key by layer and head", elem_id="passkey-heads")
     panel = TrialPanel(cell, choice, trial, run, told, prompt, about, heads)
     wire_run(
-        run, panel.open, [cell, shared.session], panel.shown,
+        run, panel.open, [cell, shared.session, shared.model], panel.shown,
         session=shared.session, stop=running.stop, api_name="trial", also=[cell.change],
     )  # fmt: skip
     trial.input(other_trial, [cell, trial], cell, show_progress="hidden", api_visibility="private")

@@ -3,7 +3,6 @@
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,15 +16,13 @@ from analysis.evaluation.tasks.passkey import OWN as OWN_PROMPT
 from analysis.evaluation.tasks.texts import HIDDEN, PAPER, PROSE
 from analysis.export.files import file_of, from_json
 from analysis.runs import Run
-from app.assets import SAMPLES
-from app.session import document_loading, progress_view
+from app.session import document_loading, finished_examples, progress_view
 from app.session.sessions import Session
 from app.session.shown_grid import ShownGrid
 from longsight.errors import LongSightError
 from longsight.methods import Method
 from longsight.models.model import Model
 
-EXAMPLE = SAMPLES / "passkey.json"
 OWN = "own"
 FILLERS = {PAPER: "The papers' text", PROSE: "A novel", OWN: "The document in the side"}
 PROMPTS = {
@@ -65,15 +62,20 @@ class GridRequest:
     text: str | None
 
 
-@cache
-def example() -> TrialGrid:
-    """A finished grid of an embedded model, made by `python -m app.record passkey`."""
-    return from_json(TrialGrid, EXAMPLE.read_text(encoding="utf-8"))
+def known(session: Session, model_name: str) -> ShownGrid | None:
+    """The visitor's grid, or the finished example of the model; None without either."""
+    if session.grid is not None:
+        return session.grid
+    example = finished_examples.grid(model_name)
+    return None if example is None else ShownGrid(example)
 
 
-def current(session: Session) -> ShownGrid:
-    """The visitor's grid, or the example."""
-    return session.grid or ShownGrid(example())
+def current(session: Session, model_name: str) -> ShownGrid:
+    """The grid that the visitor sees. Raises `LongSightError` where none is shown."""
+    found = known(session, model_name)
+    if found is None:
+        raise LongSightError(f"No keys were looked for with {model_name} yet; press Run first.")
+    return found
 
 
 def whole(name: str, given: Any, low: int, high: int) -> int:
@@ -205,9 +207,9 @@ def problem(error: LongSightError) -> str:
     return f'<p class="problem" role="alert">{html.escape(str(error))}</p>'
 
 
-def files(kind: str, session: Session) -> tuple[str, dict[str, bytes]]:
+def files(kind: str, session: Session, model_name: str) -> tuple[str, dict[str, bytes]]:
     """The grid that the visitor sees as a file of a format."""
-    return "passkey", {f"longsight-passkey.{kind}": file_of(current(session).grid, kind)}
+    return "passkey", {f"longsight-passkey.{kind}": file_of(current(session, model_name).grid, kind)}
 
 
 def read_grid(content: bytes) -> TrialGrid:

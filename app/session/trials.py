@@ -59,9 +59,9 @@ class TrialView:
     figure: go.Figure | None = None
 
 
-def open_steps(session: Session, cell: object) -> Generator[TrialView, None, None]:
-    """Do a trial of the visitor's grid again; yields views, the last with everything, unless it was stopped."""
-    grid = passkey_grids.current(session).grid
+def open_steps(session: Session, model_name: str, cell: object) -> Generator[TrialView, None, None]:
+    """Do a trial of the grid that is shown again; yields views, the last with everything, unless it was stopped."""
+    grid = passkey_grids.current(session, model_name).grid
     place = read_place(grid, cell)
     model = model_catalogue.model(grid.model)
     text = passkey_grids.own_text(session) if grid.digest else None

@@ -1,10 +1,9 @@
 """The chat's panel: what a question will cost, and what stands there before the first one."""
 
-import json
-
+import gradio as gr
 import pytest
 
-from app.panels.chat import FIRST_SIGHT, build_chat_panel, costs_view
+from app.panels.chat import build_chat_panel, costs_view
 from app.session import document_loading
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
@@ -47,6 +46,11 @@ def test_each_run_is_told_what_it_will_cost_under_its_own_label(model, session, 
     assert session.speakers == {}
 
 
-def test_the_recorded_example_counts_no_question_of_the_visitor():
-    """The box is emptied when the count rises, so it must begin at nothing."""
-    assert json.loads(FIRST_SIGHT.read_text(encoding="utf-8"))["asked"] == 0
+def test_another_model_brings_its_own_example_or_none_and_leaves_the_visitors_conversation(panel, session):
+    shown = panel.change_model("rope-small", session)[panel.conversation]
+    assert "recorded with rope-small" in shown["note"]
+    assert shown["asked"] == 0  # the box is emptied when the count rises, so it must begin at nothing
+    assert panel.change_model("tiny", session)[panel.conversation]["turns"] == []
+    *_, last = panel.send({"text": "Why?"}, "tiny", session, 2, 0, 0, "vanilla")
+    assert len(last[panel.conversation]["turns"]) == 1
+    assert panel.change_model("rope-small", session) == gr.skip()

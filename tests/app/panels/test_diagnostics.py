@@ -214,7 +214,16 @@ def test_what_was_never_measured_shows_how_to_begin(panel, asked):
     assert "Press Run" in first[panel.board]["note"]
     again = panel.show(*asked("entropy"))
     assert panel.board not in again  # what stands on the board stays
-    assert diagnostics.unmeasured(PANELS[diagnostics.FIRST])["figures"]
+
+
+def test_another_model_brings_its_own_example_or_none_and_leaves_what_was_measured(panel, asked, reader):
+    first = panel.change_model(diagnostics.FIRST, "rope-small", reader)[panel.board]
+    assert first["figures"]
+    assert "recorded with rope-small" in first["note"]
+    for key, name in ((diagnostics.FIRST, "tiny"), ("entropy", "rope-small")):
+        assert panel.change_model(key, name, reader)[panel.board]["figures"] == []
+    last(panel.measure(*asked()))
+    assert panel.change_model(diagnostics.FIRST, "rope-small", reader) == gr.skip()
 
 
 def test_records_are_saved_in_every_format(reader, panel, asked):

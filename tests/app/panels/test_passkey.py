@@ -14,6 +14,7 @@ from analysis.export.files import from_json, to_json
 from app.panels import passkey, passkey_trial
 from app.session import (
     document_loading,
+    finished_examples,
     grid_runs,
     model_catalogue,
     passkey_grids,
@@ -65,7 +66,7 @@ def asked(model, session):
 
 
 def test_the_example_is_a_finished_grid_of_an_offered_model():
-    grid = passkey_grids.example.__wrapped__()
+    grid = finished_examples.grid("rope-small")
     assert grid.finished
     assert grid.model in model_catalogue.names()
     assert 1 < len(grid.method) <= MOST_METHODS
@@ -153,7 +154,7 @@ def test_one_method_stands_beside_itself_with_other_parameters(panel, session, a
     assert updates[one.side].partition("--method:")[2][:7] != updates[two.side].partition("--method:")[2][:7]
     assert not updates[hidden.column].constructor_args["visible"]
     path = upload_folder / "saved.json"
-    path.write_bytes(passkey_grids.files("json", session)[1]["longsight-passkey.json"])
+    path.write_bytes(passkey_grids.files("json", session, "tiny")[1]["longsight-passkey.json"])
     assert panel.load_grid(str(path), "tiny", session)[panel.shared.methods.draft] == line
 
 
@@ -200,7 +201,7 @@ def test_the_visitors_document_loses_the_example_key_and_must_be_long_enough(
         request_of(asked(filler=OWN, lengths="100000"))
     session.take(replace(document, text=document.text.upper()))
     with pytest.raises(LongSightError, match="choose that document again to open a trial"):
-        list(trials.open_steps(session, "0:0:0:0"))
+        list(trials.open_steps(session, "tiny", "0:0:0:0"))
 
 
 def test_parameters_by_rule_of_thumb_are_fitted_to_the_longest_prompt(request_of, asked):
@@ -223,9 +224,17 @@ def test_a_model_is_asked_in_its_own_way_unless_another_is_chosen_and_the_page_s
         assert f" · {words[meant]} · " in passkey_grids.about(grid)
 
 
+def test_each_model_has_its_own_example_or_none(panel, session):
+    shown = panel.show("rope-small", session)
+    assert "recorded with rope-small" in shown[panel.note]
+    blank = panel.show("tiny", session)
+    assert passkey.EMPTY in blank[panel.note]
+    assert not any(blank[place.column].visible for place in panel.columns)
+
+
 def test_files_hold_the_grid_and_are_read_again(panel, filled, session, asked, upload_folder):
     filled(asked())
-    name, files = passkey_grids.files("json", session)
+    name, files = passkey_grids.files("json", session, "tiny")
     assert name == "passkey"
     path = upload_folder / "saved.json"
     path.write_bytes(files["longsight-passkey.json"])
@@ -236,9 +245,9 @@ def test_files_hold_the_grid_and_are_read_again(panel, filled, session, asked, u
     assert told == {"lengths": "240, 400", "depths": "0, 100", "trials": 1, "filler": PAPER, "seed": 3, "prompt": CHAT}
     assert side_by_side.keys(updates[panel.shared.methods.draft]) == ["vanilla", "window"]
     assert set(panel.shown) - set(updates) == {panel.columns[2].side, panel.columns[2].grid}
-    assert b"trial index" in passkey_grids.files("csv", session)[1]["longsight-passkey.csv"]
+    assert b"trial index" in passkey_grids.files("csv", session, "tiny")[1]["longsight-passkey.csv"]
     with pytest.raises(LongSightError, match="no format 'exe'"):
-        passkey_grids.files("exe", session)
+        passkey_grids.files("exe", session, "tiny")
 
 
 @pytest.mark.parametrize(
@@ -262,10 +271,10 @@ def test_a_file_that_asks_for_too_much_is_refused(panel, request_of, session, as
 def test_a_click_names_the_trial_and_offers_the_others(panel, filled, session, asked):
     filled(asked(trials=2))
     event = gr.EventData(None, {"x": 1, "y": 0})
-    updates = panel.trial.picked(1)(session, event)
+    updates = panel.trial.picked(1)(session, "tiny", event)
     cell = updates[panel.trial.cell]
     assert cell == "1:1:0:0"
     assert [value for _, value in updates[panel.trial.trial].choices] == [0, 1]
     assert passkey_trial.other_trial(cell, 1) == "1:1:0:1"
     with pytest.raises(gr.Error):
-        panel.trial.picked(1)(session, gr.EventData(None, {"x": 99, "y": 0}))
+        panel.trial.picked(1)(session, "tiny", gr.EventData(None, {"x": 99, "y": 0}))

@@ -24,7 +24,7 @@ def request_made(model, session):
 
 def test_a_trial_is_done_again_and_shown(session, request_made):
     list(grid_runs.run_steps(session, request_made))
-    *_, last = trials.open_steps(session, "1:1:0:0")
+    *_, last = trials.open_steps(session, "tiny", "1:1:0:0")
     assert "is not visible under this method" in last.told
     assert str(session.grid.grid.expected[1, 0, 0]) in last.told
     assert "0.7)" in last.prompt
@@ -33,12 +33,12 @@ def test_a_trial_is_done_again_and_shown(session, request_made):
     said = session.grid.grid.said.copy().astype(object)
     said[1, 1, 0, 0] = "<b>else</b>"
     session.grid = ShownGrid(replace(session.grid.grid, said=said.astype(str)))
-    *_, last = trials.open_steps(session, "1:1:0:0")
+    *_, last = trials.open_steps(session, "tiny", "1:1:0:0")
     assert "In the grid it had answered: <q>&lt;b&gt;else&lt;/b&gt;</q>" in last.told
 
 
 def test_a_trial_can_be_stopped(model, session, request_made):
-    steps = trials.open_steps(session, "0:0:0:0")
+    steps = trials.open_steps(session, "tiny", "0:0:0:0")
     next(steps)
     running.stop(session)
     assert "stopped, memory freed" in list(steps)[-1].status
@@ -50,10 +50,10 @@ def test_a_trial_can_be_stopped(model, session, request_made):
 )
 def test_a_cell_that_is_none_gets_one_sentence(session, request_made, cell):
     with pytest.raises(LongSightError, match="A trial is named by|in this grid"):
-        next(trials.open_steps(session, cell))
+        next(trials.open_steps(session, "tiny", cell))
 
 
 def test_a_model_that_is_not_offered_is_named(session, request_made):
     session.grid = ShownGrid(replace(request_made.grid, model="unknown"))
     with pytest.raises(LongSightError, match="No model called 'unknown'"):
-        list(trials.open_steps(session, "0:0:0:0"))
+        list(trials.open_steps(session, "tiny", "0:0:0:0"))
