@@ -21,7 +21,8 @@ def test_everyone_gets_their_own_key_and_the_server_ends_cleanly_in_the_middle(t
         assert Counter(turn.outcome for turn in turns) == {load.RIGHT: len(turns)}
         assert len(turns) >= 3
         assert all(0 <= turn.sign <= turn.token <= turn.end for turn in turns)
-        assert "0 mixed up, 0 failed" in load.report(turns, turns[:1], {"before": 10**6}, options)
+        visits = [visitor.turns for visitor in visiting]
+        assert "0 mixed up, 0 failed" in load.report(visits, visits[:1], {"before": 10**6}, options)
 
         [reader] = load.visitors(address, 1, tmp_path, 400_000)
         reader.client.predict(handle_file(reader.text), MODEL, api_name="/document")
