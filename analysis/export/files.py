@@ -178,8 +178,9 @@ def _with_nan(values: Any) -> np.ndarray:
     kinds = {type(v) for v in given[~undefined].tolist()}
     if kinds <= {int, float} and (undefined.any() or float in kinds):
         return np.where(undefined, np.nan, given).astype(np.float64)
-    if len(kinds) > 1 or kinds & {list, dict}:
-        raise ValueError(f"an array holds a mixture of {', '.join(sorted(kind.__name__ for kind in kinds))}")
+    if len(kinds) > 1 or kinds & {list, dict} or undefined.any():
+        found = sorted([kind.__name__ for kind in kinds] + ["nothing"] * bool(undefined.any()))
+        raise ValueError(f"an array holds a mixture of {', '.join(found)}")
     if kinds == {str} and (room := 4 * given.size * max(map(len, given.flat))) > MOST_TEXT:
         raise ValueError(f"an array of texts would take {room:,} bytes; up to {MOST_TEXT:,} are read")
     return given.astype({int: np.int64, bool: np.bool_}.get(next(iter(kinds), str), np.str_))

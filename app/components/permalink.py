@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.components.checked_blocks import LARGEST
 from longsight.errors import LongSightError
 
 SCRIPT = """
@@ -65,8 +66,17 @@ def restored(views: Sequence[LinkedControl], query: Mapping[str, str]) -> dict[A
         if view.name not in query:
             continue
         try:
-            found[view.control] = view.read(query[view.name])
-        except (ValueError, LongSightError):
+            found[view.control] = _fitting(view.control, view.read(query[view.name]))
+        except (ValueError, OverflowError, LongSightError, gr.Error):
             text = html.escape(f"The address asks for {view.name} = {query[view.name]!r}, which does not fit here.")
             gr.Warning(text, title="Address")
     return found
+
+
+def _fitting(control: Any, value: Any) -> Any:
+    """`value`, once its control would send it itself. Raises `ValueError` or `gr.Error` otherwise."""
+    if isinstance(control, gr.Number | gr.Slider) and not abs(value) <= LARGEST:
+        raise ValueError(value)
+    if not isinstance(value, dict):  # an update, which its reader made
+        control.preprocess(value)
+    return value

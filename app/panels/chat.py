@@ -134,9 +134,9 @@ def build_chat(shared: SharedControls) -> list[LinkedControl]:
     when_changed(changes, panel.show_costs, shared.inputs, [panel.costs, shared.speed])
     when_changed([shared.model.change], panel.change_model, [shared.model, shared.session], [panel.conversation])
     return [
-        LinkedControl("longest", panel.longest, float),
-        LinkedControl("temperature", panel.temperature, float),
-        LinkedControl("seed", panel.seed, int),
+        LinkedControl("longest", panel.longest, lambda text: questions.check_longest(int(text))),
+        LinkedControl("temperature", panel.temperature, lambda text: questions.check_temperature(float(text))),
+        LinkedControl("seed", panel.seed, lambda text: questions.check_seed(int(text))),
     ]
 
 

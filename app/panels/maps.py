@@ -19,7 +19,7 @@ from app.components.plot import drawn, plot
 from app.components.run_controls import Updates
 from app.panels.shared_controls import SharedControls
 from app.session import distance_maps, model_catalogue, side_by_side
-from app.session.distance_maps import MethodMaps
+from app.session.distance_maps import LENGTH, MOST_TOKENS, MethodMaps
 from app.session.side_by_side import MOST_METHODS
 from longsight.models.model import Model
 
@@ -85,7 +85,7 @@ class MapsPanel:
         shared = self.shared
         model, length = model_catalogue.model(values[shared.model]), values[shared.context.length]
         asked, reached = (whole(given) for given in (values[self.tokens] or length or model.train_length, length))
-        tokens = distance_maps.check(distance_maps.LENGTH, asked, (1, distance_maps.MOST_TOKENS))
+        tokens = distance_maps.check(LENGTH, asked, (1, MOST_TOKENS))
         draft = str(values[shared.methods.draft] or "")
         runs = make_runs(side_by_side.read(model, draft, reached or model.train_length))
         small, trained = values[self.small], values[self.trained]
@@ -126,7 +126,7 @@ def build_maps(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
     return [
         LinkedControl("small", small, int),
         LinkedControl("trained", trained, int),
-        LinkedControl("tokens", tokens, int),
+        LinkedControl("tokens", tokens, lambda text: distance_maps.check(LENGTH, int(text), (0, MOST_TOKENS))),
     ]
 
 

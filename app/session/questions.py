@@ -45,17 +45,27 @@ def check_question(text: Any, methods: Sequence[Method], longest: Any, temperatu
             f"The question has {len(text):,} characters; up to {MOST_CHARACTERS:,} are read. "
             "Paste a long text as a document."
         )
-    tokens, warmth, start = (
-        _number("longest answer", longest),
-        _number("temperature", temperature),
-        _number("seed", seed),
-    )
-    if not 1 <= tokens <= MOST_NEW_TOKENS:
-        raise LongSightError(f"The longest answer must have 1 to {MOST_NEW_TOKENS:,} tokens, but {tokens:,} was given.")
-    if not 0 <= start < 2**63:
-        raise LongSightError(f"The seed must be from 0 to {2**63 - 1:,}, but {start:,} was given.")
-    sampling = Sampling(temperature=warmth, seed=int(start), max_new_tokens=int(tokens))
+    sampling = Sampling(check_temperature(temperature), seed=check_seed(seed), max_new_tokens=check_longest(longest))
     return ChatQuestion(text, make_runs(methods), sampling)
+
+
+def check_longest(tokens: Any) -> int:
+    """Raises `LongSightError` unless an answer may have so many `tokens`."""
+    if not 1 <= _number("longest answer", tokens) <= MOST_NEW_TOKENS:
+        raise LongSightError(f"The longest answer must have 1 to {MOST_NEW_TOKENS:,} tokens, but {tokens:,} was given.")
+    return int(tokens)
+
+
+def check_temperature(temperature: Any) -> float:
+    """Raises `LongSightError` unless it is a temperature."""
+    return Sampling(_number("temperature", temperature)).temperature
+
+
+def check_seed(seed: Any) -> int:
+    """Raises `LongSightError` unless random choices can begin with it."""
+    if not 0 <= _number("seed", seed) < 2**63:
+        raise LongSightError(f"The seed must be from 0 to {2**63 - 1:,}, but {seed:,} was given.")
+    return int(seed)
 
 
 def _number(name: str, value: Any) -> int | float:

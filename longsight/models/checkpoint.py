@@ -15,8 +15,9 @@ from transformers import (
 
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
-from longsight.models.registry import UNREADABLE, reason, recommended
+from longsight.models.registry import recommended
 from longsight.models.text_inside import HOLDS_TEXT, PREFIXES, of_the_text
+from longsight.models.unreadable import UNREADABLE, reason
 
 TOKENIZERS = (
     *("tokenizer.json", "tokenizer_config.json", "tokenizer.model"),

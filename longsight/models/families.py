@@ -187,6 +187,9 @@ BEYOND: dict[str, str] = {
 """Families that people ask for, and why they are refused."""
 
 
+MOST_LAYERS = 10_000
+
+
 def family_of(config: PretrainedConfig) -> Family:
     """The family of a config; LongSightError, by name, for a model whose attention is not understood."""
     name = config.model_type
@@ -194,9 +197,9 @@ def family_of(config: PretrainedConfig) -> Family:
         raise LongSightError(f"{name} models are not supported: {BEYOND[name]}.")
     if name not in FAMILIES:
         raise LongSightError(f"{name} models are not supported; LongSight knows {', '.join(sorted(FAMILIES))}.")
-    if config.num_hidden_layers < 1:
+    if not 1 <= config.num_hidden_layers <= MOST_LAYERS:
         raise LongSightError(
-            f"This {name} config says num_hidden_layers={config.num_hidden_layers}; it must be positive."
+            f"This {name} config says num_hidden_layers={config.num_hidden_layers}; it must be 1 to {MOST_LAYERS:,}."
         )
     family = FAMILIES[name]
     for kind in sorted(set(kinds_of(config))):
@@ -252,7 +255,7 @@ def train_length(config: PretrainedConfig) -> int:
     taken at its word, it would make LLaMA-2-7B-32K a model of 256K. Raises LongSightError when the config says nothing.
     """
     found = getattr(config, family_of(config).train_length, None)
-    if not found or found < 1:
+    if not isinstance(found, int) or found < 1:
         raise LongSightError(
             f"This {config.model_type} config has no {family_of(config).train_length}, so LongSight cannot know the "
             "length it was trained for; write it into config.json."

@@ -33,7 +33,8 @@ from transformers.integrations.gguf.reader import read_gguf_metadata
 
 from longsight.errors import LongSightError
 from longsight.models.families import family_of, train_length
-from longsight.models.registry import UNREADABLE, packaged, reason
+from longsight.models.registry import packaged
+from longsight.models.unreadable import UNREADABLE, reason
 
 ENDS_READ = 2**20
 """Bytes at either end of a file that tell it from others; its size and time count as well."""

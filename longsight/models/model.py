@@ -26,6 +26,7 @@ from longsight.models.module_patching import check_language_model
 from longsight.models.number_format import usual
 from longsight.models.registry import completes, expanded, read_config
 from longsight.models.seam import Seam, open_seam
+from longsight.models.unreadable import understood
 from longsight.progress import Report
 
 Ids: TypeAlias = Sequence[int] | Tensor
@@ -179,8 +180,10 @@ def load(source: str | Path, device: str | torch.device | None = None, dtype: to
     source = expanded(source)
     place = opened(source, dtype or (torch.float32 if where.type == "cpu" else torch.bfloat16))
     config = read_config(place)
-    train_length(config)  # before any weight is read: is this model understood?
-    hf = read_weights(place, config, dtype or usual(where, config))
+    with understood(source):
+        train_length(config)  # before any weight is read: is this model understood?
+        dtype = dtype or usual(where, config)
+    hf = read_weights(place, config, dtype)
     model = adopt(hf.to(where), load_tokenizer(place), Path(source).name, read_recommended(source))
     return replace(model, completes=completes(source))
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from transformers import AutoConfig, PretrainedConfig
 
 from longsight.errors import LongSightError
 from longsight.models.families import family_of, train_length
 from longsight.models.text_inside import HOLDS_TEXT
+from longsight.models.unreadable import understood
 
 
 @dataclass(frozen=True)
@@ -115,32 +114,6 @@ def completes(source: str | Path) -> bool:
     return known is not None and known.completes
 
 
-STUMBLES = (TypeError, AttributeError, ArithmeticError, IndexError)
-"""What transformers raises where it does not look at what a file says, but computes with it."""
-
-UNREADABLE = (
-    OSError,
-    ValueError,
-    KeyError,
-    RuntimeError,
-    ImportError,
-    SafetensorError,
-    StrictDataclassError,
-    *STUMBLES,
-)
-"""What transformers raises for a checkpoint that is missing, damaged, contradicts itself, or needs a library that is
-not installed, as quantised ones do."""
-
-
-def reason(problem: Exception) -> str:
-    """The first sentence of an exception, without the advice that transformers appends."""
-    lines = str(problem).strip().splitlines() or [type(problem).__name__]
-    said = " ".join(line.strip() for line in (lines[:2] if lines[0].rstrip().endswith(":") else lines[:1]))
-    if isinstance(problem, STUMBLES):
-        return f"one of its files says what transformers cannot use ({type(problem).__name__}: {said.rstrip('.')})"
-    return said
-
-
 POINTER = b"version https://git-lfs"
 """How a file begins that Git LFS has put in the place of another."""
 
@@ -208,17 +181,17 @@ def read_config(source: str | Path) -> PretrainedConfig:
     source = expanded(source)
     check_source(source)
     known = REGISTRY.get(str(source))
-    try:
+    with understood(source, lambda: _hint(str(source))):
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
         said, _ = PretrainedConfig.get_config_dict(source)
-    except UNREADABLE as problem:
-        raise LongSightError(f"{source} cannot be loaded: {reason(problem)}{_hint(str(source))}") from problem
-    if config.model_type in HOLDS_TEXT:
-        config, said = config.get_text_config(), said.get("text_config", {})
-    name = family_of(config).train_length
-    if not said.get(name) and not said.get(config.attribute_map.get(name, name)):  # the class would make a length up
-        setattr(config, name, 0 if known is None else known.train_length)  # BLOOM's configs do not say, nor Falcon's
-    return config
+        if config.model_type in HOLDS_TEXT:
+            config, said = config.get_text_config(), said.get("text_config", {})
+        name = family_of(config).train_length
+        if not said.get(name) and not said.get(config.attribute_map.get(name, name)):  # the class would make it up
+            setattr(
+                config, name, 0 if known is None else known.train_length
+            )  # BLOOM's configs do not say, nor Falcon's
+        return config
 
 
 def check_config(source: str | Path) -> int:

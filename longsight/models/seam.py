@@ -31,6 +31,7 @@ from longsight.models.families import Family, family_of, layers_of
 from longsight.models.module_patching import Shadowed, cache_keyword, replace_forward, restore, shadow
 from longsight.models.number_format import proven_exactly
 from longsight.models.shims import Shim
+from longsight.models.unreadable import understood
 
 PROBE_TOKENS = 12
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
@@ -245,7 +246,8 @@ def open_seam(hf: PreTrainedModel) -> Seam:
     AttentionMaskInterface.register(NAME, no_mask)
     ids = torch.arange(PROBE_TOKENS) * 7 % hf.get_input_embeddings().num_embeddings
     with proven_exactly(hf), torch.inference_mode():
-        stock = hf(input_ids=ids[None].to(input_device(hf)), use_cache=False).logits[0].float()
+        with understood(f"This {type(hf).__name__}"):
+            stock = hf(input_ids=ids[None].to(input_device(hf)), use_cache=False).logits[0].float()
         seam = Seam(hf, family, layers_of(hf, family), hf.config._attn_implementation, [])
         hf.config._attn_implementation_internal = NAME
         try:

@@ -41,7 +41,7 @@ CONFIGS = {
         {"rope_parameters": {"rope_type": "default", "rope_theta": None}},
         "This llama config says rope_theta=None of its RoPE, which is no number; mend config.json.",
     ),
-    "no layers": ({"num_hidden_layers": 0}, "This llama config says num_hidden_layers=0; it must be positive."),
+    "no layers": ({"num_hidden_layers": 0}, "This llama config says num_hidden_layers=0; it must be 1 to 10,000."),
     "a dtype that is none": (
         {"dtype": "float8"},
         "one of its files says what transformers cannot use (AttributeError: ",
