@@ -31,6 +31,7 @@ from app.session.measurement_request import MeasurementRequest
 from app.session.samples import SAMPLES, SampleDocument, samples
 from app.session.sessions import Session
 from longsight.errors import LongSightError
+from longsight.generation.prefill import StepSize
 from longsight.generation.text_encoding import encoder_of
 from longsight.models.model import Model
 from longsight.progress import finish, mapped
@@ -42,6 +43,7 @@ PREAMBLE = (
     "the important information there.\n"
 )
 QUESTION = "What is the pass key?"
+LONGEST = 32  # tokens of an answer
 TIMES = 4  # trained lengths that the diagnostics read, where the document has as many
 
 BOOKS = (
@@ -99,7 +101,7 @@ def record_chat(model: Model, asked: Sequence[str]) -> None:
     _take(session, entry.document(), model)
     methods = [model.method(key, document_loading.target_length(session, model)) for key in FIRST_METHODS]
     for text in asked or [entry.question]:
-        finish(questions.ask_steps(session, model, questions.check_question(text, methods, 64, 0, 0)))
+        finish(questions.ask_steps(session, model, questions.check_question(text, methods, LONGEST, 0, 0)))
     note = f"A finished example, recorded with {model.name} on {_today()}. Ask your own question below."
     shown = answer_view.conversation(session.turns, note)  # no question of the visitor's is among them
     _keep(model, CHAT, json.dumps(shown, indent=1, ensure_ascii=False))
@@ -184,6 +186,7 @@ def main() -> None:
         "--question", dest="asked", action="append", default=[], help="asked one after the other; the document's"
     )
     asked = vars(parser.parse_args())
+    StepSize.FEWEST = 1024  # nobody waits for the next picture
     if (command := asked.pop("command")) == "documents":
         write_documents(asked["books"])
     else:

@@ -148,7 +148,8 @@ def _foot(found: "Findings") -> list[str]:
         f"Logits count as growing from a factor of {GROWS} on in the layer that changes most, entropy and NLL as "
         f"rising from {RISES} nats on, starting tokens as apart from {APART:g} times what ordinary runs show, "
         f"attention as parked from {PARKED:g} times an even share. The panels of the page and "
-        "`python -m analysis.look` show the same for any text and any model.",
+        "`python -m analysis.look` show the same for any text and any model. On the starting tokens SmolLM2-135M, a "
+        "model of another kind, [agrees with the papers or not](findings-smollm2.md).",
     ]
 
 
