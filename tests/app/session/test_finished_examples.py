@@ -12,10 +12,10 @@ FOLDERS = sorted(FINISHED.iterdir())
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_every_recording_is_of_the_model_that_its_folder_is_called_after_and_small(folder):
     chat, measured = (finished_examples.view(folder.name, file) for file in (CHAT, DIAGNOSTICS))
-    for shown in (chat, measured):
+    for shown in filter(None, (chat, measured)):
         assert f"recorded with {folder.name} on" in shown["note"]
     assert {cell["state"] for turn in chat["turns"] for cell in turn["cells"]} == {"done"}
-    assert measured["figures"]
+    assert measured is None or measured["figures"]
     grid = finished_examples.grid(folder.name)
     assert grid is None or (grid.model, grid.finished) == (folder.name, True)
     assert {file.name for file in folder.iterdir()} <= {CHAT, DIAGNOSTICS, PASSKEY}
