@@ -3,7 +3,7 @@
 The method colours were searched for the largest smallest difference, to ordinary eyes and to protanopic, deuteranopic
 and tritanopic ones (Machado et al. 2009), among those that stand out from a white page and from a near-black one alike.
 They are too many for colour alone, so every method has a dash and a marker as well. Where a method stands beside itself
-with other parameters, and from the sixteenth method on, colours are varied.
+with other parameters, and where there are more methods than colours, colours are varied.
 """
 
 import colorsys

@@ -20,6 +20,7 @@ from longsight.methods.ntk import NTK as NTK
 from longsight.methods.dynamic_ntk import DynamicNTK as DynamicNTK
 from longsight.methods.yarn import YaRN as YaRN
 from longsight.methods.dual_chunk import DualChunk as DualChunk
+from longsight.methods.string import String as String
 # isort: on
 
 METHODS: dict[str, type[Method]] = {

@@ -14,6 +14,8 @@ from longsight.methods.bands import Band, Span, causal
 LARGEST = 2**40
 """No parameter of any method needs to exceed this."""
 
+FACTOR_HELP = "A constant factor on all logits; the authors' code has 1.1434, their rule 1."
+
 
 def parameter(
     help: str, *, unit: str, low: float = 0, high: float = LARGEST, default: Any = MISSING, kw_only: bool = False,
@@ -161,3 +163,10 @@ class Method:
 def true_distance(i: Tensor, j: Tensor) -> Tensor:
     """`i - j`, with both broadcast as int64."""
     return torch.as_tensor(i) - torch.as_tensor(j)
+
+
+def times(factor: float, scale: Tensor | None, i: Tensor) -> Tensor | None:
+    """A constant `factor` on the logits of queries `i`, besides a `scale` that they have; None stands for 1."""
+    if factor == 1:
+        return scale
+    return torch.full_like(i, factor, dtype=torch.float64) if scale is None else scale * factor

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from longsight.errors import LongSightError
-from longsight.methods.base import parameter
+from longsight.methods.base import parameter, times
 from longsight.methods.frequencies import LENGTH_HELP, SCALE_HELP, FrequencyMethod
 
 
@@ -38,9 +38,7 @@ class YaRN(FrequencyMethod):
         return cls(scale=max(1.0, target_length / train_length), length=train_length)
 
     def logit_scale(self, i: Tensor) -> Tensor | None:
-        grown = super().logit_scale(i)
-        sharper = (0.1 * math.log(self.scale) + 1) ** 2
-        return torch.full_like(i, sharper, dtype=torch.float64) if grown is None else grown * sharper
+        return times((0.1 * math.log(self.scale) + 1) ** 2, super().logit_scale(i), i)
 
     def inv_freq(self, inv_freq: Tensor, length: int) -> Tensor:
         if len(inv_freq) < 2:

@@ -4,19 +4,15 @@ Every map of `distance_maps.json` is in exactly one of three tables: `MAPS` (com
 `REFUSED` (parameters that we do not accept), `OTHER_RULES` (rules that no method of the project follows).
 """
 
-import json
-
 import pytest
 import torch
 
-from longsight.attention.fast import attend, attend_one, make_glance, make_plan
 from longsight.attention.kv_cache import KeptLayer
-from longsight.attention.rope import Rotary
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
-from tests.longsight.tiny import DATA
+from tests.longsight.methods.maps import agrees, heard, last, law, read_maps, whole
 
-PUBLISHED = json.loads((DATA / "distance_maps.json").read_text())
+PUBLISHED = read_maps("distance_maps.json")
 
 LM_INFINITE = METHODS["lm-infinite"](window=4, starting=2)
 SELF_EXTEND = METHODS["self-extend"](group=2, window=4)
@@ -27,16 +23,6 @@ INFLLM_LM_INFINITE = METHODS["lm-infinite"](
 REROPE = METHODS["rerope"](window=4)
 LEAKY = METHODS["leaky-rerope"](window=4, slope=2)
 DUAL_CHUNK = METHODS["dual-chunk"](chunk=4, length=7)  # the published code clamps at its chunk_size = 6 = length - 1
-
-
-def whole(n):
-    """All queries and all keys of a text of n tokens."""
-    return [(range(n), range(n))]
-
-
-def last(n):
-    """A decode step: the last query of n tokens."""
-    return [(range(n - 1, n), range(n))]
 
 
 EVICTED = (0, 1, 4, 5, 6, 7)
@@ -113,42 +99,7 @@ def test_every_published_map_is_in_exactly_one_table():
 
 
 def published(name):
-    """The rows of a map, NaN where masked."""
-    return [torch.tensor([torch.nan if d is None else d for d in row], dtype=torch.float64) for row in PUBLISHED[name]]
-
-
-def law(method, i, j):
-    """Distances (query, key) by the method's own definition, NaN where hidden."""
-    i, j = torch.tensor(list(i))[:, None], torch.tensor(list(j))[None, :]
-    shape = i.shape[0], j.shape[1]
-    return method.distance(i, j).expand(shape).double().masked_fill(~method.visible(i, j).expand(shape), torch.nan)
-
-
-THETA = 0.05  # 16 tokens turn by less than half a circle, so that a logit names one distance
-
-
-def heard(method, i, j):
-    """Distances (query, key) read out of the fast path: with unit queries and keys a logit is cos(distance * theta).
-
-    The values are unit vectors, so that attention returns its own weights, and its log-sum-exp turns these into logits.
-    """
-    i, j = torch.tensor(list(i)), torch.tensor(list(j))
-    rotary, channels = Rotary(torch.tensor([THETA], dtype=torch.float64)), max(len(j), 2)
-    unit = torch.eye(channels, dtype=torch.float64)[None, None]
-    q, k = (unit[:, :, :1].expand(-1, -1, n, -1) for n in (len(i), len(j)))
-    if len(i) == 1:
-        out, lse = attend_one(q, k, unit[:, :, : len(j)], make_glance(i, j, method, rotary, q), 1.0)
-    else:
-        out, lse = attend(q, k, unit[:, :, : len(j)], make_plan(i, j, method, rotary, q), 1.0)
-    weights = out[0, 0, :, : len(j)]
-    logits = weights.log() + lse[0, 0, :, None].double()
-    distances = logits.clamp(-1, 1).acos() / THETA
-    return distances.masked_fill(weights < 1e-12, torch.nan)
-
-
-def agrees(ours, theirs, allowed):
-    """Whether two maps hide the same pairs and give all others the same distance."""
-    return bool((((ours - theirs).abs() < allowed) | (ours.isnan() & theirs.isnan())).all())
+    return PUBLISHED[name]
 
 
 def rows_of(name, blocks):

@@ -68,6 +68,7 @@ SHORTER_PROMISE = {
     "ntk": lambda method: None if method.scale == 1 else 0,
     "yarn": lambda method: None if method.scale == 1 else 0,
     "dual-chunk": lambda method: method.length,
+    "string": lambda method: method.shift,
 }
 """Up to which length [tokens] defaults promise vanilla, where that is not the trained length (None: it is)."""
 

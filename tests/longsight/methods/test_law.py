@@ -45,6 +45,7 @@ LAWS = {
         if i // m.chunk == j // m.chunk + 1
         else m.length - 1 - j % m.chunk
     ),
+    "string": lambda m, i, j: i - j if i - j < m.shift else i - j - m.shift + m.local,
 }
 """(method, i, j) -> effective distance for i >= j, None where hidden: the table of the papers, in plain numbers."""
 
