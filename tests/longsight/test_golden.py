@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from longsight.generation.decode import decode
+from longsight.generation.decode import Sampling, decode
 from longsight.generation.patching import patch, unpatch
 from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
@@ -31,6 +31,8 @@ AUTHORS = {
     "vanilla": METHODS["vanilla"](),
     "lm_infinite": METHODS["lm-infinite"](window=64, starting=4),
     "self_extend": METHODS["self-extend"](group=4, window=16),
+    "dca_c40_w20": METHODS["dual-chunk"](chunk=40, length=64, local=20),
+    "dca_c48_w8": METHODS["dual-chunk"](chunk=48, length=64, local=8),
     "string_S21_W8": METHODS["string"](shift=21, local=8),
     "string_S21_W8_af": METHODS["string"](shift=21, local=8, logit_factor=FACTOR),
     "string_S40_W12": METHODS["string"](shift=40, local=12),
@@ -107,4 +109,4 @@ def test_a_patched_transformers_model_retrieves_as_the_authors_do(stock):
 def test_prefill_ends_on_the_authors_last_logits_and_decode_begins_with_their_argmax(golden, name):
     read = prefill(golden, IDS, AUTHORS[name], chunk=100)
     close(read.logits, authors_last(name))
-    assert next(decode(golden, read)) == int(authors_last(name).argmax())
+    assert next(decode(golden, read, Sampling(stop=frozenset()))) == int(authors_last(name).argmax())

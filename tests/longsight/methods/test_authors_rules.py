@@ -17,7 +17,12 @@ def string(shift, local):
     return METHODS["string"](shift=shift, local=local)
 
 
+def dual_chunk(chunk, local):
+    return METHODS["dual-chunk"](chunk=chunk, length=chunk, local=local)
+
+
 RULES = {
+    "distance_maps_dual_chunk.json": (r"chunk_size=(\d+) local_window=(\d+)", dual_chunk),
     "distance_maps_string.json": (r"STRING S=(\d+) W=(\d+)", string),
 }
 """A file of maps -> how its names tell the parameters, and the method that takes them."""

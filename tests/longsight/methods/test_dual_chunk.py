@@ -59,3 +59,16 @@ def test_the_paper_recommends_three_quarters_of_the_trained_length():
     method = METHODS["dual-chunk"].for_model(4096, 100_000)
     assert (method.chunk, method.length) == (3072, 4096)
     assert method.reach(4096) is None
+
+
+def test_a_local_window_of_the_whole_chunk_is_refused():
+    with pytest.raises(LongSightError, match="local = 4 leaves nothing of chunk = 4; choose at most 3"):
+        METHODS["dual-chunk"](chunk=4, length=8, local=4)
+
+
+def test_as_coded_neighbours_keep_their_distance_up_to_the_local_window_and_none_passes_the_chunk():
+    i, j = torch.arange(60)[:, None], torch.arange(60)[None]
+    found = METHODS["dual-chunk"](chunk=12, length=16, local=3).distance(i, j).expand(60, 60).tril()
+    near = (j <= i) & (i - j <= 3)
+    assert torch.equal(found[near], (i - j)[near])
+    assert int(found.max()) == 12

@@ -19,6 +19,16 @@ def first_or_recent(window, starting, i, j):
     return i - j < window or j < starting
 
 
+def dual_chunk(m, i, j):
+    size, farthest = (m.chunk - m.local, m.chunk) if m.local else (m.chunk, m.length - 1)
+    ago = i // size - j // size
+    if ago == 0:
+        return i % size - j % size
+    if ago == 1:
+        return min(i % size + size, farthest) - j % size
+    return (min(2 * size - 1, m.chunk) if m.local else m.length - 1) - j % size
+
+
 LAWS = {
     "vanilla": lambda m, i, j: i - j,
     "truncation": lambda m, i, j: i - j,
@@ -38,13 +48,7 @@ LAWS = {
     "ntk": lambda m, i, j: i - j,
     "dynamic-ntk": lambda m, i, j: i - j,
     "yarn": lambda m, i, j: i - j,
-    "dual-chunk": lambda m, i, j: (
-        i % m.chunk - j % m.chunk
-        if i // m.chunk == j // m.chunk
-        else min(i % m.chunk + m.chunk, m.length - 1) - j % m.chunk
-        if i // m.chunk == j // m.chunk + 1
-        else m.length - 1 - j % m.chunk
-    ),
+    "dual-chunk": dual_chunk,
     "string": lambda m, i, j: i - j if i - j < m.shift else i - j - m.shift + m.local,
 }
 """(method, i, j) -> effective distance for i >= j, None where hidden: the table of the papers, in plain numbers."""
