@@ -21,7 +21,7 @@ class AttentionWeights:
 
     `rows` says which of the measured queries these are; `i` (query,) and `j` (key,) positions; `distance` (query, key)
     what the model is told, at the slowest rotation; `logits` (head, query, key), -inf where hidden; `fetched`
-    (head, top_k) positions of the fetched keys, None where there are none. Learned `sinks` (head,) are one more outcome
+    (head, key) positions of the fetched keys, None where there are none. Learned `sinks` (head,) are one more outcome
     of the softmax, of no key: with them the weights of keys sum to less than 1.
 
     What follows from them is computed when first asked for, and shared by all probes.
@@ -43,17 +43,24 @@ class AttentionWeights:
 
     @cached_property
     def visible(self) -> Tensor:
-        """(query, key) bool; visibility is the same for all heads."""
+        """(query, key) bool; of ordinary keys, whose visibility is the same for all heads, and of the first head's."""
         return self.logits[0] != -torch.inf
 
     @cached_property
     def count(self) -> Tensor:
-        """(query,) number of visible keys, fetched ones included."""
-        return self.visible.sum(-1)
+        """(query,) number of visible keys, fetched ones included; of the head that sees most."""
+        return self._counts.amax(0)
+
+    @cached_property
+    def _counts(self) -> Tensor:
+        """(head or 1, query)"""
+        return self._one_where_visible.sum(-1).long()
 
     @cached_property
     def _one_where_visible(self) -> Tensor:
-        return self.visible.to(self.logits)
+        """(head or 1, query, key): heads that fetch keys of their own may each see other ones of them."""
+        own = self.fetched is not None and bool((self.logits[:, :, self.ordinary :] == -torch.inf).any())
+        return (self.logits != -torch.inf if own else self.visible[None]).to(self.logits)
 
     @cached_property
     def _shown(self) -> Tensor:
@@ -68,7 +75,7 @@ class AttentionWeights:
     @cached_property
     def mean(self) -> Tensor:
         """(head, query) mean logit over visible keys."""
-        return self._shown.sum(-1) / self.count
+        return self._shown.sum(-1) / self._counts
 
     @cached_property
     def _centred(self) -> Tensor:
@@ -78,7 +85,7 @@ class AttentionWeights:
     @cached_property
     def spread(self) -> Tensor:
         """(head, query) standard deviation of the logits over visible keys."""
-        return torch.linalg.vector_norm(self._centred, dim=-1) / self.count.sqrt()
+        return torch.linalg.vector_norm(self._centred, dim=-1) / self._counts.sqrt()
 
     @cached_property
     def _exponentials(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -131,24 +138,18 @@ class AttentionWeights:
         return torch.einsum("hqk,hq->qk", exponentials, 1 / total[..., 0])
 
 
-def make_view(
-    layer: int, first: int, block: Block, slowed: Tensor | None, fetched: Fetched | None, insert_at: int
-) -> AttentionWeights:
+def make_view(layer: int, first: int, block: Block, slowed: Tensor | None, fetched: Fetched | None) -> AttentionWeights:
     """The view of `block`, whose queries are the measured ones from `first` on.
 
-    `slowed` (query, 1) are their factors on distances. `fetched` belongs to the last of them and is shown `insert_at`.
+    `slowed` (query, 1) are their factors on distances; `fetched` is what these very queries fetched.
     """
-    distance, j, logits = block.distance, block.j, block.logits
+    distance, j, logits, at = block.distance, block.j, block.logits, None
     if slowed is not None:
         distance = distance * slowed.to(distance)
     if fetched is not None:
-        extra = fetched.logits.shape[-1]
-        columns = logits.new_full((*logits.shape[:2], extra), -torch.inf)
-        columns[:, -1] = fetched.logits
-        logits = torch.cat((logits, columns), dim=-1)
+        extra, at = fetched.logits.shape[-1], fetched.j.expand(len(logits), -1)
+        logits = torch.cat((logits, fetched.logits.to(logits)), dim=-1)
         j = torch.cat((j, j.new_full((extra,), OWN_POSITION)))
-        distance = torch.cat((distance, distance.new_full((len(distance), extra), insert_at)), dim=-1)
+        distance = torch.cat((distance, fetched.distance.to(distance)), dim=-1)
     rows = slice(first, first + len(block.i))
-    return AttentionWeights(
-        layer, rows, block.i, j, distance, logits, None if fetched is None else fetched.j, block.sinks
-    )
+    return AttentionWeights(layer, rows, block.i, j, distance, logits, at, block.sinks)

@@ -116,15 +116,16 @@ class MapProbe(Probe):
         self._seen[place, :, first:last] |= (pairs > 0).cpu()
         self._measured[place, first:last] += groups.sum(0).long().cpu()
         if view.fetched is not None:
-            self._add_fetched(place, view, int(rows[-1]))
+            self._add_fetched(place, view, rows)
 
-    def _add_fetched(self, place: int, view: AttentionWeights, row: int) -> None:
-        """Fetched keys (head, top_k) of the last query, each head's where it is."""
-        weights = view.weights[:, -1, view.ordinary :]
-        cells = _cell_of(view.fetched, self.columns)
-        for at, head in enumerate(self.heads):
-            self._sums[place, at, row].index_add_(0, cells[head], weights[head])
-            self._seen[place, at, row, cells[head].cpu()] = True
+    def _add_fetched(self, place: int, view: AttentionWeights, rows: torch.Tensor) -> None:
+        """Fetched keys (head, key), each head's where it is, with what each query gives them."""
+        weights, cells = view.weights[:, :, view.ordinary :], _cell_of(view.fetched, self.columns)
+        shown = (view.logits[:, :, view.ordinary :] != -torch.inf).cpu()
+        for query, row in enumerate(rows.tolist()):
+            for at, head in enumerate(self.heads):
+                self._sums[place, at, row].index_add_(0, cells[head], weights[head, query])
+                self._seen[place, at, row, cells[head].cpu()[shown[head, query]]] = True
 
     def record(self) -> AttentionMap:
         measured = self._measured.numpy()[:, None, :, None]

@@ -161,10 +161,8 @@ def _note(method: Method, n: int) -> str:
             "Each rotation of the position encoding is slowed by its own factor; drawn is the slowest one's distance."
         )
     if found := method.retrieval:
-        notes.append(
-            f"Not drawn, as they depend on the content: in layers from {found.from_layer} on, each head also fetches "
-            f"{found.top_k} of the hidden keys and sees them at distance {found.insert_at:,}."
-        )
+        where = f" in layers from {found.from_layer} on," if found.from_layer else ""
+        notes.append(f"Not drawn, as they depend on the content:{where} {found.told}.")
     scale = method.logit_scale(torch.tensor([n - 1]))
     if scale is not None and float(scale) != 1:
         notes.append(f"Not drawn: the logits of the last query are multiplied by {float(scale):.3g}.")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longsight.attention.observer import AttentionStep, Observer
+from longsight.attention.observer import AttentionStep, Fetched, Observer
 from longsight.generation.prefill import Chunk, watch
 from longsight.methods import Method
 from longsight.models.model import Ids, Model
@@ -152,25 +152,29 @@ class Watch:
         self.probes = probes
         self.queries = probes[0].queries
         self.method, self.slowed = reading.method, reading.slowed(self.queries)
-        retrieval = reading.method.retrieval
-        self.insert_at = 0 if retrieval is None else retrieval.insert_at
 
     def see(self, step: AttentionStep) -> None:
         probes = [probe for probe in self.probes if step.layer in probe.layers]
-        start = int(step.i[0])
-        first, last = np.searchsorted(self.queries, (start, start + len(step.i)))
-        if not probes or first == last:
+        if not probes:
             return
-        fetched = step.fetched if self.queries[last - 1] == start + len(step.i) - 1 else None
-        if last - first < len(step.i):
-            picked = torch.from_numpy(self.queries[first:last] - start).to(step.i.device)
-            step = replace(step, q=step.q[:, picked], i=step.i[picked])
+        for rows, fetched in step.parts:
+            self._see_part(probes, step, rows, fetched)
+
+    def _see_part(self, probes: Sequence[Probe], step: AttentionStep, rows: slice, fetched: Fetched | None) -> None:
+        """Queries that fetched the same."""
+        start = int(step.i[0])
+        first, last = np.searchsorted(self.queries, (start + rows.start, start + rows.stop))
+        if first == last:
+            return
+        picked = torch.from_numpy(self.queries[first:last] - start).to(step.i.device)
+        step = replace(step, q=step.q[:, picked], i=step.i[picked])
         everywhere = self.slowed if step.method == self.method else None  # a layer with a window of its own keeps it
+        begin = first
         for block in step.blocks(BUDGET.get(step.q.device.type, ELSEWHERE)):
             end = first + len(block.i)
             slowed = None if everywhere is None else everywhere[first:end]
-            found = fetched if end == last else None
-            view = make_view(step.layer, int(first), block, slowed, found, self.insert_at)
+            found = None if fetched is None else fetched.of(picked[first - begin : end - begin])
+            view = make_view(step.layer, int(first), block, slowed, found)
             for probe in probes:
                 probe.see(view)
             first = end

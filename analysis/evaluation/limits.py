@@ -26,5 +26,5 @@ def sees_all(method: Method, n: int) -> bool:
     query, keys = torch.tensor(n - 1), torch.arange(n)
     seen = method.visible(query, keys)
     if method.retrieval is not None:
-        seen = seen | method.retrieval.middle(query, keys)
+        seen = seen | method.retrieval.fetchable(query, keys)
     return bool(seen.all())

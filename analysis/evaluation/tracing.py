@@ -77,11 +77,14 @@ def trace_steps(
     unread = len(ids) - method.keeps(len(ids))
     text, cache = ids[unread:], model.seam.new_cache(method)
     cache.reserve(len(text))
-    for done, _ in forward_steps(model, text[:-1], cache, chunk, ends=False):
+    retrieval, end = method.retrieval, len(text) - 1
+    if retrieval is not None:  # the last query with those that fetch together with it
+        end = int(retrieval.begin(torch.tensor(end)))
+    for done, _ in forward_steps(model, text[:end], cache, chunk, ends=False):
         yield Progress(done, len(text))
     watched = KeyWatch(torch.tensor(case.facts.tokens) - unread, model.seam.attending[0])
-    logits = model.forward(text[-1:], cache, retrieves=True, logits_to_keep=1, observer=watched)
-    cache.ids.append(int(text[-1]))
+    logits = model.forward(text[end:], cache, retrieves=True, logits_to_keep=1, observer=watched)
+    cache.ids.extend(text[end:].tolist())
     said: list[int] = []
     for token in decode(model, Prefilled(cache, logits[-1]), Sampling(max_new_tokens=task.room), watched):
         said.append(token)
@@ -90,7 +93,7 @@ def trace_steps(
 
 
 class KeyWatch(Observer):
-    """Attention on some keys, for each query that is read while it looks on.
+    """Attention on some keys, of the last query of each step that is read while it looks on.
 
     `keys` are positions as the method counts them; those below 0 were never read. `first`: the first layer that
     attends.
@@ -103,9 +106,10 @@ class KeyWatch(Observer):
     def attention(self, step: AttentionStep) -> None:
         if step.layer == self.first:
             self.steps.append([])
-        (block,) = step.blocks()
-        retrieval = step.method.retrieval
-        view = make_view(step.layer, 0, block, None, step.fetched, 0 if retrieval is None else retrieval.insert_at)
+        last = torch.tensor([len(step.i) - 1])
+        (block,) = step.blocks(rows=slice(len(step.i) - 1, None))
+        fetched = step.parts[-1][1]
+        view = make_view(step.layer, 0, block, None, None if fetched is None else fetched.of(last))
         weights, keys = view.weights[:, 0], self.keys.to(view.j.device)
         ordinary = weights[:, : view.ordinary] * torch.isin(view.j[: view.ordinary], keys)
         fetched = weights.new_zeros(len(weights))
@@ -147,7 +151,7 @@ def _sight(method: Method, n: int, unread: int, step: int) -> dict[str, Any]:
     query, keys = torch.tensor(n - unread - 1 + step), torch.arange(n - unread)
     retrieval, never = method.retrieval, np.zeros(unread, dtype=bool)
     visible = method.visible(query, keys).numpy()
-    fetchable = np.zeros(n - unread, bool) if retrieval is None else retrieval.middle(query, keys).numpy()
+    fetchable = np.zeros(n - unread, bool) if retrieval is None else retrieval.fetchable(query, keys).numpy()
     return {
         "read": np.arange(n) >= unread,
         "visible": np.concatenate((never, visible)),

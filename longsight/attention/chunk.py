@@ -7,15 +7,16 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from longsight.attention.encoding import Encoding
 from longsight.attention.fast import planned
 from longsight.attention.forward_only import forward_only
-from longsight.attention.kernels import merge, with_sinks
+from longsight.attention.kernels import with_sinks
 from longsight.attention.kv_cache import Cache, KeptLayer
 from longsight.attention.layer import Layer
 from longsight.attention.observer import AttentionStep, Fetched, Observer
 from longsight.attention.one_query import Heard, attend_one_query, plan_one
-from longsight.attention.retrieval import retrieve
-from longsight.methods.base import Retrieval
+from longsight.attention.retrieval import FetchingRow
+from longsight.methods.fetching import LAST, Retrieval
 
 
 @dataclass
@@ -57,7 +58,10 @@ class Chunk:
         if q.shape[2] == 1 and self.cache.turns and k.data_ptr() == kept.keys.data_ptr():
             return self._latest(layer, kept, q, k, v, scaling, sinks)
         i = torch.arange(kept.length - q.shape[2], kept.length, device=q.device)
-        if layer < len(self.cache.layers) - 1 or not 0 < self.logits_to_keep < len(i):
+        rule = self._retrieval(layer)
+        together = rule is not None and rule.queries != LAST  # what one fetches depends on the others
+        every = together or layer < len(self.cache.layers) - 1
+        if every or not 0 < self.logits_to_keep < len(i):
             return self._attend(layer, q, k, v, i, kept.positions, -1, scaling, sinks)
         out = v.new_zeros(*q.shape[:3], v.shape[-1])
         last = slice(-self.logits_to_keep, None)
@@ -116,29 +120,37 @@ class Chunk:
         return self._finished(layer, q, k, v, i, j, out, lse, scaling, sinks, row)
 
     def _retrieval(self, layer: int) -> Retrieval | None:
-        """How this layer fetches for the last token, if it does."""
-        retrieval = self.cache.rules[layer].retrieval if self.retrieves else None
-        return retrieval if retrieval is not None and layer >= retrieval.from_layer else None
+        """How this layer fetches for some of these tokens, if it does."""
+        rule = self.cache.rules[layer].retrieval
+        fetches = rule is not None and layer >= rule.from_layer and (self.retrieves or rule.queries != LAST)
+        return rule if fetches else None
 
     def _finished(
         self, layer: int, q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, out: Tensor, lse: Tensor,
         scaling: float, sinks: Tensor | None, row: int = -1,
     ) -> Tensor:  # fmt: skip
         """What was attended to, with what is fetched and learned sinks; the observer is told."""
-        method, known, fetched = self.cache.rules[layer], self.layers[layer], None
+        method, known, fetched = self.cache.rules[layer], self.layers[layer], []
         encoding = known.encoding.for_text(self.cache.text if row < 0 else len(j))
-        if (retrieval := self._retrieval(layer)) is not None:
-            scale = method.logit_scale(i[-1:])
-            asking = q[:, :, -1:] if scale is None else q[:, :, -1:] * scale.to(q)
-            fetched = retrieve(asking, k, v, i[-1:], j, retrieval, encoding, scaling, known.softcap)
-        if fetched is not None:
-            last = merge([(out[:, :, -1:], lse[:, :, -1:]), (fetched.out, fetched.lse)])
-            out, lse = (torch.cat((x[:, :, :-1], y), dim=2) for x, y in zip((out, lse), last, strict=True))
+        if (rule := self._retrieval(layer)) is not None:
+            scale = method.logit_scale(i)
+            asking = q if scale is None else q * scale.to(q)[:, None]
+            for b in range(len(q)):
+                reader = self._reader(layer, b if row < 0 else row, rule, encoding, scaling, sinks)
+                fetched = reader.read(asking[b], k[b], v[b], i, out[b], lse[b])
         if sinks is not None:
             out, _ = with_sinks(out, lse, sinks)
         if self.observer is not None:
-            found = None if fetched is None else Fetched(fetched.j[0], fetched.logits[0])
+            found = tuple(Fetched(rows, each.j, each.distance, each.logits(k[0])) for rows, each in fetched)
             self.observer.attention(
                 AttentionStep(layer, method, encoding, scaling, q[0], k[0], i, j, found, sinks, known.softcap)
             )
         return out
+
+    def _reader(
+        self, layer: int, row: int, rule: Retrieval, encoding: Encoding, scaling: float, sinks: Tensor | None
+    ) -> FetchingRow:
+        """One row of the batch, with what the layer remembers of its blocks."""
+        source = self.layers[layer].keys_of
+        memories = self.cache.layers[layer if source is None else source].memories
+        return FetchingRow(rule, encoding, scaling, self.layers[layer].softcap, sinks, memories, (layer, row))

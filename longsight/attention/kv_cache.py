@@ -15,11 +15,13 @@ from torch import Tensor
 from transformers.cache_utils import Cache as TransformersCache
 from transformers.cache_utils import CacheLayerMixin
 
+from longsight.attention.block_memory import BlockMemory
+from longsight.attention.kept_keys import kept
 from longsight.attention.state_layer import StateLayer
 from longsight.attention.turned_keys import TurnedKeys, grown
 from longsight.errors import LongSightError
 from longsight.methods import Method
-from longsight.methods.bands import EVERYTHING, Footprint, cache_footprint
+from longsight.methods.bands import EVERYTHING
 
 UNLIMITED = 2**62
 """More slots than any text has tokens."""
@@ -41,6 +43,7 @@ class KeptLayer(CacheLayerMixin):
         self.length = 0  # tokens read so far
         self.reserved = 0
         self.turned: dict[Hashable, TurnedKeys] = {}
+        self.memories: dict[tuple[int, int], BlockMemory] = {}  # by the layer that fetches, and the row of the batch
         self._ascending: Tensor | None = None  # positions of what the last update returned, if not as it lies
 
     @property
@@ -50,10 +53,11 @@ class KeptLayer(CacheLayerMixin):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of keys and values, and of turned keys while there are any."""
+        """Bytes of keys and values, of turned keys while there are any, and of what is remembered of blocks."""
         if not self.is_initialized:
             return 0
-        return self.keys.nbytes + self.values.nbytes + sum(copy.keys.nbytes for copy in self.turned.values())
+        turned, memories = (copy.keys for copy in self.turned.values()), self.memories.values()
+        return self.keys.nbytes + self.values.nbytes + sum(more.nbytes for more in (*turned, *memories))
 
     @property
     def slot_bytes(self) -> tuple[int, int]:
@@ -163,6 +167,7 @@ class KeptLayer(CacheLayerMixin):
         """A layer that holds the same and goes on by itself; it turns keys of its own."""
         fork = copy(self)
         fork.turned = {}
+        fork.memories = {name: memory.fork() for name, memory in self.memories.items()}
         if self.is_initialized:
             fork.keys, fork.values = self.keys.clone(), self.values.clone()
         return fork
@@ -170,6 +175,7 @@ class KeptLayer(CacheLayerMixin):
     def reset(self) -> None:
         self.keys = self.values = None
         self.turned.clear()
+        self.memories.clear()
         self.is_initialized, self.length = False, 0
 
     def crop(self, tokens_to_remove: int) -> None:
@@ -184,14 +190,30 @@ class KeptLayer(CacheLayerMixin):
 
     def batch_repeat_interleave(self, repeats: int) -> None:
         self.turned.clear()
+        self._pick_memories([row for row in range(self._batch) for _ in range(repeats)])
         if self.is_initialized:
             self.keys, self.values = (x.repeat_interleave(repeats, dim=0) for x in (self.keys, self.values))
 
     def batch_select_indices(self, indices: Tensor) -> None:
         for turned in self.turned.values():
             turned.keys = turned.keys[indices]
+        self._pick_memories(torch.arange(self._batch)[indices.cpu()].tolist())
         if self.is_initialized:
             self.keys, self.values = self.keys[indices], self.values[indices]
+
+    @property
+    def _batch(self) -> int:
+        return len(self.keys) if self.is_initialized else 0
+
+    def _pick_memories(self, rows: list[int]) -> None:
+        """Row n goes on from what was row `rows[n]`."""
+        before, layers = self.memories, {layer for layer, _ in self.memories}
+        self.memories = {
+            (layer, n): before[layer, row].fork()
+            for layer in layers
+            for n, row in enumerate(rows)
+            if (layer, row) in before
+        }
 
 
 def joined(slices: Iterable[slice]) -> list[slice]:
@@ -271,29 +293,3 @@ class Cache(TransformersCache):
             layer.reset()
         self.announced = self.text = 0
         self.ids = array("q")
-
-
-def kept(method: Method, layer: int) -> Footprint:
-    """The keys that `layer` must remember under `method`: a layer that fetches remembers everything."""
-    retrieval = method.retrieval
-    if retrieval is not None and layer >= retrieval.from_layer:
-        return EVERYTHING
-    return cache_footprint(method.bands)
-
-
-def receptive_field(rules: Sequence[Method]) -> tuple[int, int] | None:
-    """The receptive field `(starting, latest)` of layers with these rules: the first and the last tokens of a text that
-    can have a part in what comes after it; None: all of them can.
-
-    Each layer looks back by its window, at what the layer below made of a window before.
-    """
-    found = [kept(rule, layer) for layer, rule in enumerate(rules)]
-    if any(window is None for _, window in found):
-        return None
-    return max(starting for starting, _ in found), sum(window for _, window in found if window is not None)
-
-
-def slots(rules: Sequence[Method], length: int, users: Sequence[int]) -> list[int]:
-    """How many keys each layer holds after `length` tokens under its rule, for itself and the layers that use them."""
-    found = [kept(rule, user) for rule, user in zip(rules, users, strict=True)]
-    return [length if window is None else min(length, starting + window) for starting, window in found]

@@ -5,7 +5,7 @@ Attention itself runs through fused kernels that keep no logits. A probe that wa
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -39,10 +39,18 @@ class Block:
 
 @dataclass(frozen=True)
 class Fetched:
-    """The middle keys that the last query fetched by content: positions and logits, (head, top_k) each."""
+    """What the queries `rows` of a step fetched by content: positions `j` (head, key), or (1, key) where heads share
+    them, `distance` (query, key), and `logits` (head, query, key), -inf where a query does not see what others do."""
 
+    rows: slice
     j: Tensor
+    distance: Tensor
     logits: Tensor
+
+    def of(self, queries: Tensor) -> "Fetched":
+        """What those of the `queries` of the step fetched that are among its rows."""
+        here = queries - self.rows.start
+        return replace(self, distance=self.distance[here], logits=self.logits[:, here])
 
 
 @dataclass(frozen=True)
@@ -61,9 +69,21 @@ class AttentionStep:
     k: Tensor
     i: Tensor
     j: Tensor
-    fetched: Fetched | None = None
+    fetched: tuple[Fetched, ...] = ()
     sinks: Tensor | None = None
     softcap: float | None = None
+
+    @property
+    def parts(self) -> list[tuple[slice, Fetched | None]]:
+        """The queries, cut where others fetched something else, each with what they fetched."""
+        found: list[tuple[slice, Fetched | None]] = []
+        done = 0
+        for each in self.fetched:
+            if done < each.rows.start:
+                found.append((slice(done, each.rows.start), None))
+            found.append((each.rows, each))
+            done = each.rows.stop
+        return found if done == len(self.i) else [*found, (slice(done, len(self.i)), None)]
 
     def blocks(self, budget: int = BUDGET, rows: slice = slice(None)) -> Iterator[Block]:
         """The step in blocks of at most `budget` logits (one query at least), or only its queries `rows`."""

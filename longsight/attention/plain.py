@@ -14,37 +14,47 @@ from torch import Tensor
 
 from longsight.attention.encoding import Encoding
 from longsight.attention.layer import QueryScale
+from longsight.attention.plain_retrieval import blocks, fetched
 from longsight.methods import Method
 
 
 def plain(
     q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, method: Method, encoding: Encoding, *, scaling: float,
     layer: int = 0, retrieves: bool = False, sinks: Tensor | None = None, softcap: float | None = None,
-    query_scale: QueryScale | None = None,
+    query_scale: QueryScale | None = None, ends: tuple[int, ...] = (),
 ) -> Tensor:  # fmt: skip
-    """The definition: every logit from `visible` and `distance`, one softmax -> (batch, head, query, channel)."""
+    """The definition: every logit from `visible` and `distance`, one softmax -> (batch, head, query, channel).
+
+    Queries that fetch together are told apart where reading ended before the positions `ends`.
+    """
     k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
     if query_scale is not None:
         q = q * query_scale(i)[:, None].to(q)
-    rows = []
+    rows, asked = [], []
     for run in method.runs(i):
         here = encoding.under(method, method.length_at(i[run.start]))
         query, key, asking = i[run][:, None], j[None, :], q[:, :, run]
         if (scale := method.logit_scale(query)) is not None:
             asking = asking * scale.to(asking)
+        asked.append(asking)
         logits = _capped(here.logits(asking, k, method.distance(query, key), scaling), softcap)
         rows.append(logits.masked_fill(~method.visible(query, key), -torch.inf))
-    logits, asking = torch.cat(rows, dim=2), asking[:, :, -1:]
-    retrieval = method.retrieval
-    if retrieves and retrieval is not None and layer >= retrieval.from_layer:
-        fetched = encoding.logits(asking, k, torch.full((1, len(j)), retrieval.insert_at), scaling)
-        fetched = fetched.masked_fill(~retrieval.middle(i[-1:, None], j[None, :]), -torch.inf)
-        best = fetched.topk(min(retrieval.top_k, fetched.shape[-1])).indices
-        chosen = torch.zeros_like(fetched, dtype=torch.bool).scatter(-1, best, True) & fetched.isfinite()
-        logits[:, :, -1:] = torch.where(chosen, _capped(fetched, softcap), logits[:, :, -1:])
+    logits, rule = torch.cat(rows, dim=2), method.retrieval
+    scores = torch.cat(asked, dim=2)
     if sinks is not None:  # one more logit per head, of no key
         logits = torch.cat((logits, sinks[None, :, None, None].to(logits).expand(*logits.shape[:3], 1)), dim=-1)
-    return logits.softmax(-1)[..., : len(j)] @ v
+    weights = logits.softmax(-1)[..., : len(j)]
+    if rule is not None and layer >= rule.from_layer:
+        for part in blocks(rule, i, retrieves, ends):
+            query, asking, before = i[part], scores[:, :, part], slice(part.start)
+            chosen, told = fetched(rule, asking, k, query, j, encoding, weights[:, :, before], i[before])
+            told = told.expand(len(q), 1, len(query), len(j))
+            found = torch.cat(
+                [encoding.logits(asking[b : b + 1], k[b : b + 1], told[b, 0], scaling) for b in range(len(q))]
+            )
+            logits[:, :, part, : len(j)] = torch.where(chosen, _capped(found, softcap), logits[:, :, part, : len(j)])
+            weights[:, :, part] = logits[:, :, part].softmax(-1)[..., : len(j)]
+    return weights @ v
 
 
 def _capped(logits: Tensor, softcap: float | None) -> Tensor:

@@ -1,50 +1,223 @@
-"""Middle keys fetched by content: they follow from what keys hold, and not from where they are alone."""
+"""Keys fetched by content: they follow from what keys hold, and not from where they are alone.
 
-from typing import NamedTuple
+The rules are in `longsight/methods/fetching.py`. A text is taken here row by row of a batch: q (head, query, channel);
+k, v (key_head, key, channel) are all keys of the text, since a layer that fetches remembers everything, so that a key's
+index is its position.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
+from longsight.attention.block_memory import BlockMemory
 from longsight.attention.encoding import Encoding, rotate
-from longsight.attention.fast import key_range
-from longsight.methods import Retrieval
+from longsight.attention.kernels import kernel, merge
+from longsight.methods.fetching import LAST, BestBlocks, BestKeys, BestSpans, Retrieval
+
+BUDGET = 2**25
+"""How many scores are held at a time: 128 MiB."""
 
 
-class FetchedKeys(NamedTuple):
-    """Attention of one query to the middle keys that each of its heads fetched."""
+@dataclass(frozen=True)
+class FetchingQueries:
+    """Queries at `i` (query,) that fetch together, as they are multiplied with keys, and how their layer hears."""
 
-    out: Tensor  # (batch, head, 1, channel)
-    lse: Tensor  # (batch, head, 1)
-    j: Tensor  # (batch, head, top_k) positions
-    logits: Tensor  # (batch, head, top_k)
+    q: Tensor
+    i: Tensor
+    rule: Retrieval
+    encoding: Encoding
+    scaling: float
+    softcap: float | None = None
+    memory: BlockMemory | None = None
+
+    @property
+    def middle(self) -> slice:
+        """The keys that some of them may fetch."""
+        return slice(int(self.rule.middle.first(self.i[:1])), int(self.rule.middle.last(self.i[-1:])))
+
+    def at_distance(self) -> Tensor:
+        """The queries, rotated to the distance at which fetched keys stand."""
+        assert self.rule.distance is not None
+        table = self.encoding.table(torch.tensor([self.rule.distance], device=self.i.device), self.q)
+        return rotate(self.q[None], table, self.encoding.interleaved)[0]
 
 
-def retrieve(
-    q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, retrieval: Retrieval, encoding: Encoding, scaling: float,
-    softcap: float | None = None,
-) -> FetchedKeys | None:  # fmt: skip
-    """Attention of one query (batch, head, 1, channel) to its best middle keys, chosen per head; None if none exist.
+@dataclass(frozen=True)
+class FetchedKeys:
+    """What queries that fetch together fetched: the positions `j` (head, key), or (1, key) where a layer's heads share
+    them, their `distance` (query, key), and which are `hidden` (head or 1, query, key) from some of the queries."""
 
-    `j` ascends: a layer that fetches remembers everything.
-    """
-    batch, heads, _, channels = q.shape
-    middle = key_range(j, retrieval.middle.first(i), retrieval.middle.last(i))
+    asking: FetchingQueries
+    j: Tensor
+    distance: Tensor
+    hidden: Tensor | None
+
+    def attend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Attention to them -> (head, query, channel) and log-sum-exp (head, query)."""
+        q, k, q_bias, k_bias = self._turned(k)
+        mask = k_bias
+        if self.hidden is not None:
+            huge = torch.finfo(q.dtype).min / 2  # finite, so that a query that sees none of them gets no NaN
+            hidden = torch.zeros(self.hidden.shape, dtype=q.dtype, device=q.device).masked_fill_(self.hidden, huge)
+            mask = hidden.expand(len(q), -1, -1) if mask is None else hidden + mask
+        asking = self.asking
+        out, lse = kernel(q[None], k[None], self._picked(v)[None], mask, asking.scaling, asking.softcap)
+        return out[0], lse[0] if q_bias is None else lse[0] + q_bias
+
+    def logits(self, k: Tensor) -> Tensor:
+        """Their logits (head, query, key), -inf where hidden."""
+        q, k, q_bias, k_bias = self._turned(k)
+        exact = torch.promote_types(q.dtype, torch.float32)
+        logits = (q.to(exact).reshape(len(k), -1, q.shape[-1]) * self.asking.scaling) @ k.to(exact).mT
+        logits = logits.reshape(*q.shape[:2], -1)
+        if (softcap := self.asking.softcap) is not None:
+            logits = softcap * (logits / softcap).tanh()
+        if q_bias is not None:
+            logits = logits + q_bias[..., None] + (0 if k_bias is None else k_bias)
+        return logits if self.hidden is None else logits.masked_fill(self.hidden, -torch.inf)
+
+    def _turned(self, k: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Queries and fetched keys where they stand, and their biases (head, query), (head, 1, key)."""
+        asking, encoding = self.asking, self.asking.encoding
+        alike = asking.rule.distance is not None
+        told = self.distance[:1, 0] if alike else self.distance[:, -1]  # of the last key, which stands at 0
+        behind = told[:0] if alike else self.distance[0, -1] - self.distance[0]
+        q = rotate(asking.q[None], encoding.table(told, asking.q), encoding.interleaved)[0]
+        k, q_bias, k_bias = self._picked(k), encoding.bias(-told), None
+        if not alike:
+            k = rotate(k[None], encoding.table(behind, k), encoding.interleaved)[0]
+            k_bias = encoding.bias(behind)
+        return q, k, _at(q, q_bias), _at(q, None if k_bias is None else k_bias[:, None])
+
+    def _picked(self, x: Tensor) -> Tensor:
+        """(key_head or head, key, channel): of each head, or those that all heads share."""
+        if len(self.j) == 1:
+            return x[:, self.j[0]]
+        heads = torch.arange(len(self.j), device=x.device) // (len(self.j) // len(x))
+        return x[heads[:, None], self.j]
+
+
+def _at(q: Tensor, bias: Tensor | None) -> Tensor | None:
+    return None if bias is None else bias.to(q.device, torch.float32)
+
+
+def fetch(asking: FetchingQueries, k: Tensor) -> FetchedKeys | None:
+    """What these queries fetch; None if there is nothing to fetch."""
+    middle, rule, i = asking.middle, asking.rule, asking.i
     if middle.start >= middle.stop:
         return None
-    groups = heads // k.shape[1]
-    distance = torch.full_like(i, retrieval.insert_at)
-    turned = rotate(q, encoding.table(distance, q), encoding.interleaved)
-    candidates, values = k[:, :, middle], v[:, :, middle]
-    scores = turned.reshape(batch, -1, groups, channels) @ candidates.mT * scaling  # (batch, key_head, group, key)
-    best, where = scores.topk(min(retrieval.top_k, middle.stop - middle.start), dim=-1)
-    if softcap is not None:
-        best = softcap * (best / softcap).tanh()
-    fetched = torch.gather(
-        values[:, :, None].expand(-1, -1, groups, -1, -1), 3, where[..., None].expand(*where.shape, values.shape[-1])
-    )  # (batch, key_head, group, top_k, channel)
-    out = (best.softmax(-1)[..., None] * fetched).sum(-2)
-    logits = best.float().reshape(batch, heads, -1)
-    if (bias := encoding.bias(-distance)) is not None:
-        logits = logits + bias.to(logits)
-    lse = logits.logsumexp(-1, keepdim=True)
-    return FetchedKeys(out.reshape(batch, heads, 1, -1), lse, j[middle][where].reshape(batch, heads, -1), logits)
+    found = CHOICES[type(rule.choice)](asking, rule.choice, k[:, middle]) + middle.start
+    if rule.always:
+        found = torch.cat((torch.arange(rule.always, device=found.device)[None], found), dim=1)
+    count = found.shape[1]
+    if rule.distance is None:  # in order, the last of them right before the end of the middle
+        distance = i[:, None] - (middle.stop - count + torch.arange(count, device=i.device))
+    else:
+        distance = torch.full((len(i), count), rule.distance, device=i.device)
+    last = rule.middle.last(i)
+    hidden = None if last[0] == last[-1] else found[:, None] >= last[:, None].to(found.device)
+    return FetchedKeys(asking, found, distance, hidden)
+
+
+def best_keys(asking: FetchingQueries, choice: BestKeys, k: Tensor) -> Tensor:
+    """`BestKeys` among the keys `k` of the middle -> (head, count) indices."""
+    mean = asking.at_distance().mean(1)  # (head, channel)
+    scores = mean.reshape(len(k), -1, k.shape[-1]) @ k.mT
+    return best(scores.flatten(0, 1), choice.count)
+
+
+def best_blocks(asking: FetchingQueries, choice: BestBlocks, k: Tensor) -> Tensor:
+    """`BestBlocks` among the blocks that are the middle -> (1, count * size) indices."""
+    blocks = torch.arange(k.shape[1] // choice.size, device=k.device)
+    if len(blocks) > choice.count:
+        assert asking.memory is not None
+        blocks = best(asking.memory.scores(asking.at_distance())[None], choice.count)[0].sort().values
+    return (blocks[:, None] * choice.size + torch.arange(choice.size, device=k.device)).reshape(1, -1)
+
+
+def best_spans(asking: FetchingQueries, choice: BestSpans, k: Tensor) -> Tensor:
+    """`BestSpans` among the keys `k` of the middle -> (1, count) indices, ascending."""
+    n = k.shape[1]
+    counts = torch.zeros(n, dtype=torch.int64, device=k.device)
+    rows = asking.q.reshape(len(k), -1, k.shape[-1])  # heads that share keys, as queries of one head
+    for head, queries in enumerate(rows):
+        for part in queries.split(max(1, BUDGET // n)):
+            counts += torch.bincount(best(part @ k[head].mT, choice.count).flatten(), minlength=n)
+    hits = counts.nonzero()[:, 0]
+    if len(hits) > choice.most:
+        hits = hits[counts[hits].argsort(descending=True, stable=True)[: choice.most]]
+    offsets = torch.tensor([*choice.offsets], device=k.device)
+    return (hits[:, None] + offsets).clamp(0, n - 1).unique()[None]
+
+
+def best(scores: Tensor, count: int) -> Tensor:
+    """Indices of the `count` highest `scores` (row, key), or of all; of equal ones the earlier, since tokens that occur
+    again have the same key in a first layer -> (row, count)."""
+    if count >= scores.shape[1]:
+        return torch.arange(scores.shape[1], device=scores.device).expand(scores.shape)
+    values, indices = scores.topk(count + 1, dim=-1)
+    tied = values[:, -2] == values[:, -1]
+    indices = indices[:, :-1]
+    if bool(tied.any()):
+        indices[tied] = scores[tied].sort(dim=-1, descending=True, stable=True).indices[:, :count]
+    return indices
+
+
+CHOICES: dict[type, Callable[..., Tensor]] = {
+    BestKeys: best_keys, BestBlocks: best_blocks, BestSpans: best_spans
+}  # fmt: skip
+"""How each kind of choice is made: queries, the choice and the keys of the middle -> indices of what is fetched."""
+
+
+@dataclass(frozen=True)
+class FetchingRow:
+    """One row of a batch in one layer that fetches; `memories` holds what is remembered of it under `name`."""
+
+    rule: Retrieval
+    encoding: Encoding
+    scaling: float
+    softcap: float | None
+    sinks: Tensor | None
+    memories: dict[tuple[int, int], BlockMemory]
+    name: tuple[int, int]
+
+    def read(
+        self, q: Tensor, k: Tensor, v: Tensor, i: Tensor, out: Tensor, lse: Tensor
+    ) -> list[tuple[slice, FetchedKeys]]:
+        """Fetch for consecutive queries at `i`, block by block, and add what was fetched to what they saw: `out` (head,
+        query, channel) and `lse` (head, query) are changed. Which queries fetched what comes back."""
+        fetched = []
+        for rows in self._blocks(i):
+            memory = self._memory(q)
+            asking = FetchingQueries(q[:, rows], i[rows], self.rule, self.encoding, self.scaling, self.softcap, memory)
+            if memory is not None:
+                memory.form(asking.middle.stop, k)
+            if (found := fetch(asking, k)) is not None:
+                parts = [(out[:, rows], lse[:, rows]), found.attend(k, v)]
+                out[:, rows], lse[:, rows] = merge(parts)
+                fetched.append((rows, found))
+            if memory is not None:
+                total = (
+                    lse[:, rows] if self.sinks is None else torch.logaddexp(lse[:, rows], self.sinks.to(lse)[:, None])
+                )
+                memory.note(q[:, rows], k, i[rows], total, self.encoding, self.scaling, self.softcap)
+        return fetched
+
+    def _blocks(self, i: Tensor) -> list[slice]:
+        """Those of the queries at `i` that fetch, in blocks that fetch together."""
+        if self.rule.queries == LAST:
+            return [slice(len(i) - 1, len(i))]
+        ends = torch.unique_consecutive(self.rule.begin(i), return_counts=True)[1].cumsum(0).tolist()
+        return [slice(start, end) for start, end in pairwise([0, *ends])]
+
+    def _memory(self, q: Tensor) -> BlockMemory | None:
+        choice = self.rule.choice
+        if not isinstance(choice, BestBlocks):
+            return None
+        if self.name not in self.memories:
+            begin = int(self.rule.middle.first(torch.tensor([0])))
+            self.memories[self.name] = BlockMemory.new(choice, begin, q)
+        return self.memories[self.name]

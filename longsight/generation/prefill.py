@@ -79,11 +79,12 @@ def forward_steps(
 ) -> Generator[tuple[int, Tensor], None, None]:  # fmt: skip
     """Read `ids` (n,) into `cache`; yields, after each chunk, the tokens read so far and its logits (kept, vocab).
 
-    `ends`: the last of them is the last of a prompt, and fetches.
+    `ends`: the last of them is the last of a prompt, and fetches. Chunks are longer where queries fetch together.
     """
     done = 0
     while done < len(ids):
-        part = ids[done : done + (chunk if isinstance(chunk, int) else chunk.tokens)]
+        size = cache.method.piece(cache.length, chunk if isinstance(chunk, int) else chunk.tokens)
+        part = ids[done : done + size]
         done, begun = done + len(part), time.perf_counter()
         last = ends and done == len(ids)
         logits = model.forward(part, cache, retrieves=last, logits_to_keep=logits_to_keep, observer=observer)

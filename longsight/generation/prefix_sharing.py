@@ -11,7 +11,8 @@ from itertools import groupby
 
 from torch import Tensor
 
-from longsight.attention.kv_cache import Cache, receptive_field
+from longsight.attention.kept_keys import receptive_field
+from longsight.attention.kv_cache import Cache
 from longsight.errors import LongSightError
 from longsight.generation.prefill import Chunk, Prefilled, check_chunk, forward_steps
 from longsight.methods import Method
@@ -62,7 +63,8 @@ def prefill_shared(
     twins = list(alike(read, receptive_field(model.seam.rules(method))))
     firsts = [read[same[0]] for same in twins]
     heard = [tuple(len(ids) > switch for switch in sorted(model.seam.switches)) for ids in firsts]
-    tree = plan([ids.tolist() for ids in firsts], heard)
+    retrieval = method.retrieval
+    tree = plan([ids.tolist() for ids in firsts], heard, 1 if retrieval is None else max(retrieval.queries, 1))
     done = 0
     for part in _grow(model, firsts, tree, model.seam.new_cache(method), chunk):
         done += part.done
@@ -93,18 +95,21 @@ def _lent(prefilled: Prefilled, ids: Tensor) -> Prefilled:
     return Prefilled(cache, prefilled.logits)
 
 
-def plan(prompts: Sequence[Sequence[int]], heard: Sequence[tuple[bool, ...]] | None = None) -> Branch:
+def plan(
+    prompts: Sequence[Sequence[int]], heard: Sequence[tuple[bool, ...]] | None = None, multiple: int = 1
+) -> Branch:
     """The tree of non-empty prompts, its smaller ways first: the cache itself is then free for the last one.
 
-    Prompts that are `heard` otherwise (see `Encoding.for_text`) share nothing, however alike they begin.
+    Prompts that are `heard` otherwise (see `Encoding.for_text`) share nothing, however alike they begin, and what is
+    shared is a `multiple` of tokens: as many queries fetch together.
     """
     heard = heard or [()] * len(prompts)
     order = sorted(range(len(prompts)), key=lambda n: (heard[n], tuple(prompts[n])))
-    ways = [_branch(prompts, tuple(group), 0) for _, group in groupby(order, key=lambda n: heard[n])]
+    ways = [_branch(prompts, tuple(group), 0, multiple) for _, group in groupby(order, key=lambda n: heard[n])]
     return ways[0] if len(ways) == 1 else Branch(0, 0, tuple(order), tuple(sorted(ways, key=lambda w: len(w.prompts))))
 
 
-def _branch(prompts: Sequence[Sequence[int]], chosen: tuple[int, ...], start: int) -> Branch:
+def _branch(prompts: Sequence[Sequence[int]], chosen: tuple[int, ...], start: int, multiple: int) -> Branch:
     """The tree from token `start` of the `chosen` prompts, which are sorted and equal up to there."""
     if len(chosen) == 1:
         return Branch(start, len(prompts[chosen[0]]), chosen)
@@ -114,11 +119,12 @@ def _branch(prompts: Sequence[Sequence[int]], chosen: tuple[int, ...], start: in
     while end < shortest - 1 and first[end] == last[end]:  # each has an end of its own to read
         end += 1
     ways = [tuple(group) for _, group in groupby(chosen, key=lambda n: prompts[n][end])]
+    end -= end % multiple
     if end - start < WORTHWHILE:
         end = start
     if len(ways) == 1:  # equal up to the end of the shortest
         ways = [(n,) for n in chosen]
-    children = sorted((_branch(prompts, way, end) for way in ways), key=lambda child: len(child.prompts))
+    children = sorted((_branch(prompts, way, end, multiple) for way in ways), key=lambda child: len(child.prompts))
     return Branch(start, end, chosen, tuple(children))
 
 

@@ -1,7 +1,7 @@
 """The methods. A new one is a file here, a line in the table, and its law in plain numbers among those of the tests."""
 
 from longsight.methods.base import Method as Method
-from longsight.methods.base import Retrieval as Retrieval
+from longsight.methods.fetching import Retrieval as Retrieval
 
 # The table: one line a method, in the order in which they are shown everywhere.
 # isort: off
@@ -21,6 +21,8 @@ from longsight.methods.dynamic_ntk import DynamicNTK as DynamicNTK
 from longsight.methods.yarn import YaRN as YaRN
 from longsight.methods.dual_chunk import DualChunk as DualChunk
 from longsight.methods.string import String as String
+from longsight.methods.infllm import InfLLM as InfLLM
+from longsight.methods.reattention import ReAttention as ReAttention
 # isort: on
 
 METHODS: dict[str, type[Method]] = {

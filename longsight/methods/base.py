@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from longsight.errors import LongSightError
-from longsight.methods.bands import Band, Span, causal
+from longsight.methods.bands import Band, causal
+from longsight.methods.fetching import Retrieval
 
 LARGEST = 2**40
 """No parameter of any method needs to exceed this."""
@@ -27,17 +28,6 @@ def parameter(
     """
     metadata = {"help": help, "unit": unit, "low": low, "high": high, "symbol": symbol}
     return field(default=default, kw_only=kw_only, metadata=metadata)
-
-
-@dataclass(frozen=True)
-class Retrieval:
-    """Middle keys fetched by content: in layers `>= from_layer` each head adds the `top_k` keys of `middle` that score
-    highest against the query rotated to `insert_at` (keys unrotated); the score is also their logit."""
-
-    top_k: int
-    from_layer: int
-    insert_at: int
-    middle: Span
 
 
 @dataclass(frozen=True)
@@ -135,6 +125,11 @@ class Method:
     def retrieval(self) -> Retrieval | None:
         """Keys fetched by content besides the visible ones, or None."""
         return None
+
+    def piece(self, start: int, size: int) -> int:
+        """How many tokens to read at once from position `start` on when `size` are asked for: no fewer, and none that
+        would tear queries apart that fetch together."""
+        return size if self.retrieval is None else self.retrieval.whole(start, size)
 
     @property
     def acts_without_positions(self) -> bool:

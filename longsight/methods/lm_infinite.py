@@ -7,8 +7,9 @@ from torch import Tensor
 
 from longsight.errors import LongSightError
 from longsight.methods.bands import Band, after, at, beyond, recent, starting, unchanged
-from longsight.methods.base import Method, Retrieval, parameter, true_distance
+from longsight.methods.base import Method, parameter, true_distance
 from longsight.methods.ceiling import CEILING_HELP
+from longsight.methods.fetching import LAST, BestKeys, Retrieval, in_blocks
 from longsight.methods.lambda_only import PAPER, STARTING_HELP, WINDOW_HELP, lambda_visible
 
 
@@ -20,7 +21,8 @@ class LMInfinite(Method):
     L - 1, as in the authors' code. A starting token inside the window is seen once, at its true distance.
     With `top_k > 0` every head of the layers `>= from_layer` also attends to its `top_k` best middle keys, presented at
     distance `insert_at`; as in the authors' code this is done for the last token of a prompt and for every generated
-    one. Only then must the whole text be remembered.
+    one, or, with `queries` (ours), for every block of so many queries, which choose by their mean and see what they
+    fetched unless it is in their window. Only then must the whole text be remembered.
     """
 
     window: int = parameter(WINDOW_HELP, unit="tokens", low=1)
@@ -29,6 +31,10 @@ class LMInfinite(Method):
     top_k: int = parameter("How many middle tokens each head fetches by content. 0: none.", unit="tokens", default=0)
     from_layer: int = parameter("First layer that fetches, counted from 0.", unit="layer", default=4)
     insert_at: int = parameter("The distance at which fetched tokens are presented.", unit="tokens", default=-1)
+    queries: int = parameter(
+        "How many consecutive queries fetch together. 0: only the last token of a prompt and generated ones.",
+        unit="tokens", default=LAST,
+    )  # fmt: skip
 
     key: ClassVar[str] = "lm-infinite"
     title: ClassVar[str] = "LM-Infinite"
@@ -79,7 +85,10 @@ class LMInfinite(Method):
     def retrieval(self) -> Retrieval | None:
         if self.top_k == 0:
             return None
-        return Retrieval(self.top_k, self.from_layer, self.insert_at, after(self.starting) & beyond(self.window))
+        return Retrieval(
+            BestKeys(self.top_k), after(self.starting) & beyond(self.window), self.queries, in_blocks(self.queries),
+            distance=self.insert_at, from_layer=self.from_layer,
+        )  # fmt: skip
 
     def reach(self, train_length: int) -> int | None:
         farthest = self.ceiling if self.starting else min(self.ceiling, self.window)

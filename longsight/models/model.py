@@ -13,9 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from longsight.attention.kv_cache import Cache, slots
+from longsight.attention.block_memory import BlockMemory
+from longsight.attention.kept_keys import slots
+from longsight.attention.kv_cache import Cache
 from longsight.attention.layer import describe, last_users
-from longsight.attention.observer import Observer
+from longsight.attention.observer import AttentionStep, Observer
 from longsight.attention.one_query import copies_of_keys
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
@@ -83,6 +85,18 @@ class Model:
         self.forward(torch.tensor([0]), cache)
         return tuple(layer.slot_bytes for layer in cache.layers)
 
+    @cached_property
+    def _queries(self) -> tuple[tuple[int, int, int], ...]:
+        """Of each layer that attends: its number, its heads and their channels, measured on one token."""
+        found = []
+
+        class Shapes(Observer):
+            def attention(self, step: AttentionStep) -> None:
+                found.append((step.layer, step.q.shape[0], step.q.shape[2]))
+
+        self.forward(torch.tensor([0]), self.seam.new_cache(METHODS["vanilla"]()), observer=Shapes())
+        return tuple(found)
+
     def cache_bytes(self, method: Method, length: int, writing: bool = False) -> int:
         """Bytes that a cache holds after `length` tokens under `method`; `writing`: and while it writes, with turned
         copies of its keys (room for more tokens than these not counted)."""
@@ -92,7 +106,14 @@ class Model:
         copies = [copies_of_keys(rule, layer.encoding) if writing and layer.latent is None else 0
                   for rule, layer in zip(rules, layers, strict=True)]  # fmt: skip
         sizes = [keys * (1 + more) + values for (keys, values), more in zip(self._slot_sizes, copies, strict=True)]
-        return sum(size * count for size, count in zip(sizes, held, strict=True))
+        remembered = 0
+        for layer, heads, channels in self._queries:
+            rule = rules[layer].retrieval
+            if rule is not None and layer >= rule.from_layer:
+                remembered += BlockMemory.bytes_of(
+                    rule, method.keeps(length), heads, channels, max(self.dtype.itemsize, 4)
+                )
+        return remembered + sum(size * count for size, count in zip(sizes, held, strict=True))
 
     @torch.inference_mode()
     def forward(
@@ -131,7 +152,7 @@ class Model:
     def logits(self, ids: Ids, method: Method, chunk: int | None = None) -> Tensor:
         """Logits (n, vocab), in one pass or in chunks of `chunk` tokens; NaN for tokens that `method` never reads.
 
-        With retrieval only the last row fetches, as at the end of a prompt.
+        With retrieval, where only the last token of a text fetches, it is the last row, as at the end of a prompt.
         """
         ids = self.check_ids(ids)
         skipped = len(ids) - method.keeps(len(ids))
@@ -155,9 +176,11 @@ class Model:
     def _chunks(self, ids: Tensor, method: Method, size: int) -> Iterator[Tensor]:
         cache = self.seam.new_cache(method)
         cache.reserve(len(ids))
-        for start in range(0, len(ids), size):
-            last = start + size >= len(ids)
-            yield self.forward(ids[start : start + size], cache, retrieves=last)
+        start = 0
+        while start < len(ids):
+            part = ids[start : start + method.piece(start, size)]
+            start += len(part)
+            yield self.forward(part, cache, retrieves=start == len(ids))
 
 
 def suited(key: str, train_length: int, target_length: int, recommended: dict[str, dict[str, int]]) -> Method:

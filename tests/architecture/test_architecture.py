@@ -161,7 +161,7 @@ def test_methods_are_listed_once():
         ("monkey patch", "longsight/generation/patching.py"),
         ("monkey patch", "longsight/models/module_patching.py"),
         ("KV cache", "longsight/attention/kv_cache.py"),
-        ("receptive field", "longsight/attention/kv_cache.py"),
+        ("receptive field", "longsight/attention/kept_keys.py"),
         ("attention sinks", "longsight/methods/streaming_llm.py"),
         ("NoPE", "longsight/models/encodings.py"),
     ],

@@ -1,6 +1,7 @@
 """The fast path against the plain definition, on random queries and keys: every method, encoding and kind of piece."""
 
 from dataclasses import replace
+from itertools import accumulate
 
 import pytest
 import torch
@@ -9,12 +10,14 @@ import longsight.attention.fast as attention
 from longsight.attention.alibi import Alibi, slopes
 from longsight.attention.encoding import Encoding
 from longsight.attention.fast import attend, attend_one, make_glance, make_plan
+from longsight.attention.kept_keys import kept
 from longsight.attention.kernels import kernel, merge, unfused
-from longsight.attention.kv_cache import KeptLayer, kept
+from longsight.attention.kv_cache import KeptLayer
 from longsight.attention.plain import plain
-from longsight.attention.retrieval import retrieve
+from longsight.attention.retrieval import FetchingQueries, FetchingRow, fetch
 from longsight.attention.rope import Rotary
 from longsight.methods import METHODS
+from longsight.methods.fetching import LAST
 from tests.longsight.tiny import TRAINED, defaults, spread
 
 HEADS, CHANNELS, SCALING = 4, 8, 0.5
@@ -38,19 +41,30 @@ def random_heads(n, key_heads, batch=1, seed=0):
     return tuple(torch.randn(batch, heads, n, CHANNELS, generator=make) for heads in (HEADS, key_heads, key_heads))
 
 
-def fast(q, k, v, i, j, method, encoding, retrieves=False):
-    """The fast path for queries at `i`, as the model's layers run it."""
+def together(method):
+    """Whether queries fetch together in the first layer, which is the one tried here."""
+    return method.retrieval is not None and method.retrieval.queries != LAST and method.retrieval.from_layer == 0
+
+
+def banded(q, k, v, i, j, method, encoding):
+    """What queries at `i` see by the fast path: output and log-sum-exp."""
     make, attend_run = (make_glance, attend_one) if len(i) == 1 else (make_plan, attend)
     parts = []
     for run in method.runs(i):
         here = encoding.under(method, method.length_at(i[run.start]))
         parts.append(attend_run(q[:, :, run], k, v, make(i[run], j, method, here, q), SCALING))
-    out, lse = (torch.cat([part[n] for part in parts], dim=2) for n in (0, 1))
-    scale = method.logit_scale(i[-1:])
-    asking = q[:, :, -1:] if scale is None else q[:, :, -1:] * scale.float()
-    fetched = retrieves and method.retrieval and retrieve(asking, k, v, i[-1:], j, method.retrieval, encoding, SCALING)
-    if fetched:
-        out[:, :, -1:], _ = merge([(out[:, :, -1:], lse[:, :, -1:]), (fetched.out, fetched.lse)])
+    return tuple(torch.cat([part[n] for part in parts], dim=2) for n in (0, 1))
+
+
+def fast(q, k, v, i, j, method, encoding, retrieves=False, memories=None):
+    """The fast path for queries at `i`, as the model's first layer runs it."""
+    out, lse = banded(q, k, v, i, j, method, encoding)
+    rule, scale = method.retrieval, method.logit_scale(i)
+    if rule is not None and (retrieves or together(method)):
+        asking = q if scale is None else q * scale.float()[:, None]
+        for b in range(len(q)):
+            row = FetchingRow(rule, encoding, SCALING, None, None, {} if memories is None else memories, (0, b))
+            row.read(asking[b], k[b], v[b], i, out[b], lse[b])
     return out
 
 
@@ -61,7 +75,7 @@ def through_cache(q, k, v, method, encoding, pieces):
         rows = slice(start, start := start + size)
         keys, values = layer.update(k[:, :, rows], v[:, :, rows])
         i = torch.arange(rows.start, rows.stop)
-        parts.append(fast(q[:, :, rows], keys, values, i, layer.positions, method, encoding))
+        parts.append(fast(q[:, :, rows], keys, values, i, layer.positions, method, encoding, memories=layer.memories))
     return torch.cat(parts, dim=2)
 
 
@@ -89,6 +103,9 @@ def test_the_fast_path_whole_and_over_what_the_cache_keeps_is_the_plain_definiti
         for method in methods:
             law = plain(q, k, v, i, i, method, rope, scaling=SCALING)
             close(fast(q, k, v, i, i, method, rope), law, method)
+            if together(method):
+                ends = tuple(accumulate(PIECES))
+                law = plain(q, k, v, i, i, method, rope, scaling=SCALING, ends=ends)
             close(through_cache(q, k, v, method, rope, PIECES), law, method)
 
 
@@ -101,6 +118,8 @@ def test_every_other_position_encoding_is_served_alike(key, name):
     for method in spread(key, 5)[2:]:
         law = plain(q, k, v, i, i, method, encoding, scaling=SCALING)
         close(fast(q, k, v, i, i, method, encoding), law, method)
+        if together(method):
+            law = plain(q, k, v, i, i, method, encoding, scaling=SCALING, ends=(33, 66, 99))
         close(through_cache(q, k, v, method, encoding, [33, 33, 33, 1]), law, method)
 
 
@@ -113,9 +132,12 @@ def test_blocks_of_the_shipped_size_are_the_plain_definition(key):
     method = METHODS[key].for_model(640, 4 * 640)
     encoding = Rotary(FREQUENCIES)
     rows = torch.tensor([0, 1, 511, 512, 600, 640, 641, 1024, 1500, n - 1])
-    law = torch.cat([
-        plain(q[:, :, row : row + 1], k, v, i[row : row + 1], i, method, encoding, scaling=SCALING) for row in rows
-    ], dim=2)  # fmt: skip
+    if together(method):
+        law = plain(q, k, v, i, i, method, encoding, scaling=SCALING)[:, :, rows]
+    else:
+        law = torch.cat([
+            plain(q[:, :, row : row + 1], k, v, i[row : row + 1], i, method, encoding, scaling=SCALING) for row in rows
+        ], dim=2)  # fmt: skip
     close(fast(q, k, v, i, i, method, encoding)[:, :, rows], law, method)
 
 
@@ -169,20 +191,19 @@ def test_retrieval_fetches_the_planted_key_in_the_one_head_that_asks_for_it():
     method = METHODS["lm-infinite"](window=20, starting=2, top_k=1, from_layer=0, insert_at=0)
     k[0, 2, 37] = 20 * q[0, 2, -1] / q[0, 2, -1].norm()
     q[0, 2, -1] *= 50
-    fetched = retrieve(
-        q[:, :, -1:], k, v, torch.tensor([99]), torch.arange(100), method.retrieval, ENCODINGS["rope"], SCALING
-    )
-    assert fetched.j[0, 2].tolist() == [37]
-    assert fetched.j[0, 0].tolist() != [37]
-    torch.testing.assert_close(fetched.out[0, 2, 0], v[0, 2, 37])
-    torch.testing.assert_close(fetched.logits[0, 2, 0], SCALING * (q[0, 2, -1] @ k[0, 2, 37]))
+    asking = FetchingQueries(q[0, :, -1:], torch.tensor([99]), method.retrieval, ENCODINGS["rope"], SCALING)
+    fetched = fetch(asking, k[0])
+    assert fetched.j[2].tolist() == [37]
+    assert fetched.j[0].tolist() != [37]
+    torch.testing.assert_close(fetched.attend(k[0], v[0])[0][2, 0], v[0, 2, 37])
+    torch.testing.assert_close(fetched.logits(k[0])[2, 0, 0], SCALING * (q[0, 2, -1] @ k[0, 2, 37]))
 
 
 def test_nothing_is_fetched_while_no_key_is_in_the_middle():
-    q, k, v = random_heads(22, 2)
+    q, k, _ = random_heads(22, 2)
     method = METHODS["lm-infinite"](window=20, starting=2, top_k=3, from_layer=0)
     i = torch.arange(22)
-    assert retrieve(q[:, :, -1:], k, v, i[-1:], i, method.retrieval, ENCODINGS["rope"], SCALING) is None
+    assert fetch(FetchingQueries(q[0, :, -1:], i[-1:], method.retrieval, ENCODINGS["rope"], SCALING), k[0]) is None
 
 
 FAR = 200_000_000
@@ -198,9 +219,9 @@ def test_angles_are_exact_two_hundred_million_tokens_in(key, name):
     for method in spread(key, 6)[2:]:
         if name == "alibi" and int(method.distance(i[-1], j[0])) > 1e6:
             continue  # one head's bias of -1e7 swallows the logit in float32, in the definition too
-        law = plain(q, k, v, i, j, method, ENCODINGS[name], scaling=SCALING)
-        close(fast(q, k, v, i, j, method, ENCODINGS[name]), law, method, 1e-4)
-        close(fast(q[:, :, -1:], k, v, i[-1:], j, method, ENCODINGS[name]), law[:, :, -1:], method, 1e-4)
+        law = plain(q, k, v, i, j, method, ENCODINGS[name], scaling=SCALING, layer=-1)  # before any that fetches
+        close(banded(q, k, v, i, j, method, ENCODINGS[name])[0], law, method, 1e-4)
+        close(banded(q[:, :, -1:], k, v, i[-1:], j, method, ENCODINGS[name])[0], law[:, :, -1:], method, 1e-4)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +233,8 @@ def test_attention_far_out_equals_attention_at_the_beginning(key):
     q, k, v = random_heads(n, 2)
     near, far = torch.arange(960, 960 + n), torch.arange(offset, offset + n)
     method = METHODS[key].for_model(64, 256)
-    a = fast(q, k, v, near, near, method, ENCODINGS["rope"])
-    b = fast(q, k, v, far, far, method, ENCODINGS["rope"])
+    a = banded(q, k, v, near, near, method, ENCODINGS["rope"])[0]
+    b = banded(q, k, v, far, far, method, ENCODINGS["rope"])[0]
     close(b, a, method)
 
 

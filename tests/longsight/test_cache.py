@@ -5,7 +5,8 @@ import random
 import pytest
 import torch
 
-from longsight.attention.kv_cache import UNLIMITED, Cache, KeptLayer, kept, slots
+from longsight.attention.kept_keys import kept, slots
+from longsight.attention.kv_cache import UNLIMITED, Cache, KeptLayer
 from longsight.errors import LongSightError
 from longsight.generation.prefill import prefill
 from longsight.methods import METHODS

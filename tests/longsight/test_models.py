@@ -55,15 +55,21 @@ def test_where_the_law_is_vanillas_the_logits_are_the_stock_models(grouped, stoc
 def test_defaults_inside_the_trained_length_are_the_stock_model(grouped, stock, key):
     """Asked for the trained length, a method has nothing to extend; SelfExtend and its like promise their window."""
     method = defaults(key, TRAINED)
-    n = TRAINED if key not in ("self-extend", "rerope", "leaky-rerope") else method.window
+    n = TRAINED if key not in ("self-extend", "rerope", "leaky-rerope", "infllm") else method.window
+    if key == "reattention":
+        n = (method.starting + method.local) // method.queries * method.queries
     close(grouped.logits(ids(n), method), stock(input_ids=ids(n)[None]).logits[0], method, 1e-5)
 
 
 @pytest.mark.parametrize("key", [key for key in METHODS if key != "truncation"])
 def test_a_continued_cache_is_one_pass(grouped, key):
-    """Truncation starts afresh, see test_prefill_and_decode; where the end of a turn fetches, see below."""
+    """Truncation starts afresh, see test_prefill_and_decode; where the end of a turn fetches, see below. Queries that
+    fetch together must be read together."""
     method = defaults(key)
+    rule = method.retrieval
+    size = 1 if rule is None else max(rule.queries, 1)
     for first, more in ((1, 1), (40, 1), (50, 30)):
+        first = -(-first // size) * size
         text = ids(first + more)
         cache = prefill(grouped, text[:first], method, chunk=33).cache
         read = prefill(grouped, text[first:], method, cache, chunk=33)

@@ -91,6 +91,7 @@ def test_blocks_are_the_law_whatever_the_chunk(key, grouped):
     method = tiny.defaults(key, N)
     for chunk, n in ((1, 50), (37, N)):
         steps = watched(grouped, method, chunk, n).steps
+        chunk = method.piece(0, chunk)  # the first is as long as any
         assert [step.layer for step in steps] == [0, 1, 2] * -(-method.keeps(n) // chunk)
         for step in (steps[1], steps[len(steps) // 2], steps[-1]):
             check_blocks(step)
@@ -181,14 +182,17 @@ def test_hidden_states_are_made_only_when_wanted(grouped):
 def test_only_the_last_query_fetches_and_says_what(grouped):
     method = METHODS["lm-infinite"](window=16, starting=4, top_k=3, from_layer=1, insert_at=8)
     steps = watched(grouped, method, 40).steps
-    assert [step.fetched is not None for step in steps] == [False] * 7 + [True] * 2
+    assert [bool(step.fetched) for step in steps] == [False] * 7 + [True] * 2
     step = steps[-1]
     k = step.k[:, step.j.argsort()].repeat_interleave(2, dim=0)
     distance = torch.full((1, N), 8)
     scores = step.encoding.logits(step.q[None, :, -1:].double(), k[None].double(), distance, step.scaling)[0, :, 0]
     best = scores[:, 4 : N - 16].topk(3)
-    torch.testing.assert_close(step.fetched.logits.double(), best.values, atol=1e-5, rtol=1e-5)
-    assert step.fetched.j.tolist() == (best.indices + 4).tolist()
+    (found,) = step.fetched
+    assert found.rows == slice(len(step.i) - 1, len(step.i))
+    assert (found.distance == 8).all()
+    torch.testing.assert_close(found.logits[:, 0].double(), best.values, atol=1e-5, rtol=1e-5)
+    assert found.j.tolist() == (best.indices + 4).tolist()
 
 
 def test_positions_count_from_the_first_token_that_is_read(grouped):

@@ -5,7 +5,8 @@ import random
 import pytest
 import torch
 
-from longsight.attention.kv_cache import KeptLayer, joined, kept
+from longsight.attention.kept_keys import kept
+from longsight.attention.kv_cache import KeptLayer, joined
 from longsight.attention.one_query import FEW, Heard, attend_one_query, copies_of_keys, plan_one
 from longsight.attention.plain import plain
 from longsight.attention.turned_keys import TurnedKeys
@@ -58,7 +59,7 @@ def test_reading_more_in_between_changes_nothing(key):
     q, k, v = random_heads(n, 4)
     i, single = torch.arange(n), torch.tensor([20, 21, 22, 53, 54, 64, *range(65, n)])
     for method in (defaults(key, 100), defaults(key, 400)):
-        law = plain(q[:, :, single], k, v, single, i, method, ENCODINGS["rope"], scaling=SCALING)
+        law = plain(q[:, :, single], k, v, single, i, method, ENCODINGS["rope"], scaling=SCALING, layer=-1)
         close(written(q, k, v, method, ENCODINGS["rope"], pieces)[0], law, method)
 
 

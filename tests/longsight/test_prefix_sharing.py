@@ -6,7 +6,8 @@ import weakref
 import pytest
 import torch
 
-from longsight.attention.kv_cache import Cache, receptive_field
+from longsight.attention.kept_keys import receptive_field
+from longsight.attention.kv_cache import Cache
 from longsight.errors import LongSightError
 from longsight.generation import prefix_sharing
 from longsight.generation.decode import Sampling, decode

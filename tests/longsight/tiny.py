@@ -49,6 +49,12 @@ def ids(n, seed=0, low=3):
     return torch.randint(low, VOCABULARY, (n,), generator=torch.Generator().manual_seed(seed))
 
 
+def distinct(n):
+    """`n` token ids, none of them twice: equal tokens have equal keys in a first layer, and then rounding decides which
+    of them is fetched."""
+    return 3 + torch.randperm(VOCABULARY - 3, generator=torch.Generator().manual_seed(0))[:n]
+
+
 def defaults(key, target=150):
     return METHODS[key].for_model(TRAINED, target)
 

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 from longsight.attention.observer import Observer
+from longsight.attention.plain_retrieval import blocks
+from longsight.attention.plain_retrieval import fetched as plain_fetched
 from longsight.generation.prefill import watch
 from longsight.models.model import adopt
 from tests.longsight import tiny
@@ -63,15 +65,18 @@ class Naive:
             distance[:, row, visible[row]] = (told * slowest).double()[visible[row]]
         retrieval = method.retrieval
         if retrieval is not None and step.layer >= retrieval.from_layer:
-            told = torch.full((1, self.n), retrieval.insert_at)
-            scale = method.logit_scale(i[-1:])
-            q = step.q[:, -1:] * (1 if scale is None else scale)
-            scores = step.encoding.logits(q[None], k[None], told, step.scaling)[0, :, 0]
-            middle = [j for j in range(self.n) if retrieval.middle(i[-1], torch.tensor(j))]
-            for head in range(len(step.q)):
-                for j in sorted(middle, key=lambda j: -scores[head, j])[: retrieval.top_k]:
-                    logits[head, -1, j], distance[head, -1, j] = scores[head, j], retrieval.insert_at
-                    fetched[head, -1, j] = True
+            scale = method.logit_scale(i)
+            q = step.q if scale is None else step.q * scale[:, None].to(step.q)
+            for rows in blocks(retrieval, i, True, ()):
+                weights = logits[:, : rows.start].nan_to_num(-torch.inf).softmax(-1)
+                chosen, told = plain_fetched(
+                    retrieval, q[None, :, rows], k[None], i[rows], i, step.encoding, weights[None], i[: rows.start]
+                )
+                told = told[0, 0].expand(rows.stop - rows.start, self.n)
+                found = step.encoding.logits(q[None, :, rows], k[None], told, step.scaling)[0]
+                logits[:, rows] = torch.where(chosen[0], found, logits[:, rows])
+                distance[:, rows] = torch.where(chosen[0], told.double(), distance[:, rows])
+                fetched[:, rows] = chosen[0]
         return logits.numpy(), distance.numpy(), fetched.numpy()
 
     @cached_property

@@ -18,7 +18,7 @@ class Views(Observer):
 
     def attention(self, step):
         (block,) = step.blocks()
-        view = make_view(step.layer, 0, block, None, None, 0)
+        view = make_view(step.layer, 0, block, None, None)
         column = step.sinks[:, None, None].expand(*block.logits.shape[:2], 1)
         shares = torch.cat((block.logits, column), dim=-1).softmax(-1)
         torch.testing.assert_close(view.weights, shares[..., :-1])

@@ -14,7 +14,7 @@ def test_sight_is_the_longest_text_seen_whole(key):
         for n in range(1, 150):
             visible = method.visible(*(tiny.torch.tensor(x) for x in (n - 1, list(range(n)))))
             if method.retrieval is not None:
-                visible |= method.retrieval.middle(tiny.torch.tensor(n - 1), tiny.torch.arange(n))
+                visible |= method.retrieval.fetchable(tiny.torch.tensor(n - 1), tiny.torch.arange(n))
             if method.keeps(n) < n or not visible.all():
                 break
             expected = n

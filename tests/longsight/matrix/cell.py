@@ -15,6 +15,7 @@ from longsight.attention.chunk import Chunk
 from longsight.attention.plain import plain
 from longsight.generation.patching import patch, unpatch
 from longsight.methods import Method
+from longsight.methods.fetching import LAST
 from longsight.models.model import Model
 from tests.longsight import tiny
 from tests.longsight.matrix import variants
@@ -27,8 +28,9 @@ tokens does so for the first time, across that, and after it."""
 
 
 @contextmanager
-def by_definition() -> Iterator[None]:
-    """Within it every patched model computes attention by the definition; texts must be read in one pass."""
+def by_definition(ends: tuple[int, ...] = ()) -> Iterator[None]:
+    """Within it every patched model computes attention by the definition; texts must be read in one pass, as if reading
+    had ended before the positions `ends` too, where methods fetch."""
 
     def attention(self: Chunk, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, sinks=None) -> Tensor:
         self.reached.add(layer)
@@ -37,7 +39,7 @@ def by_definition() -> Iterator[None]:
         rule, known = self.cache.rules[layer], self.layers[layer]
         return plain(
             q, k, v, positions, positions, rule, known.encoding.for_text(len(positions)), scaling=scaling, layer=layer,
-            retrieves=self.retrieves, sinks=sinks, softcap=known.softcap, query_scale=known.query_scale,
+            retrieves=self.retrieves, sinks=sinks, softcap=known.softcap, query_scale=known.query_scale, ends=ends,
         )  # fmt: skip
 
     fast, Chunk.attention = Chunk.attention, attention
@@ -47,9 +49,9 @@ def by_definition() -> Iterator[None]:
         Chunk.attention = fast
 
 
-def defined(model: Model, ids: Tensor, method: Method) -> Tensor:
+def defined(model: Model, ids: Tensor, method: Method, ends: tuple[int, ...] = ()) -> Tensor:
     """Logits (n, vocab) by the definition."""
-    with by_definition():
+    with by_definition(ends):
         return model.logits(ids, method)
 
 
@@ -81,10 +83,14 @@ def state(hf: nn.Module) -> dict:
 def check(name: str, method: Method) -> Tensor:
     """One pass, single tokens and chunks, and a batch padded on either side: all of them the definition, which comes
     back as logits (TEXT, vocab)."""
-    model, text = variants.adopted(name), tiny.ids(TEXT)
+    model, text = variants.adopted(name), tiny.distinct(TEXT)
     law = defined(model, text, method)
     close(model.logits(text, method), law, "one pass")
-    close(in_pieces(model, text, method), law[TEXT - method.keeps(TEXT) :], "single tokens and chunks")
+    apart = law
+    if method.retrieval is not None and method.retrieval.queries != LAST:
+        close(model.logits(text, method, chunk=1), law, "one block of queries at a time")
+        apart = defined(model, text, method, tuple(accumulate(PIECES)))
+    close(in_pieces(model, text, method), apart[TEXT - method.keeps(TEXT) :], "single tokens and chunks")
     if method.keeps(TEXT) == TEXT:
         check_batch(name, method, text, law)
     return law

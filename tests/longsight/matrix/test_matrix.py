@@ -46,7 +46,7 @@ def test_every_way_of_reading_is_the_definition(name, key):
 @cache
 def vanilla(name):
     """The last logits (vocab,) of the text by vanilla's definition."""
-    return cell.defined(variants.adopted(name), tiny.ids(TEXT), METHODS["vanilla"]())[-1]
+    return cell.defined(variants.adopted(name), tiny.distinct(TEXT), METHODS["vanilla"]())[-1]
 
 
 def check_refused(name, method):
@@ -85,7 +85,7 @@ def test_log_n_scaling_works_with_every_method(name, key):
     method = replace(variants.method(key), log_n=8)
     if variants.applies(name, method):
         scaled = cell.check(name, method)
-        plain = variants.adopted(name).logits(tiny.ids(TEXT), replace(method, log_n=0))
+        plain = variants.adopted(name).logits(tiny.distinct(TEXT), replace(method, log_n=0))
         read = TEXT - method.keeps(TEXT)
         torch.testing.assert_close(scaled[read : read + 8], plain[read : read + 8], atol=1e-5, rtol=0)
         assert (scaled - plain)[read + 8 :].abs().amax() > 1e-3

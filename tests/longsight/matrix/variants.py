@@ -303,5 +303,5 @@ def applies(name: str, method: Method) -> bool:
     return method.needs in (None, encoding)
 
 
-VISIBILITY = ("vanilla", "window", "truncation", "lambda", "lm-infinite", "streaming-llm")
+VISIBILITY = ("vanilla", "window", "truncation", "lambda", "lm-infinite", "streaming-llm", "infllm", "reattention")
 """Methods that do something where no distance is heard: they change what is seen, or nothing at all."""

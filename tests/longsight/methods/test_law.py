@@ -29,6 +29,22 @@ def dual_chunk(m, i, j):
     return (min(2 * size - 1, m.chunk) if m.local else m.length - 1) - j % size
 
 
+def out_of_blocks(m, i, j):
+    """InfLLM: key j is a starting token, or in no block that was whole when the queries around i began."""
+    began, end = i - i % m.queries, m.starting
+    while end + m.block + m.window <= began and end <= j:
+        end += m.block
+    return j < m.starting or j >= end
+
+
+def window_begins(m, i):
+    """ReAttention: the first recent key, l before the end of the block of queries."""
+    n = i - i % m.queries + m.queries
+    if n <= m.starting + m.local:
+        return 0
+    return n - (m.local - (m.align - (n - m.starting - m.local) % m.align))
+
+
 LAWS = {
     "vanilla": lambda m, i, j: i - j,
     "truncation": lambda m, i, j: i - j,
@@ -50,6 +66,8 @@ LAWS = {
     "yarn": lambda m, i, j: i - j,
     "dual-chunk": dual_chunk,
     "string": lambda m, i, j: i - j if i - j < m.shift else i - j - m.shift + m.local,
+    "infllm": lambda m, i, j: min(i - j, m.window - 1) if i - j < m.window or out_of_blocks(m, i, j) else None,
+    "reattention": lambda m, i, j: i - j if j >= window_begins(m, i) else None,
 }
 """(method, i, j) -> effective distance for i >= j, None where hidden: the table of the papers, in plain numbers."""
 
@@ -212,6 +230,6 @@ def test_retrieval_fetches_every_hidden_key_of_the_past_and_no_other():
     fetching = [method for key in METHODS for method in spread(key) if method.retrieval is not None]
     assert fetching
     for method in fetching:
-        middle = method.retrieval.middle(QUERY, KEY).expand(N, N)
+        middle = method.retrieval.fetchable(QUERY, KEY).expand(N, N)
         hidden = ~method.visible(QUERY, KEY).expand(N, N) & (KEY <= QUERY)
         assert torch.equal(middle, hidden), method.describe()

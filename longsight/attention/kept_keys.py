@@ -1,0 +1,32 @@
+"""Which keys of a text a layer must remember under its rule, and so how many: known before anything is read."""
+
+from collections.abc import Sequence
+
+from longsight.methods import Method
+from longsight.methods.bands import EVERYTHING, Footprint, cache_footprint
+
+
+def kept(method: Method, layer: int) -> Footprint:
+    """The keys that `layer` must remember under `method`: a layer that fetches remembers everything."""
+    retrieval = method.retrieval
+    if retrieval is not None and layer >= retrieval.from_layer:
+        return EVERYTHING
+    return cache_footprint(method.bands)
+
+
+def receptive_field(rules: Sequence[Method]) -> tuple[int, int] | None:
+    """The receptive field `(starting, latest)` of layers with these rules: the first and the last tokens of a text that
+    can have a part in what comes after it; None: all of them can.
+
+    Each layer looks back by its window, at what the layer below made of a window before.
+    """
+    found = [kept(rule, layer) for layer, rule in enumerate(rules)]
+    if any(window is None for _, window in found):
+        return None
+    return max(starting for starting, _ in found), sum(window for _, window in found if window is not None)
+
+
+def slots(rules: Sequence[Method], length: int, users: Sequence[int]) -> list[int]:
+    """How many keys each layer holds after `length` tokens under its rule, for itself and the layers that use them."""
+    found = [kept(rule, user) for rule, user in zip(rules, users, strict=True)]
+    return [length if window is None else min(length, starting + window) for starting, window in found]
