@@ -179,6 +179,7 @@ def test_the_memory_told_for_writing_is_the_memory_taken_and_given_back(grouped,
         counts = [copies_of_keys(method, layer.encoding) for layer in grouped.seam.layout]
         keys = [layer.keys.nbytes for layer in read.cache.layers]
         held = sum(layer.keys.nbytes + layer.values.nbytes for layer in read.cache.layers)
+        held += sum(memory.nbytes for layer in read.cache.layers for memory in layer.memories.values())
         assert held < read.cache.nbytes <= held + sum(size * count for size, count in zip(keys, counts, strict=True))
         if set(slots) == {read.cache.layers[0].capacity}:
             assert read.cache.nbytes == grouped.cache_bytes(method, read.cache.length, writing=True)
