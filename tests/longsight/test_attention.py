@@ -229,9 +229,9 @@ def test_angles_are_exact_two_hundred_million_tokens_in(key, name):
 )
 def test_attention_far_out_equals_attention_at_the_beginning(key):
     """For a law that is the same everywhere but at the starting tokens, over keys that are none."""
-    n, offset = 80, FAR - FAR % 960  # a multiple of every default group and chunk
+    n, period = 80, 6720  # a multiple of every default group, chunk and block of queries
     q, k, v = random_heads(n, 2)
-    near, far = torch.arange(960, 960 + n), torch.arange(offset, offset + n)
+    near, far = (torch.arange(start, start + n) for start in (period, FAR - FAR % period))
     method = METHODS[key].for_model(64, 256)
     a = banded(q, k, v, near, near, method, ENCODINGS["rope"])[0]
     b = banded(q, k, v, far, far, method, ENCODINGS["rope"])[0]

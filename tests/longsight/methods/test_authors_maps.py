@@ -133,8 +133,8 @@ def test_two_middle_keys_are_fetched_at_the_authors_distance_and_only_by_the_las
     unaided = dense[-1:]
     fetched = fetching.isfinite() & unaided.isnan()
     assert agrees(fetching.masked_fill(fetched, torch.nan), unaided, 1e-6)
-    assert int(fetched.sum()) == method.retrieval.top_k
-    assert fetching[fetched].tolist() == [method.retrieval.insert_at] * 2
+    assert int(fetched.sum()) == method.retrieval.choice.count
+    assert fetching[fetched].tolist() == [method.retrieval.distance] * 2
     i, j = torch.tensor(list(queries))[:, None], torch.tensor(list(keys))[None, :]
     assert bool(method.retrieval.middle(i, j)[fetched].all())
 
