@@ -75,7 +75,7 @@ def test_more_layers_than_any_model_has_are_refused_before_room_is_made(tmp_path
         load(tmp_path)
 
 
-GRID = json.loads((SAMPLES / "passkey.json").read_text(encoding="utf-8"))
+GRID = json.loads((SAMPLES / "finished" / "rope-small" / "passkey.json").read_text(encoding="utf-8"))
 ROWS = [json.loads(line) for line in (RESULTS / "embedded" / "results.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
