@@ -156,7 +156,7 @@ def test_clusters_of_two_texts_show_the_first_tokens_and_name_the_sinks(visit_pa
     page = visit_page(f"{BOOK}&panel=clusters&layers=0,4")
     expect(page.locator("#diagnostics-others")).to_be_visible()
     page.locator("#diagnostics-others input").click()
-    page.get_by_role("option", name="Dracula").click()
+    page.get_by_role("option", name="Dracula, the first third").click()
     page.keyboard.press("Escape")
     expect(page.locator("#diagnostics-status")).to_contain_text("2 texts")
     run(page)

