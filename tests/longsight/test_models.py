@@ -56,6 +56,8 @@ def test_defaults_inside_the_trained_length_are_the_stock_model(grouped, stock, 
     """Asked for the trained length, a method has nothing to extend; SelfExtend and its like promise their window."""
     method = defaults(key, TRAINED)
     n = TRAINED if key not in ("self-extend", "rerope", "leaky-rerope", "infllm") else method.window
+    if key == "string":
+        n = method.shift
     if key == "reattention":
         n = (method.starting + method.local) // method.queries * method.queries
     close(grouped.logits(ids(n), method), stock(input_ids=ids(n)[None]).logits[0], method, 1e-5)

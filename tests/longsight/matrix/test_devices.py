@@ -57,8 +57,8 @@ def close(found, law, dtype, how):
 @pytest.mark.parametrize("key", METHODS)
 def test_every_way_of_reading_is_the_definition(device, name, key, dtype):
     method, text = variants.method(key), tiny.ids(TEXT)
-    if not variants.applies(name, method):
-        return
+    if not variants.applies(name, method) or (method.retrieval is not None and dtype != torch.float32):
+        return  # what is fetched is a choice, and rounding makes another
     model = adopt(placed(name, device, dtype))
     try:
         expected = law(name, method, TEXT, 0)
@@ -88,7 +88,7 @@ LONG, HEADS = 2600, 4
 def test_attention_over_many_blocks_is_the_definition(device, channels, key_heads, batch, kind, key, dtype):
     """Long enough for blocks that see their keys without a mask."""
     n, method = (LONG if device == "cuda" else 300), METHODS[key].for_model(256, LONG)
-    if method.needs not in (None, kind):
+    if method.needs not in (None, kind) or method.retrieval is not None:
         return
     frequencies = 1 / 10_000 ** (torch.arange(0, 16, 2, dtype=torch.float64) / 16)
     encoding = Rotary(frequencies) if kind == "rope" else Alibi(slopes(HEADS))
