@@ -121,9 +121,8 @@ class Chunk:
 
     def _retrieval(self, layer: int) -> Retrieval | None:
         """How this layer fetches for some of these tokens, if it does."""
-        rule = self.cache.rules[layer].retrieval
-        fetches = rule is not None and layer >= rule.from_layer and (self.retrieves or rule.queries != LAST)
-        return rule if fetches else None
+        rule = self.cache.rules[layer].retrieval_in(layer)
+        return rule if rule is not None and (self.retrieves or rule.queries != LAST) else None
 
     def _finished(
         self, layer: int, q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, out: Tensor, lse: Tensor,

@@ -8,10 +8,7 @@ from longsight.methods.bands import EVERYTHING, Footprint, cache_footprint
 
 def kept(method: Method, layer: int) -> Footprint:
     """The keys that `layer` must remember under `method`: a layer that fetches remembers everything."""
-    retrieval = method.retrieval
-    if retrieval is not None and layer >= retrieval.from_layer:
-        return EVERYTHING
-    return cache_footprint(method.bands)
+    return cache_footprint(method.bands) if method.retrieval_in(layer) is None else EVERYTHING
 
 
 def receptive_field(rules: Sequence[Method]) -> tuple[int, int] | None:

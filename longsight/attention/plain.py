@@ -39,12 +39,12 @@ def plain(
         asked.append(asking)
         logits = _capped(here.logits(asking, k, method.distance(query, key), scaling), softcap)
         rows.append(logits.masked_fill(~method.visible(query, key), -torch.inf))
-    logits, rule = torch.cat(rows, dim=2), method.retrieval
+    logits, rule = torch.cat(rows, dim=2), method.retrieval_in(layer)
     scores = torch.cat(asked, dim=2)
     if sinks is not None:  # one more logit per head, of no key
         logits = torch.cat((logits, sinks[None, :, None, None].to(logits).expand(*logits.shape[:3], 1)), dim=-1)
     weights = logits.softmax(-1)[..., : len(j)]
-    if rule is not None and layer >= rule.from_layer:
+    if rule is not None:
         for part in blocks(rule, i, retrieves, ends):
             query, asking, before = i[part], scores[:, :, part], slice(part.start)
             chosen, told = fetched(rule, asking, k, query, j, encoding, weights[:, :, before], i[before])

@@ -126,6 +126,11 @@ class Method:
         """Keys fetched by content besides the visible ones, or None."""
         return None
 
+    def retrieval_in(self, layer: int) -> Retrieval | None:
+        """How `layer` fetches, if it does."""
+        rule = self.retrieval
+        return rule if rule is not None and layer >= rule.from_layer else None
+
     def piece(self, start: int, size: int) -> int:
         """How many tokens to read at once from position `start` on when `size` are asked for: no fewer, and none that
         would tear queries apart that fetch together."""

@@ -17,7 +17,7 @@ from longsight.errors import LongSightError
 from longsight.methods import METHODS
 from longsight.models.registry import recommended
 from longsight.models.text_inside import HOLDS_TEXT, PREFIXES, of_the_text
-from longsight.models.unreadable import UNREADABLE, reason
+from longsight.models.unreadable import UNREADABLE, reason, understood
 
 TOKENIZERS = (
     *("tokenizer.json", "tokenizer_config.json", "tokenizer.model"),
@@ -74,10 +74,8 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase | None:
     folder = Path(source)
     if folder.is_dir() and not any((folder / file).exists() for file in TOKENIZERS):
         return None
-    try:
+    with understood(f"The tokenizer of {source}"):
         return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except UNREADABLE as problem:
-        raise LongSightError(f"The tokenizer of {source} cannot be loaded: {reason(problem)}") from problem
 
 
 def read_recommended(source: str | Path) -> Recommended:

@@ -106,14 +106,16 @@ class Model:
         copies = [copies_of_keys(rule, layer.encoding) if writing and layer.latent is None else 0
                   for rule, layer in zip(rules, layers, strict=True)]  # fmt: skip
         sizes = [keys * (1 + more) + values for (keys, values), more in zip(self._slot_sizes, copies, strict=True)]
-        remembered = 0
-        for layer, heads, channels in self._queries:
-            rule = rules[layer].retrieval
-            if rule is not None and layer >= rule.from_layer:
-                remembered += BlockMemory.bytes_of(
-                    rule, method.keeps(length), heads, channels, max(self.dtype.itemsize, 4)
-                )
+        remembered = 0 if method.retrieval is None else self._block_bytes(rules, method.keeps(length))
         return remembered + sum(size * count for size, count in zip(sizes, held, strict=True))
+
+    def _block_bytes(self, rules: Sequence[Method], length: int) -> int:
+        """What layers that fetch remember of the blocks of a text of `length` tokens."""
+        size, found = max(self.dtype.itemsize, 4), 0
+        for layer, heads, channels in self._queries:
+            if (rule := rules[layer].retrieval_in(layer)) is not None:
+                found += BlockMemory.bytes_of(rule, length, heads, channels, size)
+        return found
 
     @torch.inference_mode()
     def forward(

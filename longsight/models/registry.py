@@ -187,10 +187,9 @@ def read_config(source: str | Path) -> PretrainedConfig:
         if config.model_type in HOLDS_TEXT:
             config, said = config.get_text_config(), said.get("text_config", {})
         name = family_of(config).train_length
-        if not said.get(name) and not said.get(config.attribute_map.get(name, name)):  # the class would make it up
-            setattr(
-                config, name, 0 if known is None else known.train_length
-            )  # BLOOM's configs do not say, nor Falcon's
+        if not said.get(name) and not said.get(config.attribute_map.get(name, name)):
+            # the class would make one up, and BLOOM's configs do not say it, nor Falcon's
+            setattr(config, name, 0 if known is None else known.train_length)
         return config
 
 

@@ -15,7 +15,7 @@ from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
 from longsight.models.model import adopt
 from tests.longsight import tiny
-from tests.longsight.tiny import TRAINED, VOCABULARY, defaults, ids, usable
+from tests.longsight.tiny import TRAINED, VOCABULARY, defaults, ids, promised, usable
 
 
 def close(a, b, method=None, allowed=1e-4):
@@ -55,11 +55,7 @@ def test_where_the_law_is_vanillas_the_logits_are_the_stock_models(grouped, stoc
 def test_defaults_inside_the_trained_length_are_the_stock_model(grouped, stock, key):
     """Asked for the trained length, a method has nothing to extend; SelfExtend and its like promise their window."""
     method = defaults(key, TRAINED)
-    n = TRAINED if key not in ("self-extend", "rerope", "leaky-rerope", "infllm") else method.window
-    if key == "string":
-        n = method.shift
-    if key == "reattention":
-        n = (method.starting + method.local) // method.queries * method.queries
+    n = promised(method, TRAINED)
     close(grouped.logits(ids(n), method), stock(input_ids=ids(n)[None]).logits[0], method, 1e-5)
 
 

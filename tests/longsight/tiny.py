@@ -93,3 +93,24 @@ def _drawn(spec, draw):
     if spec.default is not MISSING and draw.random() < 0.5:
         return spec.default
     return draw.choice(SPREAD[spec.type])
+
+
+SHORTER_PROMISE = {
+    "self-extend": lambda method: method.window,
+    "rerope": lambda method: method.window + 1,
+    "leaky-rerope": lambda method: method.window + 1,
+    "position-interpolation": lambda method: None if method.scale == 1 else 1,
+    "ntk": lambda method: None if method.scale == 1 else 0,
+    "yarn": lambda method: None if method.scale == 1 else 0,
+    "dual-chunk": lambda method: method.length,
+    "string": lambda method: method.shift,
+    "infllm": lambda method: method.window,
+    "reattention": lambda method: (method.starting + method.local) // method.queries * method.queries,
+}
+"""Up to which length [tokens] defaults promise vanilla, where that is not the trained length (None: it is)."""
+
+
+def promised(method, train_length):
+    """Up to which length [tokens] inside the trained one a method's defaults are vanilla."""
+    n = SHORTER_PROMISE.get(method.key, lambda method: None)(method)
+    return train_length if n is None else min(n, train_length)

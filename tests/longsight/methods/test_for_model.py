@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from longsight.methods import METHODS
-from tests.longsight.tiny import TRAINED, spread
+from tests.longsight.tiny import TRAINED, promised, spread
 
 LENGTHS = [1, 2, 3, 7, 16, 64, 100, 512, 2048, 4096]
 DISTANCES_ALONE = [key for key in METHODS if METHODS[key].needs != "rope"]
@@ -61,27 +61,12 @@ def test_reach_is_the_longest_text_without_an_unseen_distance(key):
 
 STOCK = 1 / 10_000 ** (torch.arange(0, 16, 2, dtype=torch.float64) / 16)
 
-SHORTER_PROMISE = {
-    "self-extend": lambda method: method.window,
-    "rerope": lambda method: method.window + 1,
-    "leaky-rerope": lambda method: method.window + 1,
-    "position-interpolation": lambda method: None if method.scale == 1 else 1,
-    "ntk": lambda method: None if method.scale == 1 else 0,
-    "yarn": lambda method: None if method.scale == 1 else 0,
-    "dual-chunk": lambda method: method.length,
-    "string": lambda method: method.shift,
-    "infllm": lambda method: method.window,
-    "reattention": lambda method: (method.starting + method.local) // method.queries * method.queries,
-}
-"""Up to which length [tokens] defaults promise vanilla, where that is not the trained length (None: it is)."""
-
 
 @pytest.mark.parametrize("key", METHODS)
 def test_defaults_change_nothing_inside_the_promised_length(key):
     for train_length, factor in product((4, 16, 50, 64), (1, 2, 8)):
         method = METHODS[key].for_model(train_length, train_length * factor)
-        promised = SHORTER_PROMISE.get(key, lambda method: None)(method)
-        n = train_length if promised is None else min(promised, train_length)
+        n = promised(method, train_length)
         i, j = torch.arange(n)[:, None], torch.arange(n)[None, :]
         told = method.distance(i, j).expand(n, n).double().tril()
         assert method.keeps(n) == n
