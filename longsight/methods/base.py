@@ -141,6 +141,11 @@ class Method:
         """Whether layers that hear no positions compute something else under it: they see less, or scaled logits."""
         return type(self).visible is not Method.visible or self.logit_scale(torch.tensor([LARGEST])) is not None
 
+    @property
+    def longest(self) -> int | None:
+        """The longest text [tokens] that it is defined for, what is written after it included; None: any."""
+        return None
+
     def keeps(self, n: int) -> int:
         """How many of the last tokens of a prompt of `n` tokens are read at all."""
         return n

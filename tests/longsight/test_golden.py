@@ -24,7 +24,7 @@ MORE = {name: logits for file in sorted(FOLDER.glob("golden_*.safetensors")) if 
         for name, logits in load_file(file).items()}  # fmt: skip
 
 FACTOR = (0.1 * math.log(2) + 1) ** 2
-"""By which the authors of STRING multiply all logits (`_af`)."""
+"""By which the authors of STRING and LaMPE multiply all logits (`_af`)."""
 
 TOP_K = METHODS["lm-infinite"](window=64, starting=4, top_k=5, from_layer=1, insert_at=32)
 AUTHORS = {
@@ -33,6 +33,9 @@ AUTHORS = {
     "self_extend": METHODS["self-extend"](group=4, window=16),
     "dca_c40_w20": METHODS["dual-chunk"](chunk=40, length=64, local=20),
     "dca_c48_w8": METHODS["dual-chunk"](chunk=48, length=64, local=8),
+    "lampe_sw_h16_U40": METHODS["lampe"](head=16, use=40, length=256),
+    "lampe_sw_h16_U40_af": METHODS["lampe"](head=16, use=40, length=256, logit_factor=FACTOR),
+    "lampe3_h16_U40_t40": METHODS["lampe"](head=16, use=40, length=256, tail=40),
     "string_S21_W8": METHODS["string"](shift=21, local=8),
     "string_S21_W8_af": METHODS["string"](shift=21, local=8, logit_factor=FACTOR),
     "string_S40_W12": METHODS["string"](shift=40, local=12),

@@ -78,10 +78,12 @@ def spread(key, most=MANY):
     return tuple(made)
 
 
-def usable(model, key, most):
-    """Those of `spread` that can have an effect on this model."""
+def usable(model, key, most, tokens=150):
+    """Those of `spread` that can have an effect on this model, and read a text of so many `tokens`."""
     found = []
     for method in spread(key):
+        if method.longest is not None and method.longest < tokens:
+            continue
         with contextlib.suppress(LongSightError):
             model.seam.check_method(method)
             found.append(method)
@@ -104,6 +106,7 @@ SHORTER_PROMISE = {
     "yarn": lambda method: None if method.scale == 1 else 0,
     "dual-chunk": lambda method: method.length,
     "string": lambda method: method.shift,
+    "lampe": lambda method: method.head,
     "infllm": lambda method: method.window,
     "reattention": lambda method: (method.starting + method.local) // method.queries * method.queries,
 }

@@ -14,14 +14,19 @@ from tests.longsight.methods.maps import agrees, heard, law, read_maps
 
 
 def string(shift, local):
-    return METHODS["string"](shift=shift, local=local)
+    return METHODS["string"](shift=int(shift), local=int(local))
 
 
 def dual_chunk(chunk, local):
-    return METHODS["dual-chunk"](chunk=chunk, length=chunk, local=local)
+    return METHODS["dual-chunk"](chunk=int(chunk), length=int(chunk), local=int(local))
+
+
+def lampe(head, tail, use, length):
+    return METHODS["lampe"](head=int(head), use=int(use), length=int(length), tail=int(tail or 0))
 
 
 RULES = {
+    "distance_maps_lampe.json": (r"head=(\d+)(?: tail=(\d+))? use_length=(\d+) N=(\d+)", lampe),
     "distance_maps_dual_chunk.json": (r"chunk_size=(\d+) local_window=(\d+)", dual_chunk),
     "distance_maps_string.json": (r"STRING S=(\d+) W=(\d+)", string),
 }
@@ -33,7 +38,7 @@ MAPS = [(file, name) for file in RULES for name in read_maps(file)]
 @pytest.mark.parametrize(("file", "name"), MAPS)
 def test_law_and_fast_path_give_the_authors_map(file, name):
     pattern, build = RULES[file]
-    method = build(*map(int, re.search(pattern, name).groups()))
+    method = build(*re.search(pattern, name).groups())
     theirs = torch.stack(read_maps(file)[name])
     queries, keys = range(theirs.shape[1] - len(theirs), theirs.shape[1]), range(theirs.shape[1])
     assert agrees(law(method, queries, keys), theirs, 1e-6)

@@ -29,6 +29,20 @@ def dual_chunk(m, i, j):
     return (min(2 * size - 1, m.chunk) if m.local else m.length - 1) - j % size
 
 
+def lampe(m, i, j):
+    def mapped(x):
+        return x * m.use // (m.length - 1)
+
+    near = m.head - mapped(m.head) - 1
+    farthest = max((x for x in range(m.tail, 3 * m.length) if mapped(x) == mapped(m.tail)), default=0)
+    if i - j < m.head:
+        return i - j
+    if m.tail and i - j >= m.length - farthest:
+        last = m.length - 1 - farthest
+        return i - j - (last - mapped(last) - near)
+    return mapped(i) - mapped(j) + near
+
+
 def out_of_blocks(m, i, j):
     """InfLLM: key j is a starting token, or in no block that was whole when the queries around i began."""
     began, end = i - i % m.queries, m.starting
@@ -65,6 +79,7 @@ LAWS = {
     "dynamic-ntk": lambda m, i, j: i - j,
     "yarn": lambda m, i, j: i - j,
     "dual-chunk": dual_chunk,
+    "lampe": lampe,
     "string": lambda m, i, j: i - j if i - j < m.shift else i - j - m.shift + m.local,
     "infllm": lambda m, i, j: min(i - j, m.window - 1) if i - j < m.window or out_of_blocks(m, i, j) else None,
     "reattention": lambda m, i, j: i - j if j >= window_begins(m, i) else None,
