@@ -110,10 +110,12 @@ class DistanceMap(Record):
 def distance_map(method: Method, n: int, train_length: int, cells: int = 256) -> DistanceMap:
     """The map of `method` over a text of `n` tokens, at most `cells` (up to 512) a side.
 
-    Rows and columns of tokens that the method never reads are hidden. Raises `LongSightError` on a bad size.
+    Rows and columns of tokens that the method never reads are hidden. Raises `LongSightError` on a bad size, and
+    for a text that is too long for the method.
     """
     _check_size("a text", n, "tokens", 1, None)
     _check_size("a map", cells, "cells a side", 2, MOST_CELLS)
+    method.check_length(n)
     positions = sampled_positions(n, cells)
     first = n - method.keeps(n)  # tokens before it are never read, and positions start there
     query, key = (torch.from_numpy(p) for p in (positions[:, None] - first, positions[None, :] - first))

@@ -101,6 +101,7 @@ class Speaker:
         cache = self._reusable(ids)
         self.free()
         tokens, held = len(ids) + sampling.max_new_tokens, cache.nbytes if cache else 0
+        method.check_length(tokens)
         if not estimate.fits(model, method, tokens, held):
             pool.clear()
         estimate.check_memory(model, method, tokens, held)

@@ -146,6 +146,14 @@ class Method:
         """The longest text [tokens] that it is defined for, what is written after it included; None: any."""
         return None
 
+    def check_length(self, tokens: int) -> None:
+        """Raise `LongSightError` for a text of `tokens`, what is written after it included, that is too long."""
+        if self.longest is not None and tokens > self.longest:
+            raise LongSightError(
+                f"{self.title}: its rule is made for texts of at most {self.longest:,} tokens, and this one has "
+                f"{tokens:,} with what is written after it; choose parameters for a longer one, and read it anew."
+            )
+
     def keeps(self, n: int) -> int:
         """How many of the last tokens of a prompt of `n` tokens are read at all."""
         return n

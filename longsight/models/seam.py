@@ -190,7 +190,7 @@ class Seam:
 
     def _set_text(self, cache: Cache, length: int, token_mask: Tensor | None) -> None:
         """Tell the cache how long its text is now; LongSightError where what it holds was heard as a shorter one."""
-        _check_longest(cache.method, length if token_mask is None else int(token_mask.sum(-1).max()))
+        cache.method.check_length(length if token_mask is None else int(token_mask.sum(-1).max()))
         length = max(length, cache.announced, cache.text)
         outgrown = self.outgrown(cache, length)
         if token_mask is not None:  # each row is a text of its own
@@ -225,15 +225,6 @@ class Seam:
         self.hf.config._attn_implementation_internal = self.attention
         for shadowed in self.forwards:
             restore(shadowed)
-
-
-def _check_longest(method: Method, length: int) -> None:
-    """LongSightError for a text of `length` tokens that the method is not defined for."""
-    if method.longest is not None and length > method.longest:
-        raise LongSightError(
-            f"{method.title}: its rule is made for texts of at most {method.longest:,} tokens, and this one has "
-            f"{length:,} with what is written after it; choose parameters for a longer one, and read the text anew."
-        )
 
 
 def input_device(hf: PreTrainedModel) -> torch.device:

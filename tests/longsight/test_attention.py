@@ -225,8 +225,10 @@ def test_angles_are_exact_two_hundred_million_tokens_in(key, name):
 
 
 @pytest.mark.parametrize(
-    "key", [key for key in METHODS if defaults(key).lengths(torch.arange(3)) is None and not defaults(key).log_n]
-)
+    "key",
+    [key for key in METHODS
+     if defaults(key).lengths(torch.arange(3)) is None and not defaults(key).log_n and defaults(key).longest is None],
+)  # fmt: skip
 def test_attention_far_out_equals_attention_at_the_beginning(key):
     """For a law that is the same everywhere but at the starting tokens, over keys that are none."""
     n, period = 80, 6720  # a multiple of every default group, chunk and block of queries

@@ -86,8 +86,13 @@ def test_reach_and_unseen_distances_agree(key):
     method = made(key)
     reach = method.reach(TRAINED)
     assert not distance_map(method, reach or 100 * LONG, TRAINED, cells=512).unseen.any()
-    if reach is not None:
+    if reach is not None and method.longest is None:
         assert distance_map(method, 2 * reach, TRAINED, cells=512).unseen.any()
+
+
+def test_a_text_that_is_too_long_for_the_method_has_no_map():
+    with pytest.raises(LongSightError, match="made for texts of at most 64 tokens, and this one has 65"):
+        distance_map(METHODS["lampe"](head=4, use=16, length=64), 65, TRAINED)
 
 
 @pytest.mark.parametrize("key", ["position-interpolation", "ntk", "yarn"])
