@@ -24,6 +24,7 @@ from longsight.methods.string import String as String
 from longsight.methods.lampe import LaMPE as LaMPE
 from longsight.methods.infllm import InfLLM as InfLLM
 from longsight.methods.reattention import ReAttention as ReAttention
+from longsight.methods.composed import Composed as Composed
 # isort: on
 
 METHODS: dict[str, type[Method]] = {

@@ -24,7 +24,8 @@ def parameter(
 ) -> Any:  # fmt: skip
     """Declare a field of a method: the page makes its control from it, the README its table, the check its error.
 
-    `symbol`: the letter that the paper has for it, where labels have little room.
+    `symbol`: the letter that the paper has for it, where labels have little room. Of a text, `low` and `high` are
+    numbers of characters.
     """
     metadata = {"help": help, "unit": unit, "low": low, "high": high, "symbol": symbol}
     return field(default=default, kw_only=kw_only, metadata=metadata)
@@ -61,11 +62,28 @@ class Method:
 
     def _check_field(self, spec: Field) -> None:
         name, value, low, high = spec.name, getattr(self, spec.name), spec.metadata["low"], spec.metadata["high"]
+        if spec.type is str:
+            self._check_text(name, value, low, high)
+            return
         kinds, wanted = ((int, float), "a number") if spec.type is float else ((int,), "a whole number")
         if isinstance(value, bool) or not isinstance(value, kinds):
             raise LongSightError(f"{self.title}: {name} must be {wanted}, but {value!r} was given.")
         if not low <= value <= high:
             raise LongSightError(f"{self.title}: {name} must be between {low:,} and {high:,}, but {value:,} was given.")
+
+    def _check_text(self, name: str, value: object, low: int, high: int) -> None:
+        if not isinstance(value, str):
+            raise LongSightError(f"{self.title}: {name} must be a text, but {value!r} was given.")
+        if not low <= len(value) <= high:
+            raise LongSightError(
+                f"{self.title}: {name} must have between {low:,} and {high:,} characters, but has {len(value):,}."
+            )
+        for at, character in enumerate(value, 1):
+            if character == '"' or not character.isprintable():  # in a line that names methods, texts stand in quotes
+                raise LongSightError(
+                    f"{self.title}: {name} must have neither double quotes nor control characters, but {character!r} "
+                    f"is its character {at}."
+                )
 
     def check(self) -> None:
         """Raise `LongSightError` when parameters contradict each other."""
@@ -153,6 +171,12 @@ class Method:
                 f"{self.title}: its rule is made for texts of at most {self.longest:,} tokens, and this one has "
                 f"{tokens:,} with what is written after it; choose parameters for a longer one, and read it anew."
             )
+
+    @property
+    def rule(self) -> str | None:
+        """Its law in the language of `composed`, but for what it does to logits; None where it is no law of positions
+        alone."""
+        return None
 
     def keeps(self, n: int) -> int:
         """How many of the last tokens of a prompt of `n` tokens are read at all."""

@@ -40,5 +40,9 @@ class Ceiling(Method):
         far = Band("ceiling", causal() & beyond(self.ceiling), q_position=at(self.ceiling), k_position=at(0))
         return Band("near", recent(self.ceiling)), far
 
+    @property
+    def rule(self) -> str:
+        return f"d < {self.ceiling}: d; else: {self.ceiling}"
+
     def reach(self, train_length: int) -> int | None:
         return None if self.ceiling <= train_length else train_length

@@ -97,6 +97,12 @@ class DualChunk(Method):
             Band("older chunks", older, at(self._older), key),
         )
 
+    @property
+    def rule(self) -> str:
+        size, farthest = self._size, self._farthest
+        previous = f"i // {size} == j // {size} + 1: min(i % {size} + {size}, {farthest}) - j % {size}"
+        return f"i // {size} == j // {size}: d; {previous}; else: {self._older} - j % {size}"
+
     def reach(self, train_length: int) -> int | None:
         if max(self._older, self._size - 1) <= train_length and (self.local or self.length <= train_length):
             return None

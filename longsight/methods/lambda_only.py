@@ -45,5 +45,9 @@ class Lambda(Method):
     def bands(self) -> tuple[Band, ...]:
         return Band("window", recent(self.window)), Band("starting", starting(self.starting) & beyond(self.window))
 
+    @property
+    def rule(self) -> str:
+        return f"d < {self.window}: d; j < {self.starting}: d"
+
     def reach(self, train_length: int) -> int | None:
         return None if self.starting == 0 and self.window <= train_length else train_length

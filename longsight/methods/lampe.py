@@ -116,6 +116,14 @@ class LaMPE(Method):
             return head, mapped
         return head, mapped, Band("tail", beyond(self._tail_begins), lambda i: i - self._tail_shift)
 
+    @property
+    def rule(self) -> str:
+        shift = f"{self.head} - {self._m(self.head)} - 1"
+        mapped = f"i * {self.use} // (n - 1) - j * {self.use} // (n - 1) + {shift}"
+        if self.tail == 0:
+            return f"d < {self.head}: d; else: {mapped}"
+        return f"d < {self.head}: d; d < {self._tail_begins}: {mapped}; else: d - {self._tail_shift}"
+
     def reach(self, train_length: int) -> int | None:
         """Distances to the text's first token are the largest, and rise with the text."""
         first = torch.tensor(0)

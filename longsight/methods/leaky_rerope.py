@@ -47,7 +47,11 @@ class LeakyReRoPE(Method):
         )
         return Band("window", recent(self.window)), far
 
+    @property
+    def rule(self) -> str:
+        return f"d < {self.window}: d; else: {self.window} + (d - {self.window}) / {self.slope}"
+
     def reach(self, train_length: int) -> int | None:
         if self.window > train_length:
             return train_length
-        return int((train_length - self.window) * self.slope) + self.window
+        return math.ceil(round((train_length - self.window) * self.slope, 6)) + self.window

@@ -90,6 +90,18 @@ class LMInfinite(Method):
             distance=self.insert_at, from_layer=self.from_layer,
         )  # fmt: skip
 
+    @property
+    def rule(self) -> str | None:
+        if self.top_k:
+            return None
+        window, starting, top = self.window, self.starting, self.ceiling
+        pieces = [f"d < {min(window, top)}: d"]
+        if top < window:
+            pieces.append(f"d < {window}: {top}")
+        if window < top:
+            pieces.append(f"d < {top} and j < {starting}: d")
+        return "; ".join([*pieces, f"j < {starting}: {top}"])
+
     def reach(self, train_length: int) -> int | None:
         farthest = self.ceiling if self.starting else min(self.ceiling, self.window)
         return None if farthest <= train_length else train_length

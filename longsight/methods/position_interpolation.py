@@ -1,5 +1,6 @@
 """Position interpolation (Chen et al. 2023, arXiv 2306.15595)."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -39,5 +40,9 @@ class PositionInterpolation(Method):
 
         return (Band("all", causal(), interpolated, interpolated),)
 
+    @property
+    def rule(self) -> str:
+        return f"else: d / {self.scale}"
+
     def reach(self, train_length: int) -> int | None:
-        return int(train_length * self.scale)
+        return math.ceil(round(train_length * self.scale, 6))  # a whole number in spite of rounding

@@ -39,5 +39,9 @@ class ReRoPE(Method):
         far = Band("rectified", causal() & beyond(self.window), q_position=at(self.window), k_position=at(0))
         return Band("window", recent(self.window)), far
 
+    @property
+    def rule(self) -> str:
+        return f"d < {self.window}: d; else: {self.window}"
+
     def reach(self, train_length: int) -> int | None:
         return None if self.window <= train_length else train_length

@@ -73,6 +73,11 @@ class SelfExtend(Method):
         )
         return Band("neighbour", recent(self.window)), grouped
 
+    @property
+    def rule(self) -> str:
+        shift = self.window - self.window // self.group
+        return f"d < {self.window}: d; else: i // {self.group} - j // {self.group} + {shift}"
+
     def reach(self, train_length: int) -> int | None:
         """`(L - W) * G + W` (section 3.2); with `W > L` the neighbours alone pass the trained length."""
         if self.window > train_length:

@@ -53,5 +53,9 @@ class StreamingLLM(Method):
         )
         return Band("window", recent(window)), sink
 
+    @property
+    def rule(self) -> str:
+        return f"d <= {self.recent}: d; j < {self.sinks}: min(i, {self.sinks} + {self.recent}) - j"
+
     def reach(self, train_length: int) -> int | None:
         return None if self.sinks + self.recent <= train_length else train_length

@@ -63,5 +63,9 @@ class String(Method):
         shifted = Band("shifted", causal() & beyond(self.shift), q_position=lambda i: i - self.shift + self.local)
         return Band("window", recent(self.shift)), shifted
 
+    @property
+    def rule(self) -> str:
+        return f"d < {self.shift}: d; else: d - {self.shift} + {self.local}"
+
     def reach(self, train_length: int) -> int | None:
         return train_length if self.shift > train_length else train_length + self.shift - self.local

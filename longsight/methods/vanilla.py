@@ -20,3 +20,7 @@ class Vanilla(Method):
     @classmethod
     def for_model(cls, train_length: int, target_length: int) -> Self:
         return cls()
+
+    @property
+    def rule(self) -> str:
+        return "else: d"

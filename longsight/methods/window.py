@@ -39,5 +39,9 @@ class Window(Method):
     def bands(self) -> tuple[Band, ...]:
         return (Band("window", recent(self.window)),)
 
+    @property
+    def rule(self) -> str:
+        return f"d < {self.window}: d"
+
     def reach(self, train_length: int) -> int | None:
         return None if self.window <= train_length else train_length

@@ -60,7 +60,22 @@ def defaults(key, target=150):
 
 
 MANY = 150
-SPREAD = {int: (0, 1, 2, 3, 4, 6, 8, 13, 40, 2**40), float: (0.5, 1.0, 1.5, 2.0, 4.0, 100.0)}
+RULES = (
+    "d < 8: d; j < 4: d",
+    "i // 8 == j // 8: d",
+    "d < 6: d; j < 3: min(i, 20) - j; else: i // 2 - j // 2 + 3",
+    "d < 5: d; j < i // 3: 5; else: 4 + (d - 4) / 2",
+    "d < 3: d; j >= 5 and d < 20: 3; i < 30: 2",
+    "d < 4: d; 2 * j > min(i, 20) + i // 4: max(3, i // 6) - max(1, j // 6); j // 5 == i // 5 - 2: 4",
+    "d < n // 4: d; else: i // 4 - j // 4",
+    "d < L: d; else: L",
+)
+"""Rules for `composed`, of every kind of bound."""
+SPREAD = {
+    int: (0, 1, 2, 3, 4, 6, 8, 13, 40, 2**40),
+    float: (0.5, 1.0, 1.5, 2.0, 4.0, 100.0),
+    str: RULES,
+}
 
 
 @cache
@@ -108,6 +123,7 @@ SHORTER_PROMISE = {
     "string": lambda method: method.shift,
     "lampe": lambda method: method.head,
     "infllm": lambda method: method.window,
+    "composed": lambda method: int(method.rule.removeprefix("d < ").partition(":")[0]),
     "reattention": lambda method: (method.starting + method.local) // method.queries * method.queries,
 }
 """Up to which length [tokens] defaults promise vanilla, where that is not the trained length (None: it is)."""

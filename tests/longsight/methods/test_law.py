@@ -9,6 +9,7 @@ import torch
 
 from longsight.methods import METHODS
 from longsight.methods.bands import cache_footprint
+from tests.longsight.methods.python_law import python_law
 from tests.longsight.tiny import spread
 
 N = 45
@@ -82,6 +83,7 @@ LAWS = {
     "lampe": lampe,
     "string": lambda m, i, j: i - j if i - j < m.shift else i - j - m.shift + m.local,
     "infllm": lambda m, i, j: min(i - j, m.window - 1) if i - j < m.window or out_of_blocks(m, i, j) else None,
+    "composed": lambda m, i, j: python_law(m.rule, m.length, m.trained, i, j),
     "reattention": lambda m, i, j: i - j if j >= window_begins(m, i) else None,
 }
 """(method, i, j) -> effective distance for i >= j, None where hidden: the table of the papers, in plain numbers."""

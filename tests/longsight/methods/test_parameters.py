@@ -16,6 +16,9 @@ NAN, INFINITE = float("nan"), float("inf")
 def refused(spec):
     """Values that a field must not take, each with the sentence that says so."""
     name, low, high = spec.name, spec.metadata["low"], spec.metadata["high"]
+    if spec.type is str:
+        yield from refused_texts(name, low, high)
+        return
     fractional = spec.type is float
     for value in (*NO_NUMBERS, *(() if fractional else (4.0, 0.5, 1e300, INFINITE, NAN))):
         yield value, f"{name} must be {'a number' if fractional else 'a whole number'}, but {value!r} was given."
@@ -24,8 +27,20 @@ def refused(spec):
         yield value, f"{name} must be between {low:,} and {high:,}, but {value:,} was given."
 
 
+def refused_texts(name, low, high):
+    for value in (8, 0.5, None, True, ["x"]):
+        yield value, f"{name} must be a text, but {value!r} was given."
+    for value in ("x" * (low - 1), "x" * (high + 1)):
+        yield value, f"{name} must have between {low:,} and {high:,} characters, but has {len(value):,}."
+    for character in '"\n\t\x00\u2028':
+        sentence = (
+            f"{name} must have neither double quotes nor control characters, but {character!r} is its character 3."
+        )
+        yield f"ab{character}", sentence
+
+
 @pytest.mark.parametrize("key", METHODS)
-def test_a_field_takes_numbers_of_its_kind_inside_its_range_and_names_any_other(key):
+def test_a_field_takes_what_is_of_its_kind_and_inside_its_range_and_names_any_other(key):
     for spec in fields(METHODS[key]):
         for value, sentence in refused(spec):
             with pytest.raises(LongSightError) as caught:
