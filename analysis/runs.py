@@ -2,6 +2,7 @@
 
     lm-infinite:window=512,starting=10;vanilla
 
+A parameter that is a text stands in double quotes, and may hold any of the marks: `composed:rule="d < 8: d; else: 8"`.
 That line is what the page's address, the command line, benchmarks and results name methods by. A method may stand in it
 several times. A parameter left out takes the value that suits the model and the text.
 """
@@ -21,6 +22,8 @@ from .drawing.palette import colour, dash, repeats
 
 EVERY = "all"
 """Stands for every method there is."""
+MOST_SHOWN = 24
+"""Characters of a parameter that a label shows."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +62,17 @@ def make_runs(methods: Sequence[Method]) -> tuple[Run, ...]:
 
 
 def _label(method: Method, times: int, alike: Sequence[Method]) -> str:
-    """The title, with the fewest parameters that tell it from those `alike`; a number where none does."""
+    """The title, with the fewest parameters that tell it from those `alike`; a number where none that is short does."""
     others = [other for other in alike if other != method]
     if len(alike) - len(others) > 1:
         return f"{method.title} {times + 1}"
-    specs = fields(method)
+    specs = [spec for spec in fields(method) if len(str(getattr(method, spec.name))) <= MOST_SHOWN]
     for count in range(len(specs) + 1):
         for chosen in combinations(specs, count):
             if all(any(getattr(other, s.name) != getattr(method, s.name) for s in chosen) for other in others):
                 values = [f"{s.metadata['symbol'] or s.name}={getattr(method, s.name)}" for s in chosen]
                 return f"{method.title} {', '.join(values)}".rstrip()
-    raise AssertionError("two methods that differ have a parameter that differs")
+    return f"{method.title} {times + 1}"
 
 
 def build(model: Model, key: str, given: Mapping[str, Any], target_length: int) -> Method:
@@ -131,18 +134,21 @@ def methods_argument(line: str) -> list[str]:
 
 def parts(line: str) -> list[str]:
     """The text of each method that a line names, in order."""
-    return [part for part in line.split(";") if part]
+    return typed.cut(line, ";")
 
 
 def _write_one(method: Method, suited: Method) -> str:
     values = [
-        f"{spec.name}={getattr(method, spec.name)}"
+        f"{spec.name}={typed.quoted(getattr(method, spec.name))}"
         for spec in fields(method)
         if not getattr(method, spec.name) == getattr(suited, spec.name) == spec.default
     ]
     return f"{method.key}:{','.join(values)}" if values else method.key
 
 
-def _split(part: str) -> tuple[str, dict[str, int | float]]:
+def _split(part: str) -> tuple[str, dict[str, int | float | str]]:
     key, values = typed.named(part)
-    return key, {name: typed.any_number(key, name, text) for name, text in values.items()}
+    texts = {spec.name for spec in fields(METHODS[key]) if spec.type is str} if key in METHODS else set()
+    return key, {
+        name: (typed.any_text if name in texts else typed.any_number)(key, name, text) for name, text in values.items()
+    }

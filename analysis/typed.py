@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from longsight.errors import LongSightError
 
-MOST_NUMBERS = 512
+MOST_NUMBERS, QUOTE = 512, '"'
 
 
 def number(asked: str, text: str, fraction: bool = False) -> int | float:
@@ -49,11 +49,34 @@ def span(asked: str, text: str | None) -> tuple[int, int] | None:
     return int(first), int(last)
 
 
+def cut(text: str, mark: str) -> list[str]:
+    """The parts of a line that stand between marks, but for marks inside of double quotes; empty parts are left out.
+
+    Raises `LongSightError` where a quote is not closed.
+    """
+    if text.count(QUOTE) % 2:
+        raise LongSightError(f"A text in double quotes is not closed in {text!r}; end it with one more quote.")
+    parts = re.findall(rf"(?:{QUOTE}[^{QUOTE}]*{QUOTE}|[^{QUOTE}{mark}])+", text)
+    return [part for part in parts if part]
+
+
 def named(text: str) -> tuple[str, dict[str, str]]:
-    """`key:a=1,b=2` as the key and its values by name."""
+    """`key:a=1,b=2` as the key and its values by name, texts with the quotes that they stand in."""
     key, _, values = text.strip().partition(":")
-    pairs = [pair.partition("=") for pair in values.split(",") if pair]
+    pairs = [pair.partition("=") for pair in cut(values, ",")]
     return key, {name: value for name, _, value in pairs}
+
+
+def quoted(value: object) -> str:
+    """A value as it stands in a line: a text in double quotes, which it has none of itself."""
+    return f"{QUOTE}{value}{QUOTE}" if isinstance(value, str) else str(value)
+
+
+def any_text(key: str, name: str, text: str) -> str:
+    """What stands between two double quotes. Raises `LongSightError` on anything else."""
+    if len(text) < 2 or not text[0] == text[-1] == QUOTE or QUOTE in text[1:-1]:
+        raise LongSightError(f"{key}: {name} must be a text in double quotes, but {text!r} was given.")
+    return text[1:-1]
 
 
 def check_names(title: str, known: Sequence[str], given: Iterable[str], kind: str) -> None:

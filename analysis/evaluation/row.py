@@ -36,6 +36,7 @@ Whole = Annotated[int, Field(ge=0, le=LARGEST)]
 Length = Annotated[int, Field(ge=1, le=LARGEST)]
 Number = Annotated[int | float, PlainValidator(_finite)]
 Name = Annotated[str, Field(max_length=500)]
+Line = Annotated[str, Field(max_length=2_000)]
 Text = Annotated[str, Field(max_length=100_000)]
 
 
@@ -64,9 +65,9 @@ class RowMethod(Strict):
     """
 
     key: Name
-    text: Name
-    caption: Name | None
-    parameters: dict[Name, Number] | None
+    text: Line
+    caption: Line | None
+    parameters: dict[Name, Number | Name] | None
     reach: Whole | None
     sight: Whole | None
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from longsight.methods import METHODS
 
+from .. import typed
 from ..records import Record, array, value
 from .report_parts import ReportTable
 from .row import Row
@@ -38,7 +39,7 @@ class ScoreTable(Record):
 def label_of(text: str) -> str:
     """A method as text, for people: its title, and the parameters that were chosen."""
     key, _, values = text.partition(":")
-    return f"{METHODS[key].title} ({values.replace(',', ', ')})" if values else METHODS[key].title
+    return f"{METHODS[key].title} ({', '.join(typed.cut(values, ','))})" if values else METHODS[key].title
 
 
 def comparable(rows: Iterable[Row]) -> list[list[Row]]:
@@ -76,11 +77,13 @@ def score_table(rows: Sequence[Row], score: str, number: CellNumber) -> ScoreTab
     )
 
 
-def method_order(text: str) -> tuple[int, list[tuple[str, float]]]:
-    """The place of a method as text: as in METHODS, and by the numbers of its parameters."""
-    key, _, values = text.partition(":")
-    pairs = [pair.partition("=") for pair in values.split(",") if pair]
-    return list(METHODS).index(key), [(name, float(number)) for name, _, number in pairs]
+def method_order(text: str) -> tuple[int, list[tuple[str, float, str]]]:
+    """The place of a method as text: as in METHODS, and by the numbers and texts of its parameters."""
+    key, values = typed.named(text)
+    return list(METHODS).index(key), [
+        (name, 0.0, value) if value.startswith(typed.QUOTE) else (name, float(value), "")
+        for name, value in values.items()
+    ]
 
 
 def score_of(name: str) -> CellNumber:

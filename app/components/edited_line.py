@@ -1,4 +1,4 @@
-"""A line of text that names choices with their parameters, `key:a=1,b=2;key`, edited in the visitor's browser.
+"""A line of text that names choices with their parameters, `key:a=1,b=2;key:c="text"`, edited in the visitor's browser.
 
 There it is edited at once, so that whatever is asked next asks for what the controls show, however slow the line to the
 server is. Nothing is checked here: the server reads the line, and says what is wrong with it.
@@ -7,9 +7,17 @@ server is. Nothing is checked here: the server reads the line, and says what is 
 import json
 from collections.abc import Mapping, Sequence
 
-SCRIPT = """
+SCRIPT = r"""
 longsight.line = {
-  parts(line) { return line.split(';').filter(Boolean); },
+  cut(text, mark) { return text.match(new RegExp(`("[^"]*("|$)|[^"${mark}])+`, 'g')) ?? []; },
+  parts(line) { return this.cut(line, ';'); },
+  split(text, mark) {
+    const at = text.indexOf(mark);
+    return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+  },
+  values(given) { return new Map(this.cut(given, ',').map((pair) => this.split(pair, '='))); },
+  written(value) { return typeof value === 'string' ? `"${value.replaceAll('"', "'")}"` : value ?? ''; },
+  shown(text) { return text.startsWith('"') ? text.replaceAll('"', '') : Number(text); },
   pick(line, place, key) {
     const parts = this.parts(line);
     parts[place] = key;
@@ -20,28 +28,28 @@ longsight.line = {
     return parts.length > 1 ? parts.filter((_, n) => n !== place).join(';') : line;
   },
   add(line) {
-    const parts = this.parts(line), keys = Object.keys(this.names), taken = parts.map((part) => part.split(':')[0]);
+    const parts = this.parts(line), keys = Object.keys(this.names);
+    const taken = parts.map((part) => this.split(part, ':')[0]);
     return [...parts, keys.find((key) => !taken.includes(key)) ?? keys[0]].join(';');
   },
   set(line, place, field, value) {
-    const parts = this.parts(line), [key, given = ''] = parts[place].split(':');
-    const values = new Map(given.split(',').filter(Boolean).map((pair) => pair.split('=')));
-    values.set(this.names[key][field], value ?? '');
+    const parts = this.parts(line), [key, given] = this.split(parts[place], ':'), values = this.values(given);
+    values.set(this.names[key][field], this.written(value));
     parts[place] = `${key}:${[...values].map((pair) => pair.join('=')).join(',')}`;
     return parts.join(';');
   },
   boxes(line, values, most) {
-    const parts = this.parts(line).map((part) => part.split(':'));
+    const parts = this.parts(line).map((part) => this.split(part, ':'));
     return values.map((value, at) => {
-      const [key, given = ''] = parts[Math.floor(at / most)] ?? [];
-      const values = new Map(given.split(',').map((pair) => pair.split('=')));
-      const set = values.get(this.names[key]?.[at % most]);
-      return set ? Number(set) : value;
+      const [key, given] = parts[Math.floor(at / most)] ?? ['', ''];
+      const set = this.values(given).get(this.names[key]?.[at % most]);
+      return set ? this.shown(set) : value;
     });
   },
 };
 """
-"""`set`: parameter number `field` of the choice at `place`; null, where its box was emptied, is written as nothing.
+"""`cut`: the parts between marks, but for marks in double quotes. `set`: parameter number `field` of the choice at
+`place`; null, where its box was emptied, is written as nothing, and a text in double quotes, its own made single ones.
 `boxes`: the values of the boxes, `most` for each place, after what stands in the line; others stay as they are."""
 
 

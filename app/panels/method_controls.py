@@ -132,8 +132,9 @@ def script() -> str:
 
 
 def controlled(method: Method | type[Method]) -> list[Field[Any]]:
-    """The fields of a method in the order of its controls: its own first, then those that every method has."""
-    return sorted(fields(method), key=lambda spec: bool(spec.kw_only))
+    """The fields of a method that are numbers, in the order of its controls: its own first, then those that every
+    method has."""
+    return sorted((spec for spec in fields(method) if spec.type is not str), key=lambda spec: bool(spec.kw_only))
 
 
 def _number(method: Method, spec: Field[Any]) -> gr.Number:

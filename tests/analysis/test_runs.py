@@ -4,8 +4,10 @@ import argparse
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from analysis import runs
+from analysis import runs, typed
 from analysis.drawing import palette
 from analysis.evaluation.tasks import TASKS, read_task
 from analysis.evaluation.tasks.passkey import Passkey
@@ -41,6 +43,7 @@ def test_a_method_is_read_back_from_its_text(model, key):
     ("vanilla;vanilla", ["vanilla"]),
     (" vanilla ; window:window=3 ;", ["vanilla", "window:window=3"]),
     ("all", list(METHODS)),
+    ('composed:rule="d < 4: d; j == 1: 4",length=9;window', ['composed:rule="d < 4: d; j == 1: 4",length=9', "window"]),
     ("all;truncation:length=9", [*METHODS, "truncation:length=9"]),
 ])  # fmt: skip
 def test_a_typed_line_is_one_text_for_each_method(line, parts):
@@ -57,6 +60,55 @@ def test_a_task_that_makes_no_sense_is_refused(text, said):
     with pytest.raises(LongSightError) as caught:
         read_task(text)
     assert str(caught.value).startswith(said)
+
+
+MARKS = st.text("; :,=dij<0123456789()\"'", max_size=30)
+TEXTS = MARKS.map(lambda text: text.replace('"', ""))
+
+
+@settings(deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.one_of(TEXTS, st.integers()))))
+def test_what_is_written_in_quotes_is_cut_where_it_was_joined(choices):
+    parts = [f"key:{','.join(f'{name}={typed.quoted(value)}' for name, value in values.items())}" for values in choices]
+    assert runs.parts(";".join(parts)) == parts
+    for part, values in zip(parts, choices, strict=True):
+        assert typed.named(part) == ("key", {name: typed.quoted(value) for name, value in values.items()})
+
+
+@settings(deadline=None)
+@given(MARKS)
+def test_a_line_of_any_marks_is_cut_unless_a_quote_is_open(line):
+    if line.count('"') % 2:
+        with pytest.raises(LongSightError, match="A text in double quotes is not closed"):
+            runs.parts(line)
+    else:
+        parts = runs.parts(line)
+        assert all(parts)
+        assert runs.parts(";".join(parts)) == parts
+
+
+@pytest.mark.parametrize(("line", "said"), [
+    ('composed:rule="d < 8: d;vanilla', "A text in double quotes is not closed in 'composed:rule=\"d < 8: d;vanilla';"),
+    ("composed:rule=8", "composed: rule must be a text in double quotes, but '8' was given."),
+    ("composed:rule=else", "composed: rule must be a text in double quotes, but 'else' was given."),
+    ('composed:rule="else: d"x', "composed: rule must be a text in double quotes, but '\"else: d\"x' was given."),
+    ('window:window="8"', "window: window must be a number, but '\"8\"' was given."),
+    ('composed:rule="else: x"', "Composed: 'x' at character 7 of the rule: there is no 'x'"),
+])  # fmt: skip
+def test_texts_and_numbers_in_each_other_s_place_are_refused(model, line, said):
+    with pytest.raises(LongSightError) as caught:
+        runs.read(model, line, 500)
+    assert str(caught.value).startswith(said)
+
+
+def test_a_rule_is_shown_in_a_label_only_where_it_is_short():
+    def labels(*rules):
+        return [run.label for run in runs.make_runs([METHODS["composed"](rule=rule) for rule in rules])]
+
+    long = "d < 9: d; d < 20: 9; j < 3: 10"
+    assert labels("else: d", "d < 9: d") == ["Composed rule=else: d", "Composed rule=d < 9: d"]
+    assert labels(long, f"{long} + 1") == ["Composed 1", "Composed 2"]
+    assert labels(long) == ["Composed"]
 
 
 def extended(*pairs):

@@ -3,6 +3,7 @@
 from longsight.methods.self_extend import SelfExtend
 from longsight.methods.truncation import Truncation
 
+from ...typed import named
 from ..row import Row
 
 SWEPT = {SelfExtend.key: "group", Truncation.key: "length"}
@@ -11,5 +12,5 @@ SWEPT = {SelfExtend.key: "group", Truncation.key: "length"}
 
 def swept(row: Row) -> bool:
     """Whether the method of a cell was given a value of the parameter that is varied for it."""
-    key, _, values = row.method.text.partition(":")
-    return SWEPT.get(key) in [pair.partition("=")[0] for pair in values.split(",")]
+    key, values = named(row.method.text)
+    return SWEPT.get(key) in values

@@ -80,7 +80,7 @@ def test_a_row_cannot_be_changed():
         ("scores", {"found": float("nan")}, "line 1 is not a cell; scores.found: Input should be a finite number"),
         ("scores", {"found": LARGEST + 1}, "line 1 is not a cell; scores.found: Input should be a finite number"),
         ("scores", {"found": True}, "line 1 is not a cell; scores.found: Input should be a valid number"),
-        ("method.text", "w" * 501, "line 1 is not a cell; method.text: String should have at most 500 characters"),
+        ("method.text", "w" * 2001, "line 1 is not a cell; method.text: String should have at most 2000 characters"),
         ("cases.0.facts", {"depth": 0.5}, "line 1: these are no facts of a case of passkey; value: Field required"),
         ("run.machine", "a laptop", "line 1 is not a cell; run.machine"),
     ],

@@ -1,0 +1,52 @@
+"""The script that edits the line, run by node; the browser tests run it on the page."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from app.components import edited_line
+
+NAMES = {"vanilla": ["log_n"], "window": ["window", "log_n"], "composed": ["length", "rule", "log_n"]}
+RULE = 'composed:rule="d < 8: d; else: min(i, 9) - j",length=40'
+
+
+@pytest.fixture(scope="module")
+def ask():
+    """Call a function of the script with arguments."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node runs the script; none was found on the path")
+
+    def call(function, *given):
+        script = f"globalThis.longsight = {{}}; {edited_line.script(NAMES)}"
+        asked = f"console.log(JSON.stringify(({function})({', '.join(map(json.dumps, given))})))"
+        done = subprocess.run([node, "-e", f"{script} {asked}"], capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    return call
+
+
+def test_marks_inside_of_quotes_part_nothing(ask):
+    line = f"window:window=9;{RULE};vanilla"
+    assert ask(edited_line.pick(0), line, "vanilla") == f"vanilla;{RULE};vanilla"
+    assert ask(edited_line.remove(0), line) == f"{RULE};vanilla"
+    assert ask(edited_line.remove(1), line) == "window:window=9;vanilla"
+    assert ask(edited_line.ADD, f"{RULE};vanilla") == f"{RULE};vanilla;window"
+
+
+def test_a_number_is_set_beside_a_text_and_a_text_beside_a_number(ask):
+    assert ask(edited_line.change(1, 0), f"vanilla;{RULE}", 50) == f"vanilla;{RULE.replace('40', '50')}"
+    assert ask(edited_line.change(0, 1), RULE, "else: d") == 'composed:rule="else: d",length=40'
+    assert ask(edited_line.change(0, 1), "composed", 'a; "b", c=d') == "composed:rule=\"a; 'b', c=d\""
+    assert ask(edited_line.change(0, 0), "window:window=9,log_n=2", None) == "window:window=,log_n=2"
+
+
+def test_boxes_show_numbers_as_numbers_and_texts_without_their_quotes(ask):
+    line = f"window:window=9,log_n=;{RULE}"
+    assert ask(edited_line.boxes(3), line, 1, 2, 3, 4, 5, 6, 7) == [9, 2, 3, 40, "d < 8: d; else: min(i, 9) - j", 6, 7]
+
+
+def test_a_text_that_is_still_open_takes_the_rest_of_the_line(ask):
+    assert ask(edited_line.remove(1), 'vanilla;composed:rule="a;b') == "vanilla"
