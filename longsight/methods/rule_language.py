@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from longsight.methods.base import LARGEST
-from longsight.methods.rule_tree import MOST_NESTED, Comparison, Expr, Piece, Place, Rule, Source, made, number
+from longsight.methods.rule_tree import MOST_NESTED, Comparison, Expr, Rule, RulePiece, RulePlace, Source, made, number
 
 MOST_CHARACTERS, MOST_PIECES = 500, 16
 COMPARISONS = ("<=", ">=", "==", "<", ">")
@@ -30,7 +30,7 @@ INSTEAD = {
 class Token(NamedTuple):
     kind: str
     text: str
-    place: Place
+    place: RulePlace
 
 
 def parse(text: str, length: int, trained: int) -> Rule:
@@ -40,7 +40,7 @@ def parse(text: str, length: int, trained: int) -> Rule:
     """
     source = Source(text)
     if len(text) > MOST_CHARACTERS:
-        raise source.refuse(Place(MOST_CHARACTERS, len(text)), f"a rule has at most {MOST_CHARACTERS} characters")
+        raise source.refuse(RulePlace(MOST_CHARACTERS, len(text)), f"a rule has at most {MOST_CHARACTERS} characters")
     tokens = list(_tokens(source))
     names = frozenset(token.text for token in tokens if token.kind == "name")
     return Rule(source, _Parser(source, tokens, {"n": length, "L": trained}, "n" in names).rule(), names)
@@ -52,11 +52,11 @@ def _tokens(source: Source) -> list[Token]:
         match = TOKEN.match(source.text, at)
         if match is None:
             start = at + len(source.text[at:]) - len(source.text[at:].lstrip(" "))
-            raise source.refuse(Place(start, start + 1), f"the language has no such character; it knows {NAMES}")
+            raise source.refuse(RulePlace(start, start + 1), f"the language has no such character; it knows {NAMES}")
         kind = ("number", "name", "mark")[match.lastindex - 1 if match.lastindex else 0]
         at = match.end()
-        found.append(Token(kind, match.group(match.lastindex or 0), Place(match.start(match.lastindex or 0), at)))
-    return [*found, Token("end", "", Place(len(source.text), len(source.text)))]
+        found.append(Token(kind, match.group(match.lastindex or 0), RulePlace(match.start(match.lastindex or 0), at)))
+    return [*found, Token("end", "", RulePlace(len(source.text), len(source.text)))]
 
 
 @dataclass
@@ -87,8 +87,8 @@ class _Parser:
             why = INSTEAD.get(self.token.text, f"`{text}` was expected here, {what}")
             raise self.source.refuse(self.token.place, why)
 
-    def rule(self) -> tuple[Piece, ...]:
-        pieces: list[Piece] = []
+    def rule(self) -> tuple[RulePiece, ...]:
+        pieces: list[RulePiece] = []
         while not pieces or self.token.kind != "end":
             if len(pieces) == MOST_PIECES:
                 raise self.source.refuse(self.token.place, f"a rule has at most {MOST_PIECES} pieces")
@@ -99,17 +99,17 @@ class _Parser:
                 self.expect(";", "or the end of the rule")
         return tuple(pieces)
 
-    def piece(self) -> Piece:
+    def piece(self) -> RulePiece:
         start = self.token.place.start
         comparisons: list[Comparison] = []
         if self.take("else") is None:
             comparisons.append(self.comparison())
             while self.take("and"):
                 comparisons.append(self.comparison())
-        name = self.source.quoted(Place(start, self.tokens[self.at - 1].place.stop))
+        name = self.source.quoted(RulePlace(start, self.tokens[self.at - 1].place.stop))
         self.expect(":", "between a condition and its distance")
         told = self.sum()
-        return Piece(tuple(comparisons), " ".join(name.split()), told, Place(start, told.place.stop))
+        return RulePiece(tuple(comparisons), " ".join(name.split()), told, RulePlace(start, told.place.stop))
 
     def comparison(self) -> Comparison:
         left = self.sum()
@@ -125,7 +125,7 @@ class _Parser:
                 raise self.source.refuse(
                     side.place, "conditions compare whole numbers; fractions may be distances only"
                 )
-        return Comparison(left, op.text, right, Place(left.place.start, right.place.stop))
+        return Comparison(left, op.text, right, RulePlace(left.place.start, right.place.stop))
 
     def sum(self) -> Expr:
         return self.chain(self.product, "+", "-")
@@ -137,7 +137,7 @@ class _Parser:
         found = part()
         while op := self.take(*ops):
             right = part()
-            found = made(self.source, op.text, (found, right), Place(found.place.start, right.place.stop))
+            found = made(self.source, op.text, (found, right), RulePlace(found.place.start, right.place.stop))
         return found
 
     def signed(self) -> Expr:
@@ -145,7 +145,7 @@ class _Parser:
         if sign is None:
             return self.primary()
         with_sign = self.inside(self.signed)
-        return made(self.source, "negative", (with_sign,), Place(sign.place.start, with_sign.place.stop))
+        return made(self.source, "negative", (with_sign,), RulePlace(sign.place.start, with_sign.place.stop))
 
     def inside(self, part: Callable[[], Expr]) -> Expr:
         self.nested += 1
@@ -166,7 +166,7 @@ class _Parser:
         if token.text == "(":
             found = self.inside(self.sum)
             self.expect(")", "to close the parenthesis")
-            return replace(found, place=Place(token.place.start, self.tokens[self.at - 1].place.stop))
+            return replace(found, place=RulePlace(token.place.start, self.tokens[self.at - 1].place.stop))
         if token.text in ("min", "max"):
             return self.inside(lambda: self.choice(token))
         if token.text in ("i", "j", "d"):
@@ -186,7 +186,7 @@ class _Parser:
         while self.take(","):
             parts.append(self.sum())
         self.expect(")", f"to close {token.text}")
-        place = Place(token.place.start, self.tokens[self.at - 1].place.stop)
+        place = RulePlace(token.place.start, self.tokens[self.at - 1].place.stop)
         if len(parts) == 1:
             raise self.source.refuse(place, f"{token.text} chooses among two numbers or more")
         return made(self.source, token.text, tuple(parts), place)

@@ -13,7 +13,7 @@ MOST, MOST_FRACTIONAL = 2**62, 2**52
 """No value on the way may be larger: whole numbers stay within int64, and fractions are told apart in float64."""
 
 
-class Place(NamedTuple):
+class RulePlace(NamedTuple):
     """Characters `start <= x < stop` of a rule."""
 
     start: int
@@ -26,10 +26,10 @@ class Source:
 
     text: str
 
-    def quoted(self, place: Place) -> str:
+    def quoted(self, place: RulePlace) -> str:
         return self.text[place.start : place.stop]
 
-    def refuse(self, place: Place, why: str) -> LongSightError:
+    def refuse(self, place: RulePlace, why: str) -> LongSightError:
         """What is wrong at a place, as an error to raise."""
         quoted = self.quoted(place)
         shown = "the end" if place.start >= len(self.text) else repr(quoted if len(quoted) < 80 else quoted[:79] + "…")
@@ -46,7 +46,7 @@ class Expr:
     op: str
     parts: tuple["Expr", ...] = ()
     number: int | Fraction = 0
-    place: Place = field(default=Place(0, 0), compare=False)
+    place: RulePlace = field(default=RulePlace(0, 0), compare=False)
     low: int | Fraction = field(default=0, compare=False)
     high: int | Fraction = field(default=0, compare=False)
     whole: bool = field(default=True, compare=False)
@@ -64,17 +64,17 @@ class Comparison:
     left: Expr
     op: str
     right: Expr
-    place: Place
+    place: RulePlace
 
 
 @dataclass(frozen=True)
-class Piece:
+class RulePiece:
     """A condition, all of whose `comparisons` must hold (none: it always does), its text, and the distance told."""
 
     comparisons: tuple[Comparison, ...]
     name: str
     distance: Expr
-    place: Place
+    place: RulePlace
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Rule:
     """What a text says: its pieces, and the names that it mentions."""
 
     source: Source
-    pieces: tuple[Piece, ...]
+    pieces: tuple[RulePiece, ...]
     names: frozenset[str]
 
 
@@ -90,11 +90,11 @@ def magnitude(value: int | Fraction) -> int | Fraction:
     return -value if value < 0 else value
 
 
-def number(value: int | Fraction, place: Place, whole: bool = True) -> Expr:
+def number(value: int | Fraction, place: RulePlace, whole: bool = True) -> Expr:
     return Expr("number", (), value, place, value, value, whole)
 
 
-def made(source: Source, op: str, parts: tuple[Expr, ...], place: Place) -> Expr:
+def made(source: Source, op: str, parts: tuple[Expr, ...], place: RulePlace) -> Expr:
     """An operator on its parts; a number at once where they are numbers. Raises `LongSightError` on what has no
     value, or a value out of bounds."""
     _check(source, op, parts, place)
@@ -117,7 +117,7 @@ def made(source: Source, op: str, parts: tuple[Expr, ...], place: Place) -> Expr
     return Expr(op, parts, 0, place, low, high, whole, frozenset().union(*(part.reads for part in parts)), depth)
 
 
-def _check(source: Source, op: str, parts: tuple[Expr, ...], place: Place) -> None:
+def _check(source: Source, op: str, parts: tuple[Expr, ...], place: RulePlace) -> None:
     if op == "*" and all(part.op != "number" for part in parts):
         raise source.refuse(place, "one side of `*` must be a constant; `2 * d` is fine")
     if op not in ("//", "%", "/"):

@@ -23,7 +23,8 @@ def test_tables_have_gaps_where_nothing_was_run():
 
 def test_methods_with_texts_are_ordered_and_labelled_with_all_that_their_quotes_hold():
     texts = (
-        'composed:rule="d < 9: d; else: min(i, 9) - min(j, 9)",length=9', 'composed:rule="d < 10: d"', "window:window=9",
+        'composed:rule="d < 9: d; else: min(i, 9) - min(j, 9)",length=9',
+        'composed:rule="d < 10: d"', "window:window=9",
     )  # fmt: skip
     found = score_table([made_row(text, scores={"a": 1.0}) for text in texts], "a", lambda row: row.scores["a"])
     assert found.label.tolist() == [
