@@ -17,7 +17,7 @@ from torch import Tensor
 
 from longsight.methods.bands import Band, Span, after, beyond, causal, recent, starting
 from longsight.methods.base import LARGEST
-from longsight.methods.rule_bounds import NEVER, Bound, alike, bounds, chunk, first_position
+from longsight.methods.rule_bounds import NEVER, Bound, alike, bounds, chunk, first_below, first_position
 from longsight.methods.rule_sums import Terms, negative, position_map, taken_apart
 from longsight.methods.rule_tree import Rule
 
@@ -116,6 +116,8 @@ class _Edge:
         if size := chunk((self.of_key, self.of_query)):
             return torch.minimum(((i // size + self.constant) * size).clamp(min=0), i + 1)
         wanted, key = position_map(self.of_query, self.constant)(i), position_map(self.of_key, 0)
+        if i.numel() == 1:  # a token that is written: numbers are faster than tensors of one
+            return torch.full_like(i, first_below(self.of_key, int(wanted), int(i) + 1))
         low, high = torch.full_like(i, -1), i + 1
         for _ in range(int(high.max()).bit_length() + 1 if len(i.reshape(-1)) else 0):
             middle = (low + high) // 2

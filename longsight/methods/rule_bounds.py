@@ -109,7 +109,12 @@ def _counts(leaf: Expr, by: object) -> bool:
 @lru_cache(maxsize=1024)
 def first_position(terms: Terms, least: int) -> int:
     """The first position from which on a sum that never falls is at least so much; NEVER where none is."""
-    low, high = -1, NEVER
+    return first_below(terms, least, NEVER)
+
+
+def first_below(terms: Terms, least: int, high: int) -> int:
+    """The same among positions below `high`; `high` where none is."""
+    low = -1
     while high - low > 1:
         middle = (low + high) // 2
         enough = sum(value(leaf, middle, middle) * by for leaf, by in terms) >= least

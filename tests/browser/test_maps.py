@@ -2,6 +2,7 @@
 
 import re
 from itertools import pairwise
+from urllib.parse import quote
 
 from playwright.sync_api import expect
 
@@ -78,6 +79,22 @@ def test_controls_redraw_and_the_address_is_the_view(visit_page):
     expect(again.locator("#map-0")).to_contain_text("5,000 tokens, Window (window=96)")
     again.wait_for_function(f"{DRAWN} === 2")
     assert figure(again, 0, 0)["rows"] == 10
+
+
+def test_a_rule_in_the_address_stays_whole_when_a_number_beside_it_is_edited(visit_page):
+    rule = "d < 64: d; j < 4: 64; else: min(i, n) // 8 - j // 8 + 56"
+    line = quote(f'composed:rule="{rule}",length=6000;vanilla')
+    page = visit_page(f"?tab=maps&methods={line}&small=10&tokens=5000")
+    page.wait_for_function(f"{DRAWN} === 4")
+    expect(page.locator("#map-0")).to_contain_text(f"5,000 tokens, Composed (rule={rule}, length=6000")
+    page.locator("#method-0").get_by_text("Parameters").click()
+    page.locator("#method-0").get_by_label(re.compile("^length ")).fill("7000")
+    expect(page.locator("#map-0")).to_contain_text(f"5,000 tokens, Composed (rule={rule}, length=7000")
+    page.locator("#method-1-remove").click()
+    expect(page.locator("#method-line textarea, #method-line input")).to_have_value(
+        re.compile(f'^composed:rule="{re.escape(rule)}",length=7000')
+    )
+    page.wait_for_function(f"{DRAWN} === 2")
 
 
 def test_colours_follow_the_shade_and_a_phone_stacks_the_maps(visit_page):

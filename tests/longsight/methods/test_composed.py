@@ -251,7 +251,7 @@ def test_reach_of_a_rule_that_mentions_n_ends_with_the_text():
 
 # Any text, any rule
 
-SETTINGS = settings(max_examples=150, deadline=2000, suppress_health_check=list(HealthCheck), derandomize=True)
+SETTINGS = settings(max_examples=150, deadline=5000, suppress_health_check=list(HealthCheck), derandomize=True)
 FEWER = settings(SETTINGS, max_examples=60)
 WORDS = [
     *"ijdnL:;(),+-*/%<>", "//", "<=", ">=", "==", "and", "else", "min", "max", "min(", "max(", "1", "2", "7", "128",
