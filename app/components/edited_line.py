@@ -53,8 +53,9 @@ longsight.line = {
 `boxes`: the values of the boxes, `most` for each place, after what stands in the line; others stay as they are."""
 
 
-def script(names: Mapping[str, Sequence[str]]) -> str:
-    """The script for the head of the page; `names` of the parameters by key, in the order of their boxes."""
+def script(names: Mapping[str, Sequence[str | None]]) -> str:
+    """The script for the head of the page; `names` of the parameters by key, in the order of their boxes; None for a
+    box that is not used."""
     return f"{SCRIPT}longsight.line.names = {json.dumps({key: list(own) for key, own in names.items()})};"
 
 

@@ -11,31 +11,56 @@ from analysis.runs import Run, make_runs
 from app.components import edited_line
 from app.session import formatting, side_by_side
 from app.session.side_by_side import MOST_METHODS
-from longsight.methods import METHODS, Method
+from longsight.methods import METHODS, Composed, Method
 from longsight.models.model import Model
 
 FIRST_METHODS = ("vanilla", "lm-infinite", "self-extend")
-MOST_FIELDS = max(len(fields(method)) for method in METHODS.values())
+
+
+def controlled(method: Method | type[Method]) -> list[Field[Any]]:
+    """The fields of a method that are numbers, in the order of its controls: its own first, then those that every
+    method has."""
+    return sorted((spec for spec in fields(method) if spec.type is not str), key=lambda spec: bool(spec.kw_only))
+
+
+def text_of(method: Method | type[Method]) -> Field[Any] | None:
+    """The one field of a method that is a text, if it has such a field."""
+    found = [spec for spec in fields(method) if spec.type is str]
+    assert len(found) < 2, "a slot has one box for a text"
+    return found[0] if found else None
+
+
+MOST_NUMBERS = max(len(controlled(method)) for method in METHODS.values())
+MOST_FIELDS = MOST_NUMBERS + 1
+"""The boxes of a slot: its numbers, and then its text."""
 
 
 @dataclass(frozen=True)
 class MethodSlot:
-    """The controls of one chosen method; there are as many numbers as the richest method has fields."""
+    """The controls of one chosen method: as many numbers as the richest method has, and for a method that takes a text
+    its box and, to begin with, the texts that say other methods."""
 
     group: gr.Column
     picker: gr.Dropdown
     remove: gr.Button
     head: gr.HTML
     drawer: gr.Accordion
+    preset: gr.Dropdown
+    text: gr.Textbox
     numbers: tuple[gr.Number, ...]
 
     @property
     def boxes(self) -> list[Any]:
         """What `show` updates."""
-        return [self.group, self.picker, self.remove, self.drawer, *self.numbers]
+        return [self.group, self.picker, self.remove, self.drawer, self.preset, *self.fields]
+
+    @property
+    def fields(self) -> list[Any]:
+        """A box for each parameter, in the order in which the browser knows them."""
+        return [*self.numbers, self.text]
 
     def show(self, method: Method, alone: bool) -> dict[Any, Any]:
-        """Updates that lay a method out, with a number for each of its parameters."""
+        """Updates that lay a method out, with a box for each of its parameters."""
         specs = controlled(method)
         numbers = [_number(method, spec) for spec in specs]
         spare = [gr.Number(value=None, visible=False) for _ in self.numbers[len(specs) :]]
@@ -43,7 +68,9 @@ class MethodSlot:
             self.group: gr.Column(visible=True),
             self.picker: method.key,
             self.remove: gr.Button(visible=not alone),
-            self.drawer: gr.Accordion(visible=bool(specs)),
+            self.drawer: gr.Accordion(visible=bool(specs), **({"open": True} if text_of(method) else {})),
+            self.preset: _preset(method),
+            self.text: _text(method),
             **dict(zip(self.numbers, [*numbers, *spare], strict=True)),
         }
 
@@ -75,8 +102,8 @@ class MethodControls:
         return [slot.head for slot in self.slots]
 
     @property
-    def numbers(self) -> list[gr.Number]:
-        return [number for slot in self.slots for number in slot.numbers]
+    def fields(self) -> list[Any]:
+        return [box for slot in self.slots for box in slot.fields]
 
     @property
     def shown(self) -> list[Any]:
@@ -119,22 +146,47 @@ def _build_slot(place: int) -> MethodSlot:
             remove = gr.Button("Remove", size="sm", elem_id=f"{name}-remove", scale=0, min_width=60)
         head = gr.HTML()
         with gr.Accordion("Parameters", open=False, visible=False, elem_classes="drawer") as drawer:
+            preset = gr.Dropdown(visible=False, elem_id=f"{name}-preset", filterable=False)
+            text = gr.Textbox(visible=False, elem_id=f"{name}-text", elem_classes="parameter", lines=3)
             numbers = tuple(
                 gr.Number(visible=False, elem_id=f"{name}-{field}", elem_classes="parameter")
-                for field in range(MOST_FIELDS)
+                for field in range(MOST_NUMBERS)
             )
-    return MethodSlot(group, picker, remove, head, drawer, numbers)
+    return MethodSlot(group, picker, remove, head, drawer, preset, text, numbers)
 
 
 def script() -> str:
     """What the page's head carries so that the browser can edit the line."""
-    return edited_line.script({key: [spec.name for spec in controlled(method)] for key, method in METHODS.items()})
+    return edited_line.script({key: box_names(method) for key, method in METHODS.items()})
 
 
-def controlled(method: Method | type[Method]) -> list[Field[Any]]:
-    """The fields of a method that are numbers, in the order of its controls: its own first, then those that every
-    method has."""
-    return sorted((spec for spec in fields(method) if spec.type is not str), key=lambda spec: bool(spec.kw_only))
+def box_names(method: type[Method]) -> list[str | None]:
+    """For each box of a slot the parameter that it stands for; None for a box without one."""
+    numbers, text = [spec.name for spec in controlled(method)], text_of(method)
+    return [*numbers, *[None] * (MOST_NUMBERS - len(numbers)), text.name if text else None]
+
+
+def _preset(method: Method) -> gr.Dropdown:
+    """Other methods, said in the text that this one takes, for its model and length."""
+    if not isinstance(method, Composed):
+        return gr.Dropdown(choices=[], value=None, visible=False)
+    made = {kind.title: kind.for_model(max(method.trained, 1), max(method.length, 1)).rule for kind in METHODS.values()}
+    return gr.Dropdown(
+        choices=[(title, rule) for title, rule in made.items() if rule],
+        value=method.rule if method.rule in made.values() else None,
+        label="begin with", info="A method's rule, as it suits this model and text; change it as you like.",
+        visible=True,
+    )  # fmt: skip
+
+
+def _text(method: Method) -> gr.Textbox:
+    spec = text_of(method)
+    if spec is None:
+        return gr.Textbox(value=None, visible=False)
+    return gr.Textbox(
+        value=getattr(method, spec.name), label=spec.name, info=spec.metadata["help"], max_length=spec.metadata["high"],
+        visible=True,
+    )  # fmt: skip
 
 
 def _number(method: Method, spec: Field[Any]) -> gr.Number:

@@ -13,7 +13,7 @@ from app.components.changes import when_changed
 from app.components.errors import as_notice, for_visitor
 from app.components.run_controls import Updates
 from app.panels import method_controls
-from app.panels.method_controls import MOST_FIELDS, MethodControls
+from app.panels.method_controls import MOST_FIELDS, MOST_NUMBERS, MethodControls
 from app.panels.shared_controls import SharedControls
 from app.session import document_loading, model_catalogue, side_by_side
 from app.session.sessions import Session
@@ -28,11 +28,13 @@ def wire_methods(shared: SharedControls) -> Any:
     controls, callbacks = shared.methods, MethodCallbacks(shared.methods)
     inputs = [shared.model, shared.session, controls.draft]
     when_changed(_edit_choice(controls), callbacks.lay_out, inputs, [*controls.boxes, controls.draft]).then(
-        None, [controls.draft, *controls.numbers], controls.numbers, js=edited_line.boxes(MOST_FIELDS), **HIDDEN
+        None, [controls.draft, *controls.fields], controls.fields, js=edited_line.boxes(MOST_FIELDS), **HIDDEN
     )  # the draft may have been edited since the server laid it out
     for place, slot in enumerate(controls.slots):
-        for field, number in enumerate(slot.numbers):
-            _edit(controls, number.input, edited_line.change(place, field), number)
+        for field, box in enumerate(slot.fields):
+            _edit(controls, box.input, edited_line.change(place, field), box)
+        begun = slot.preset.input(None, slot.preset, slot.text, js="(text) => text", api_visibility="private")
+        _edit(controls, begun.then, edited_line.change(place, MOST_NUMBERS), slot.text)
     when_changed([controls.draft.change], callbacks.check, inputs, [*controls.heads, controls.line])
     when_changed([shared.context.length.change], callbacks.refit, inputs, controls.shown)
     return shared.model.input(as_notice(callbacks.suit), inputs, controls.shown, trigger_mode="always_last", **HIDDEN)
