@@ -144,7 +144,7 @@ def measure_methods(subject: Subject, n: int, methods: list[str], meter: Meter, 
     model = adopt(subject.hf)
     try:
         for text in methods:
-            method = read_one(model, text, n)
+            method = read_one(model, text, 2 * n)  # with room for what is written, as many tokens as there is time for
             subject.measure(text, partial(read_with_method, model, method, chunk=CHUNK), n, meter, deadline)
     finally:
         model.seam.close()

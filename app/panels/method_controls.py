@@ -68,7 +68,9 @@ class MethodSlot:
             self.group: gr.Column(visible=True),
             self.picker: method.key,
             self.remove: gr.Button(visible=not alone),
-            self.drawer: gr.Accordion(visible=bool(specs), **({"open": True} if text_of(method) else {})),
+            self.drawer: gr.Accordion(visible=True, open=True)
+            if text_of(method)
+            else gr.Accordion(visible=bool(specs)),
             self.preset: _preset(method),
             self.text: _text(method),
             **dict(zip(self.numbers, [*numbers, *spare], strict=True)),

@@ -7,14 +7,15 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from longsight.methods import rule_law, rule_reach
 from longsight.methods.bands import Band
 from longsight.methods.base import LARGEST, Method, parameter
 from longsight.methods.contract import check_contract
-from longsight.methods.rule_bands import RuleBands, rule_bands
-from longsight.methods.rule_language import MOST_CHARACTERS, parse
-from longsight.methods.rule_proof import prove
-from longsight.methods.rule_tree import Rule
+from longsight.methods.rules import law
+from longsight.methods.rules.language import MOST_CHARACTERS, parse
+from longsight.methods.rules.proof import prove
+from longsight.methods.rules.reach import familiar_length
+from longsight.methods.rules.regions import RuleBands, rule_bands
+from longsight.methods.rules.tree import Rule
 from longsight.methods.self_extend import SelfExtend
 
 
@@ -71,10 +72,10 @@ class Composed(Method):
         return _made(self.rule, self.length, self.trained)[1]
 
     def visible(self, i: Tensor, j: Tensor) -> Tensor:
-        return rule_law.visible(self._parsed, torch.as_tensor(i), torch.as_tensor(j))
+        return law.visible(self._parsed, torch.as_tensor(i), torch.as_tensor(j))
 
     def distance(self, i: Tensor, j: Tensor) -> Tensor:
-        return rule_law.distance(self._parsed, torch.as_tensor(i), torch.as_tensor(j))
+        return law.distance(self._parsed, torch.as_tensor(i), torch.as_tensor(j))
 
     @property
     def bands(self) -> tuple[Band, ...]:
@@ -104,4 +105,4 @@ def _made(text: str, length: int, trained: int) -> tuple[Rule, RuleBands]:
 @lru_cache(maxsize=256)
 def _reach(text: str, length: int, trained: int, train_length: int) -> int | None:
     rule, made = _made(text, length, trained)
-    return rule_reach.reach(rule, made.bands, length if "n" in rule.names else None, train_length)
+    return familiar_length(rule, made.bands, length if "n" in rule.names else None, train_length)

@@ -10,7 +10,7 @@ from app.session.device_sharing import line_of
 from tests.browser.conftest import PHONE, shoot
 
 SMALL = "?tab=passkey&methods=lm-infinite;truncation:length=512&lengths=256,1024&depths=0,100&trials=2&text=none"
-LONG = "?tab=passkey&methods=vanilla&lengths=256,512,1024,2048&depths=0,50,100&trials=8&text=none"
+LONG = "?tab=passkey&methods=vanilla&lengths=256,512,1024&depths=0,100&trials=8&text=none"
 
 
 def device_line():

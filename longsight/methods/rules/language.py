@@ -3,7 +3,7 @@
     d < 128: d; j < 4: 512; else: i // 8 - j // 8 + 112
 
 Pieces `condition: distance` are parted by `;`, and the first one whose condition holds serves the pair of query i and
-key j. Read by this module alone: no text is ever run as code. What the tree means is said in `rule_law.py`.
+key j. Read by this module alone: no text is ever run as code. What the tree means is said in `law.py`.
 """
 
 import re
@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from longsight.methods.base import LARGEST
-from longsight.methods.rule_tree import MOST_NESTED, Comparison, Expr, Rule, RulePiece, RulePlace, Source, made, number
+from longsight.methods.rules.tree import MOST_NESTED, Comparison, Expr, Rule, RulePiece, RulePlace, Source, made, number
 
 MOST_CHARACTERS, MOST_PIECES = 500, 16
 COMPARISONS = ("<=", ">=", "==", "<", ">")

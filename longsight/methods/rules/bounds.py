@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from longsight.methods.base import LARGEST
-from longsight.methods.rule_law import value
-from longsight.methods.rule_sums import Terms, negative, taken_apart
-from longsight.methods.rule_tree import Comparison, Expr, Source
+from longsight.methods.rules.law import value
+from longsight.methods.rules.sums import Terms, negative, taken_apart
+from longsight.methods.rules.tree import Comparison, Expr, Source
 
 NEVER = LARGEST + 1
 """A position that no token has."""

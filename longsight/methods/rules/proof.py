@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from longsight.errors import LongSightError
-from longsight.methods import rule_law
 from longsight.methods.bands import Band
 from longsight.methods.base import LARGEST
-from longsight.methods.rule_tree import Expr, Rule, magnitude
+from longsight.methods.rules import law
+from longsight.methods.rules.tree import Expr, Rule, magnitude
 
 SMALL = 64
 """Every pair of positions below it is looked at."""
@@ -26,7 +26,7 @@ def prove(rule: Rule, bands: Sequence[Band], longest: int | None) -> None:
     """
     positions = _positions(rule, longest)
     i, j = positions[:, None], positions[None, :]
-    visible, told = rule_law.visible(rule, i, j), rule_law.distance(rule, i, j)
+    visible, told = law.visible(rule, i, j), law.distance(rule, i, j)
     if (blind := (~visible.diagonal()).nonzero()).numel():
         raise LongSightError(
             f"Composed: the query {int(positions[blind[0]]):,} would not see its own key; let a piece "

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from longsight.methods.bands import Band
 from longsight.methods.base import LARGEST
-from longsight.methods.rule_tree import Expr, Rule
+from longsight.methods.rules.tree import Expr, Rule
 
 DENSE = 2**14
 """Texts of up to so many tokens are looked at one by one; longer ones at each doubling, and by bisection between."""
@@ -16,7 +16,7 @@ BARELY = 1e-6
 """What fractions may be off by [tokens]."""
 
 
-def reach(rule: Rule, bands: Sequence[Band], longest: int | None, train_length: int) -> int | None:
+def familiar_length(rule: Rule, bands: Sequence[Band], longest: int | None, train_length: int) -> int | None:
     """The longest text [tokens] whose distances all are below `train_length`; None when there is no limit.
 
     The trained length itself counts as familiar where it is the ceiling that stands for all longer distances: no key of

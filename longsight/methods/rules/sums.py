@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from longsight.methods.bands import PositionMap, at, unchanged
-from longsight.methods.rule_law import value
-from longsight.methods.rule_tree import MOST, MOST_FRACTIONAL, Expr, Source, magnitude
+from longsight.methods.rules.law import value
+from longsight.methods.rules.tree import MOST, MOST_FRACTIONAL, Expr, Source, magnitude
 
 Terms = tuple[tuple[Expr, int | Fraction], ...]
 """Functions of one position alone, each with the factor that it is taken times."""

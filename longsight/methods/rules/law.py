@@ -1,6 +1,6 @@
 """What a rule means, pair by pair: its text interpreted directly, on whole tensors of positions.
 
-This is the law of the method `composed`. Its bands are made of the same tree in another way, in `rule_bands.py`.
+This is the law of the method `composed`. Its bands are made of the same tree in another way, in `regions.py`.
 """
 
 import operator
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from longsight.methods.rule_language import Comparison, Expr, Rule
+from longsight.methods.rules.language import Comparison, Expr, Rule
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from longsight.methods.bands import Band, Span, after, beyond, causal, recent, starting
 from longsight.methods.base import LARGEST
-from longsight.methods.rule_bounds import NEVER, Bound, alike, bounds, chunk, first_below, first_position
-from longsight.methods.rule_sums import Terms, negative, position_map, taken_apart
-from longsight.methods.rule_tree import Rule
+from longsight.methods.rules.bounds import NEVER, Bound, alike, bounds, chunk, first_below, first_position
+from longsight.methods.rules.sums import Terms, negative, position_map, taken_apart
+from longsight.methods.rules.tree import Rule
 
 MOST_REGIONS, MOST_MIXED = 16, 6
 
