@@ -33,8 +33,10 @@ longsight.line = {
     return [...parts, keys.find((key) => !taken.includes(key)) ?? keys[0]].join(';');
   },
   set(line, place, field, value) {
-    const parts = this.parts(line), [key, given] = this.split(parts[place], ':'), values = this.values(given);
-    values.set(this.names[key][field], this.written(value));
+    const parts = this.parts(line), [key, given] = this.split(parts[place] ?? '', ':'), values = this.values(given);
+    const name = this.names[key]?.[field];
+    if (!name) return line;
+    values.set(name, this.written(value));
     parts[place] = `${key}:${[...values].map((pair) => pair.join('=')).join(',')}`;
     return parts.join(';');
   },
@@ -49,7 +51,8 @@ longsight.line = {
 };
 """
 """`cut`: the parts between marks, but for marks in double quotes. `set`: parameter number `field` of the choice at
-`place`; null, where its box was emptied, is written as nothing, and a text in double quotes, its own made single ones.
+`place`, if it has one; null, where its box was emptied, is written as nothing, and a text in double quotes, its own
+made single ones.
 `boxes`: the values of the boxes, `most` for each place, after what stands in the line; others stay as they are."""
 
 

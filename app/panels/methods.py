@@ -31,10 +31,11 @@ def wire_methods(shared: SharedControls) -> Any:
         None, [controls.draft, *controls.fields], controls.fields, js=edited_line.boxes(MOST_FIELDS), **HIDDEN
     )  # the draft may have been edited since the server laid it out
     for place, slot in enumerate(controls.slots):
-        for field, box in enumerate(slot.fields):
-            _edit(controls, box.input, edited_line.change(place, field), box)
-        begun = slot.preset.input(None, slot.preset, slot.text, js="(text) => text", api_visibility="private")
-        _edit(controls, begun.then, edited_line.change(place, MOST_NUMBERS), slot.text)
+        for field, number in enumerate(slot.numbers):
+            _edit(controls, number.input, edited_line.change(place, field), number)
+        # what is pasted is no input to Gradio, which listens to keys
+        _edit(controls, slot.text.change, edited_line.change(place, MOST_NUMBERS), slot.text)
+        slot.preset.input(None, slot.preset, slot.text, js="(text) => text", api_visibility="private")
     when_changed([controls.draft.change], callbacks.check, inputs, [*controls.heads, controls.line])
     when_changed([shared.context.length.change], callbacks.refit, inputs, controls.shown)
     return shared.model.input(as_notice(callbacks.suit), inputs, controls.shown, trigger_mode="always_last", **HIDDEN)

@@ -108,3 +108,25 @@ def test_colours_follow_the_shade_and_a_phone_stacks_the_maps(visit_page):
     assert all(one["y"] + one["height"] <= two["y"] + 1 for one, two in pairwise(boxes))
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     shoot(page, "phone-maps")
+
+
+def test_a_rule_of_ones_own_is_drawn_while_it_is_typed_and_travels_in_the_link(visit_page):
+    page = visit_page("?tab=maps&methods=composed&tokens=300&text=none")
+    page.wait_for_function(f"{DRAWN} === 2")
+    box = page.locator("#method-0-text textarea")
+    expect(box).to_have_value(re.compile(r"^d < \d+: d; j < 4: "))
+    box.fill("d < 8: d; else: d // 8")
+    head = page.locator("#side .method-head").first
+    expect(head).to_contain_text("'d // 8' at character 17 of the rule")
+    expect(head).to_contain_text("`i // 8 - j // 8` is fine")
+    box.fill("d < 8: d; else: i // 8 - j // 8 + 7")
+    caption = page.locator("#map-0")
+    expect(caption).to_contain_text("rule=d < 8: d; else: i // 8 - j // 8 + 7")
+    page.click("#method-0-preset input")
+    page.get_by_role("option", name="ReRoPE", exact=True).click()
+    expect(box).to_have_value(re.compile(r"^d < (\d+): d; else: \1$"))
+    expect(caption).to_contain_text(re.compile(r"rule=d < (\d+): d; else: \1"))
+    shoot(page, "composed")
+    page.wait_for_function("decodeURIComponent(location.search).includes('composed:rule=\"d < ')")
+    again = visit_page(page.evaluate("location.search"))
+    expect(again.locator("#method-0-text textarea")).to_have_value(box.input_value())

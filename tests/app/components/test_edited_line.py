@@ -50,3 +50,8 @@ def test_boxes_show_numbers_as_numbers_and_texts_without_their_quotes(ask):
 
 def test_a_text_that_is_still_open_takes_the_rest_of_the_line(ask):
     assert ask(edited_line.remove(1), 'vanilla;composed:rule="a;b') == "vanilla"
+
+
+def test_a_box_that_stands_for_nothing_changes_nothing(ask):
+    assert ask("(line) => longsight.line.set(line, 0, 2, null)", "window:window=7;vanilla") == "window:window=7;vanilla"
+    assert ask("(line) => longsight.line.set(line, 3, 0, 1)", "vanilla") == "vanilla"
