@@ -51,10 +51,9 @@ class MapColumn:
             self.column: gr.Column(visible=True),
             self.title: title(run),
             self.small: drawn(distance_maps.map_figure(both.small)),
-            self.small_caption: f'<p class="caption">In small, by its rule of thumb for a model trained on '
-            f"{both.small.train_length} tokens: {both.small.caption}.</p>",
+            self.small_caption: f'<p class="caption">{html.escape(both.said_of_small)}</p>',
             self.true: drawn(distance_maps.map_figure(both.true)),
-            self.true_caption: f'<p class="caption"><b>{both.true.n:,} tokens, {both.true.caption}.</b> '
+            self.true_caption: f'<p class="caption"><b>{both.true.n:,} tokens, {html.escape(both.true.caption)}.</b> '
             f'{distance_maps.what_to_see(both.true)}</p><p class="caption pooling">{both.true.pooling}</p>',
         }
 

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from analysis.diagnostics.distance_map import DistanceMap, distance_figure, distance_map
 from longsight.errors import LongSightError
-from longsight.methods import Method
+from longsight.methods import Composed, Method
 
 CELLS = 192  # a side of the true map; the figure stays well under 2 MB, with the full hover
 SMALL = (4, 24)  # tokens of the small map; more could not carry their numbers
@@ -24,15 +24,26 @@ class MethodMaps:
     small: DistanceMap
     true: DistanceMap
 
+    @property
+    def said_of_small(self) -> str:
+        """What the small map is, as a sentence."""
+        if self.small.caption == self.true.caption:
+            return f"The same rule, for the first {self.small.n} tokens."
+        return (
+            f"In small, by its rule of thumb for a model trained on {self.small.train_length} tokens: "
+            f"{self.small.caption}."
+        )
+
 
 def method_maps(method: Method, tokens: int, train_length: int, small: int, small_trained: int) -> MethodMaps:
     """Raises `LongSightError` on sizes that cannot be drawn."""
     check(LENGTH, tokens, (1, MOST_TOKENS))
     check("The small text", small, SMALL)
     check("The small trained length", small_trained, SMALL_TRAINED)
-    tiny = miniature(type(method), small, small_trained)
+    own = isinstance(method, Composed)  # a rule of one's own has no rule of thumb: its beginning is shown
+    tiny = method if own else miniature(type(method), small, small_trained)
     return MethodMaps(
-        distance_map(tiny, small, small_trained, cells=SMALL[1]),
+        distance_map(tiny, small, train_length if own else small_trained, cells=SMALL[1]),
         distance_map(method, tokens, train_length, cells=CELLS),
     )
 

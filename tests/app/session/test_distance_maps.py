@@ -57,3 +57,10 @@ def test_sizes_out_of_range_from_a_raw_call_are_refused(sizes, sentence):
     tokens, small, trained = sizes
     with pytest.raises(LongSightError, match=sentence):
         distance_maps.method_maps(METHODS["vanilla"](), tokens, 512, small, trained)
+
+
+def test_a_rule_of_ones_own_is_shown_in_small_as_it_is():
+    mine = METHODS["composed"](rule="d < 3: d; else: i // 2 - j // 2 + 1", length=100, trained=64)
+    both = distance_maps.method_maps(mine, 100, 64, 12, 8)
+    assert both.said_of_small == "The same rule, for the first 12 tokens."
+    assert both.small.effective[11, 0] == 11 // 2 + 1
