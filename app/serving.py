@@ -99,7 +99,7 @@ def serve(demo: gr.Blocks) -> None:
 
 def share_heaps() -> None:
     """Let all threads share two heaps of the C library (glibc's `mallopt`; others have no such thing): with one for
-    each of the hundreds of threads that answer visitors, a tenth of what these held would never go back."""
+    each of the hundreds of threads that answer visitors, not all that these held went back."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_ARENA_MAX, HEAPS)
