@@ -56,8 +56,7 @@ def cut(text: str, mark: str) -> list[str]:
     """
     if text.count(QUOTE) % 2:
         raise LongSightError(f"A text in double quotes is not closed in {text!r}; end it with one more quote.")
-    parts = re.findall(rf"(?:{QUOTE}[^{QUOTE}]*{QUOTE}|[^{QUOTE}{mark}])+", text)
-    return [part for part in parts if part]
+    return re.findall(rf"(?:{QUOTE}[^{QUOTE}]*{QUOTE}|[^{QUOTE}{mark}])+", text)
 
 
 def named(text: str) -> tuple[str, dict[str, str]]:

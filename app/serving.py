@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import errno
 import gc
 import logging
@@ -47,9 +46,6 @@ MOST_THREADS = MOST_AT_ONCE + 50
 TIDYING = 5.0  # seconds between two looks at what is not needed any more
 
 
-M_ARENA_MAX, HEAPS = -8, 2
-"""The number of that setting in glibc's malloc.h, and the most heaps."""
-
 SWITCHING = 0.0005
 """Seconds after which a thread that wants Python's lock is given it. A model's step takes and leaves the lock hundreds
 of times: at Python's own 5 ms it would crawl beside the threads that tell visitors how far it is."""
@@ -85,7 +81,7 @@ def serve(demo: gr.Blocks) -> None:
     It ends without taking Python apart: Gradio's threads are still there then, and one inside torch would abort it.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends the server then is a KeyboardInterrupt too
-    share_heaps()
+    housekeeping.share_heaps()
     gc.collect()
     gc.freeze()  # libraries and page stay: a million objects that no later collection has to look through
     demo.launch(**launch_options())
@@ -95,14 +91,6 @@ def serve(demo: gr.Blocks) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
-
-
-def share_heaps() -> None:
-    """Let all threads share two heaps of the C library (glibc's `mallopt`; others have no such thing): with one for
-    each of the hundreds of threads that answer visitors, not all that these held went back."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_ARENA_MAX, HEAPS)
 
 
 def middleware(bound_to: str) -> list[Middleware]:

@@ -15,6 +15,9 @@ IDLE = 600.0  # seconds that a text is kept for a program, which has no page tha
 SHARE = 0.5
 """The part of the memory to be had that all visitors' texts, tokens, caches and results may take together."""
 
+M_ARENA_MAX, HEAPS = -8, 2
+"""The number of that setting in glibc's malloc.h, and the most heaps."""
+
 CLOSED = "The line to this page was broken for a while, and its text was let go; give it again."
 UNUSED = f"Nothing was asked for {IDLE / 60:.0f} minutes, and the text was let go; give it again."
 FULL = "Many visitors are here, and the text of who was idle longest was let go to make room; give it again."
@@ -61,8 +64,19 @@ def keep_within(limit: int, sessions: Iterable[Idle]) -> None:
 
 
 def give_back() -> None:
-    """Return freed memory to the system: the C library (glibc) keeps it otherwise."""
+    """Return freed memory to the system: the C library keeps it otherwise."""
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    _ask_glibc("malloc_trim", 0)
+
+
+def share_heaps() -> None:
+    """Let all threads share two heaps of the C library: with one for each of the hundreds of threads that answer
+    visitors, not all that these held went back."""
+    _ask_glibc("mallopt", M_ARENA_MAX, HEAPS)
+
+
+def _ask_glibc(name: str, *given: int) -> None:
+    """Call a function that only glibc has; nothing on other systems."""
+    function = getattr(ctypes.CDLL(None), name, None)
+    if function is not None:
+        function(*given)

@@ -87,7 +87,7 @@ class Composed(Method):
 
     @property
     def longest(self) -> int | None:
-        return self.length if "n" in self._parsed.names else None
+        return self._parsed.longest
 
     def reach(self, train_length: int) -> int | None:
         return _reach(self.rule, self.length, self.trained, train_length)
@@ -98,11 +98,11 @@ def _made(text: str, length: int, trained: int) -> tuple[Rule, RuleBands]:
     """The tree of a rule and its bands, looked at as a whole."""
     rule = parse(text, length, trained)
     made = rule_bands(rule)
-    prove(rule, made.bands, length if "n" in rule.names else None)
+    prove(rule, made.bands)
     return rule, made
 
 
 @lru_cache(maxsize=256)
 def _reach(text: str, length: int, trained: int, train_length: int) -> int | None:
     rule, made = _made(text, length, trained)
-    return familiar_length(rule, made.bands, length if "n" in rule.names else None, train_length)
+    return familiar_length(rule, made.bands, train_length)

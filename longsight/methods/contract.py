@@ -3,6 +3,7 @@
 The looks are cheap, a spread of positions and not all of them; the tests of the methods look at whole grids.
 """
 
+from collections.abc import Sequence
 from functools import cache, lru_cache
 
 import torch
@@ -88,14 +89,18 @@ def _check_law(method: Method) -> None:
     spread = _positions()
     spread = torch.cat((spread[: PAIRS // 2], spread[:: len(spread) // (PAIRS // 2)])).unique()
     i, j = spread[:, None], spread[None, :]
-    visible, told = method.visible(i, j), method.distance(i, j)
-    shown = sum(band.visible(i, j).long() for band in method.bands)
-    wrong = shown != visible.long()
-    for band in method.bands:
-        wrong = wrong | band.visible(i, j) & ((band.distance(i, j) - told).abs() > 1e-6 + 1e-9 * i)
-    if (pairs := wrong.nonzero()).numel():
+    if (pairs := contradicted(method.bands, i, j, method.visible(i, j), method.distance(i, j))).numel():
         query, key = (int(spread[n]) for n in pairs[0])
         raise LongSightError(
             f"{method.title}: its bands do not say what its visible and distance say, for one of the query {query:,} "
             f"and the key {key:,}; together they must show every visible key once, at the same distance."
         )
+
+
+def contradicted(bands: Sequence[Band], i: Tensor, j: Tensor, visible: Tensor, told: Tensor) -> Tensor:
+    """The pairs (n, 2), as places in queries `i` and keys `j`, that `bands` do not show once each where they are
+    `visible` (query, key), at the distance that is `told` (query, key)."""
+    wrong = sum(band.visible(i, j).long() for band in bands) != visible.long()
+    for band in bands:
+        wrong = wrong | band.visible(i, j) & ((band.distance(i, j) - told).abs() > 1e-6 + 1e-9 * i)
+    return wrong.nonzero()

@@ -190,7 +190,8 @@ class Seam:
 
     def _set_text(self, cache: Cache, length: int, token_mask: Tensor | None) -> None:
         """Tell the cache how long its text is now; LongSightError where what it holds was heard as a shorter one."""
-        cache.method.check_length(length if token_mask is None else int(token_mask.sum(-1).max()))
+        if cache.method.longest is not None:  # the mask is counted only then: that waits for the device
+            cache.method.check_length(length if token_mask is None else int(token_mask.sum(-1).max()))
         length = max(length, cache.announced, cache.text)
         outgrown = self.outgrown(cache, length)
         if token_mask is not None:  # each row is a text of its own

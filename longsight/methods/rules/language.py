@@ -42,8 +42,9 @@ def parse(text: str, length: int, trained: int) -> Rule:
     if len(text) > MOST_CHARACTERS:
         raise source.refuse(RulePlace(MOST_CHARACTERS, len(text)), f"a rule has at most {MOST_CHARACTERS} characters")
     tokens = list(_tokens(source))
-    names = frozenset(token.text for token in tokens if token.kind == "name")
-    return Rule(source, _Parser(source, tokens, {"n": length, "L": trained}, "n" in names).rule(), names)
+    bounded = any(token.kind == "name" and token.text == "n" for token in tokens)
+    pieces = _Parser(source, tokens, {"n": length, "L": trained}, bounded).rule()
+    return Rule(source, pieces, length if bounded else None)
 
 
 def _tokens(source: Source) -> list[Token]:

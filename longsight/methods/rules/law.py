@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from longsight.methods.rules.language import Comparison, Expr, Rule
+from longsight.methods.rules.tree import Comparison, Expr, Rule
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod,

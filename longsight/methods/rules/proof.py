@@ -8,6 +8,7 @@ from torch import Tensor
 from longsight.errors import LongSightError
 from longsight.methods.bands import Band
 from longsight.methods.base import LARGEST
+from longsight.methods.contract import contradicted
 from longsight.methods.rules import law
 from longsight.methods.rules.tree import Expr, Rule, magnitude
 
@@ -17,14 +18,14 @@ MOST_NUMBERS = 24
 """Around so many numbers of a rule, the largest ones, positions are looked at too."""
 
 
-def prove(rule: Rule, bands: Sequence[Band], longest: int | None) -> None:
+def prove(rule: Rule, bands: Sequence[Band]) -> None:
     """Raise `LongSightError` for a rule that leaves a query without its own key, that tells a negative distance, or
     whose bands are not disjoint or say something else than its text.
 
-    Looked at are all pairs of a short text, and those of positions spread over long ones (up to `longest`), with the
-    numbers of the rule and their neighbours among them.
+    Looked at are all pairs of a short text, and those of positions spread over long ones (up to its `longest`), with
+    the numbers of the rule and their neighbours among them.
     """
-    positions = _positions(rule, longest)
+    positions = _positions(rule)
     i, j = positions[:, None], positions[None, :]
     visible, told = law.visible(rule, i, j), law.distance(rule, i, j)
     if (blind := (~visible.diagonal()).nonzero()).numel():
@@ -38,11 +39,7 @@ def prove(rule: Rule, bands: Sequence[Band], longest: int | None) -> None:
             f"Composed: the distance would be {told[tuple(pairs[0])].item():,} for the query {query:,} "
             f"and the key {key:,}; add a constant to it, or let a piece before it take such pairs."
         )
-    shown = sum(band.visible(i, j).long() for band in bands)
-    wrong = shown != visible.long()
-    for band in bands:
-        wrong |= band.visible(i, j) & ((band.distance(i, j) - told).abs() > 1e-6 + 1e-9 * i)
-    if (pairs := wrong.nonzero()).numel():
+    if (pairs := contradicted(bands, i, j, visible, told)).numel():
         query, key = (int(positions[n]) for n in pairs[0])
         raise LongSightError(
             f"Composed: the bands made of the rule do not say what it says for the query {query:,} "
@@ -50,9 +47,9 @@ def prove(rule: Rule, bands: Sequence[Band], longest: int | None) -> None:
         )
 
 
-def _positions(rule: Rule, longest: int | None) -> Tensor:
+def _positions(rule: Rule) -> Tensor:
     """Ascending positions of a text."""
-    end = LARGEST if longest is None else longest
+    end = LARGEST if rule.longest is None else rule.longest
     exprs = [x for p in rule.pieces for x in (p.distance, *(side for c in p.comparisons for side in (c.left, c.right)))]
     numbers = sorted({int(number) for expr in exprs for number in _numbers(expr) if number < end})[-MOST_NUMBERS:]
     around = {number + more for number in (*numbers, end) for more in (-2, -1, 0, 1)}

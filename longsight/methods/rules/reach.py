@@ -16,7 +16,7 @@ BARELY = 1e-6
 """What fractions may be off by [tokens]."""
 
 
-def familiar_length(rule: Rule, bands: Sequence[Band], longest: int | None, train_length: int) -> int | None:
+def familiar_length(rule: Rule, bands: Sequence[Band], train_length: int) -> int | None:
     """The longest text [tokens] whose distances all are below `train_length`; None when there is no limit.
 
     The trained length itself counts as familiar where it is the ceiling that stands for all longer distances: no key of
@@ -25,8 +25,8 @@ def familiar_length(rule: Rule, bands: Sequence[Band], longest: int | None, trai
     for any where the largest distance of a query only rises with the query.
     """
     sizes = tuple(sorted({size for piece in rule.pieces for size in _group_sizes(piece.distance)}))
-    found = [_reach_of(band, sizes, longest or LARGEST, train_length) for band in bands]
-    return min((tokens for tokens in found if tokens is not None), default=longest)
+    found = [_reach_of(band, sizes, rule.longest or LARGEST, train_length) for band in bands]
+    return min((tokens for tokens in found if tokens is not None), default=rule.longest)
 
 
 def _reach_of(band: Band, sizes: Sequence[int], limit: int, train_length: int) -> int | None:

@@ -79,11 +79,11 @@ class RulePiece:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a text says: its pieces, and the names that it mentions."""
+    """What a text says: its pieces, and the longest text [tokens] that it speaks of where it mentions n; None: any."""
 
     source: Source
     pieces: tuple[RulePiece, ...]
-    names: frozenset[str]
+    longest: int | None
 
 
 def magnitude(value: int | Fraction) -> int | Fraction:
