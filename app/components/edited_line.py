@@ -34,9 +34,9 @@ longsight.line = {
   },
   set(line, place, field, value) {
     const parts = this.parts(line), [key, given] = this.split(parts[place] ?? '', ':'), values = this.values(given);
-    const name = this.names[key]?.[field];
-    if (!name) return line;
-    values.set(name, this.written(value));
+    const name = this.names[key]?.[field], written = String(this.written(value));
+    if (!name || values.get(name) === written) return undefined;
+    values.set(name, written);
     parts[place] = `${key}:${[...values].map((pair) => pair.join('=')).join(',')}`;
     return parts.join(';');
   },
@@ -51,8 +51,9 @@ longsight.line = {
 };
 """
 """`cut`: the parts between marks, but for marks in double quotes. `set`: parameter number `field` of the choice at
-`place`, if it has one; null, where its box was emptied, is written as nothing, and a text in double quotes, its own
-made single ones.
+`place`; null, where its box was emptied, is written as nothing, and a text in double quotes, its own made single ones.
+Where that leaves the line as it is, `set` returns undefined, by which Gradio leaves the line alone: a box that the
+server fills says that it changed, too, and must not write back a line that is no longer the newest.
 `boxes`: the values of the boxes, `most` for each place, after what stands in the line; others stay as they are."""
 
 
@@ -77,7 +78,7 @@ ADD = "(line) => longsight.line.add(line)"
 
 
 def change(place: int, field: int) -> str:
-    """JavaScript for `(line, value) -> line`: the parameter number `field` of the choice at `place`."""
+    """JavaScript for `(line, value) -> line`: the parameter number `field` of the choice at `place`, if it changes."""
     return f"(line, value) => longsight.line.set(line, {place}, {field}, value)"
 
 

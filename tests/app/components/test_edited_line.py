@@ -52,6 +52,16 @@ def test_a_text_that_is_still_open_takes_the_rest_of_the_line(ask):
     assert ask(edited_line.remove(1), 'vanilla;composed:rule="a;b') == "vanilla"
 
 
-def test_a_box_that_stands_for_nothing_changes_nothing(ask):
-    assert ask("(line) => longsight.line.set(line, 0, 2, null)", "window:window=7;vanilla") == "window:window=7;vanilla"
-    assert ask("(line) => longsight.line.set(line, 3, 0, 1)", "vanilla") == "vanilla"
+@pytest.mark.parametrize(
+    ("function", "line", "value"),
+    [
+        (edited_line.change(0, 2), "window:window=7;vanilla", None),
+        (edited_line.change(3, 0), "vanilla", 1),
+        (edited_line.change(0, 1), "", "else: d"),
+        (edited_line.change(0, 0), "window:window=7;vanilla", 7),
+        (edited_line.change(0, 1), 'composed:rule="else: d"', "else: d"),
+    ],
+)
+def test_what_changes_nothing_does_not_write_the_line_again(ask, function, line, value):
+    """A box that the server fills says so while a page opens, with the line as it was: that must not become it."""
+    assert ask(f"(...given) => ({function})(...given) === undefined", line, value) is True
