@@ -3,7 +3,6 @@
 import re
 from itertools import pairwise
 
-import pytest
 from playwright.sync_api import expect
 
 from app.session import model_catalogue
@@ -27,12 +26,18 @@ def long_text(page_tokens):
     return f"{text[:half]}The pass key is 31857. Remember it. 31857 is the pass key. {text[half:]}"
 
 
-def test_the_first_thing_seen_is_a_finished_conversation(visit_page):
+BACKGROUND = "Math.max(...getComputedStyle(document.querySelector('.cell')).backgroundColor.match(/\\d+/g).slice(0, 3))"
+
+
+def test_the_first_thing_seen_is_a_finished_conversation_and_in_the_dark_it_is_dark(visit_page):
     page = visit_page()
     expect(page.locator(".conversation .note")).to_contain_text("A finished example, recorded")
     assert cells(page, "done").count() >= 2
     expect(page.locator("#suggestion")).to_have_text(QUESTION)
     shoot(page, "first-sight")
+    page.click("#shade")
+    page.wait_for_function(f"{BACKGROUND} < 60")
+    shoot(page, "dark")
 
 
 def test_three_methods_answer_one_question_and_a_follow_up_reads_only_what_is_new(visit_page):
@@ -88,20 +93,6 @@ def test_one_method_answers_beside_itself_and_the_link_restores_both(visit_page)
     for place, group in enumerate(("4", "16")):
         again.locator(f"#method-{place}").get_by_text("Parameters").click()
         expect(again.locator(f"#method-{place}").get_by_label(re.compile("^group "))).to_have_value(group)
-
-
-def test_a_slot_is_filled_and_emptied_by_the_keyboard_alone(visit_page):
-    page = visit_page("?text=none&methods=vanilla")
-    page.focus("#add-method")
-    page.keyboard.press("Enter")
-    page.focus("#method-1-picker input")
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
-    page.focus("#method-0-remove")
-    page.keyboard.press("Space")
-    expect(page.locator("#method-0-picker input")).to_have_value("Truncation")
-    expect(heads(page)).to_have_count(1)
-    expect(page.locator("#method-line textarea, #method-line input")).to_have_value(re.compile("^truncation"))
 
 
 def test_a_text_far_past_the_trained_length_is_read_by_three_methods(visit_page):
@@ -182,19 +173,20 @@ def test_an_empty_question_gets_a_sentence_and_stays(visit_page):
     expect(page.locator(".question")).to_have_text("Hello")
 
 
-@pytest.mark.parametrize(("method", "field", "bad", "sentence"), [
-    ("self-extend:group=16,window=64", "window", "50", "is not a multiple of group"),
-    ("window:window=512", "window", "0", "window must be between 1 and"),
-])  # fmt: skip
-def test_impossible_parameters_get_a_sentence_and_the_question_stays(visit_page, method, field, bad, sentence):
-    page = visit_page(f"?text=none&methods={method}")
-    page.locator("#method-0").get_by_text("Parameters").click()
-    page.get_by_label(re.compile(f"^{field} ")).fill(bad)
-    expect(page.get_by_text(sentence).first).to_be_visible()
-    ask(page, "Hello")
-    expect(page.get_by_text(sentence).first).to_be_visible()
-    assert page.input_value("#ask textarea") == "Hello"
-    assert page.locator(".turn").count() == 0 or page.locator(".conversation .note").is_visible()
+def test_impossible_parameters_get_a_sentence_and_the_question_stays(visit_page):
+    page = visit_page("?text=none&methods=self-extend:group=16,window=64;window:window=512")
+    for place, bad, sentence in ((0, "50", "is not a multiple of group"), (1, "0", "window must be between 1 and")):
+        slot = page.locator(f"#method-{place}")
+        slot.get_by_text("Parameters").click()
+        usual = slot.get_by_label(re.compile("^window ")).input_value()
+        slot.get_by_label(re.compile("^window ")).fill(bad)
+        expect(slot.get_by_text(sentence)).to_be_visible()
+        ask(page, "Hello")
+        expect(page.locator(".toast-body").get_by_text(sentence).first).to_be_visible()
+        assert page.input_value("#ask textarea") == "Hello"
+        assert page.locator(".turn").count() == 0 or page.locator(".conversation .note").is_visible()
+        slot.get_by_label(re.compile("^window ")).fill(usual)
+        expect(slot.get_by_text(sentence)).to_have_count(0)
 
 
 def test_on_a_phone_answers_stand_under_each_other_and_the_side_is_a_drawer(visit_page):
@@ -209,16 +201,18 @@ def test_on_a_phone_answers_stand_under_each_other_and_the_side_is_a_drawer(visi
     expect(page.locator("#document")).to_be_in_viewport()
 
 
-def test_in_the_dark_everything_is_dark(visit_page):
-    page = visit_page(dark=True)
-    expect(page.locator("#suggestion")).to_be_visible()
-    background = page.evaluate("getComputedStyle(document.querySelector('.cell')).backgroundColor")
-    assert max(int(part) for part in re.findall(r"\d+", background)[:3]) < 60
-    shoot(page, "dark")
-
-
 def test_the_keyboard_is_enough(visit_page):
     page = visit_page("?text=none&methods=vanilla&longest=8")
+    page.focus("#add-method")
+    page.keyboard.press("Enter")
+    page.focus("#method-1-picker input")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.focus("#method-0-remove")
+    page.keyboard.press("Space")
+    expect(page.locator("#method-0-picker input")).to_have_value("Truncation")
+    expect(heads(page)).to_have_count(1)
+    expect(page.locator("#method-line textarea, #method-line input")).to_have_value(re.compile("^truncation"))
     page.focus("#ask textarea")
     page.keyboard.type("Hello")
     page.keyboard.press("Enter")

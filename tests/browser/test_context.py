@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import paste, upload
@@ -43,30 +42,25 @@ def test_a_paste_of_five_megabytes_is_sent_once_as_a_file_and_never_stands_in_th
     assert max(size for url, size in page.posts if url not in uploads) < 4_000
 
 
-@pytest.mark.parametrize(
-    ("raw", "sentence"),
-    [
-        (b"", "has no text in it"),
-        (b"a\0b" * 1000, "NUL character at position 1"),
-        (b"%PDF-1.4 binary \xe2\xe3", "is a PDF, whatever its name says"),
-        (b"\xe9\xe8 latin-1", "is not text in UTF-8: byte 0xe9 at position 0"),
-    ],
-)
-def test_a_bad_file_gets_one_sentence_and_nothing_is_lost(visit_page, tmp_path, raw, sentence):
+BAD_FILES = {
+    b"": "has no text in it",
+    b"a\0b" * 1000: "NUL character at position 1",
+    b"%PDF-1.4 binary \xe2\xe3": "is a PDF, whatever its name says",
+    b"\xe9\xe8 latin-1": "is not text in UTF-8: byte 0xe9 at position 0",
+}
+
+
+def test_a_bad_file_gets_one_sentence_and_nothing_is_lost(visit_page, tmp_path):
     page = visit_page()
     expect(page.locator("#document .count")).to_contain_text("tokens")
     page.fill("#ask textarea", "my half-written question")
     path = tmp_path / "bad.txt"
-    path.write_bytes(raw)
-    upload(page, path)
-    expect(page.locator("#document .problem")).to_contain_text(sentence)
-    expect(page.locator("#document .count")).to_contain_text("tokens")
-    assert page.input_value("#ask textarea") == "my half-written question"
-
-
-def test_fifty_megabytes_are_refused_with_a_sentence_and_the_page_goes_on(visit_page, tmp_path):
-    page = visit_page()
-    path = tmp_path / "huge.txt"
+    for raw, sentence in BAD_FILES.items():
+        path.write_bytes(raw)
+        upload(page, path)
+        expect(page.locator("#document .problem")).to_contain_text(sentence)
+        expect(page.locator("#document .count")).to_contain_text("tokens")
+        assert page.input_value("#ask textarea") == "my half-written question"
     with path.open("wb") as file:
         file.truncate(50_000_000)
     upload(page, path)
@@ -74,6 +68,9 @@ def test_fifty_megabytes_are_refused_with_a_sentence_and_the_page_goes_on(visit_
     page.locator("#example input").click()
     page.get_by_role("option", name="The Hound of the Baskervilles").click()
     expect(page.locator("#document .name")).to_contain_text("The Hound")
+    page.click("#remove")
+    expect(page.locator("#document .empty")).to_be_visible()
+    expect(page.locator("#remove")).to_be_hidden()
 
 
 def test_emoji_right_to_left_and_markup_stay_text(visit_page):
@@ -86,11 +83,3 @@ def test_emoji_right_to_left_and_markup_stay_text(visit_page):
     expect(quote).to_contain_text("שלום 👩‍👩‍👧‍👦")
     assert page.evaluate("window.pwned") is False
     assert page.locator("#document img, #document script").count() == 0
-
-
-def test_a_document_can_be_removed(visit_page):
-    page = visit_page()
-    expect(page.locator("#document .count")).to_contain_text("tokens")
-    page.click("#remove")
-    expect(page.locator("#document .empty")).to_be_visible()
-    expect(page.locator("#remove")).to_be_hidden()
