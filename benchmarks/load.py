@@ -153,7 +153,7 @@ def visitors(address: str, count: int, folder: Path, characters: int) -> list[Vi
         sentences.insert(int(rng.integers(len(sentences) // 2, len(sentences))), STATEMENT.format(value=key))
         path = folder / f"text_{number}.txt"
         path.write_text(PREAMBLE + " ".join(sentences), encoding="utf-8")
-        found.append(Visitor(key, path, Client(address, verbose=False)))
+        found.append(Visitor(key, path, Client(address, verbose=False, httpx_kwargs={"timeout": PATIENCE})))
     return found
 
 
