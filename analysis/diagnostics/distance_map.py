@@ -12,6 +12,7 @@ import torch
 
 from longsight.errors import LongSightError
 from longsight.methods import Method
+from longsight.methods.base import of_group
 
 from ..drawing.layout import MOST_CELLS, plain_layout
 from ..drawing.palette import SEEN, UNSEEN
@@ -107,19 +108,24 @@ class DistanceMap(Record):
         )
 
 
-def distance_map(method: Method, n: int, train_length: int, cells: int = 256) -> DistanceMap:
+def distance_map(method: Method, n: int, train_length: int, cells: int = 256, group: int | None = None) -> DistanceMap:
     """The map of `method` over a text of `n` tokens, at most `cells` (up to 512) a side.
 
-    Rows and columns of tokens that the method never reads are hidden. Raises `LongSightError` on a bad size, and
-    for a text that is too long for the method.
+    Rows and columns of tokens that the method never reads are hidden. Where groups of frequencies are told different
+    distances, it is that of one `group`, counted from 0, the fastest; by default of the slowest. Raises
+    `LongSightError` on a bad size or group, and for a text that is too long for the method.
     """
+    groups = method.frequency_groups
+    group = groups - 1 if group is None else group
+    if not 0 <= group < groups:
+        raise LongSightError(f"{method.title}: there is no group of frequencies {group}, only 0 to {groups - 1}.")
     _check_size("a text", n, "tokens", 1, None)
     _check_size("a map", cells, "cells a side", 2, MOST_CELLS)
     method.check_length(n)
     positions = sampled_positions(n, cells)
     first = n - method.keeps(n)  # tokens before it are never read, and positions start there
     query, key = (torch.from_numpy(p) for p in (positions[:, None] - first, positions[None, :] - first))
-    band, effective = _evaluate(method, query, key)
+    band, effective = _evaluate(method, query, key, group)
     return DistanceMap(
         query_position=positions,
         key_position=positions,
@@ -131,7 +137,7 @@ def distance_map(method: Method, n: int, train_length: int, cells: int = 256) ->
         bands=tuple(band.name for band in method.bands),
         n=n,
         train_length=train_length,
-        note=_note(method, n),
+        note=_note(method, n, group),
     )
 
 
@@ -142,10 +148,10 @@ def sampled_positions(n: int, cells: int) -> np.ndarray:
     return np.arange(cells) * (n - 1) // (cells - 1)
 
 
-def _evaluate(method: Method, query: torch.Tensor, key: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+def _evaluate(method: Method, query: torch.Tensor, key: torch.Tensor, group: int) -> tuple[np.ndarray, np.ndarray]:
     """The band and the effective distance of every pair; both axes positions as the method counts them, < 0 unread."""
     visible = ((query >= 0) & (key >= 0) & method.visible(query, key)).numpy()
-    distance = method.distance(query, key).to(torch.float64) * slowest_rotation(method, query)
+    distance = of_group(method.distance(query, key), group).to(torch.float64) * slowest_rotation(method, query)
     effective = np.where(visible, distance.numpy(), np.nan)
     band = np.full(visible.shape, HIDDEN, dtype=np.int8)
     for index, candidate in enumerate(method.bands):
@@ -153,9 +159,14 @@ def _evaluate(method: Method, query: torch.Tensor, key: torch.Tensor) -> tuple[n
     return band, effective
 
 
-def _note(method: Method, n: int) -> str:
+def _note(method: Method, n: int, group: int) -> str:
     """What the method does besides choosing keys and distances."""
     notes = []
+    if method.frequency_groups > 1:
+        notes.append(
+            f"Groups of frequencies are told distances of their own: drawn is group {group + 1} of "
+            f"{method.frequency_groups}, counted from the fastest."
+        )
     if not torch.equal(
         method.inv_freq(ORDINARY_FREQUENCIES, method.length_at(torch.tensor(n - 1))), ORDINARY_FREQUENCIES
     ):

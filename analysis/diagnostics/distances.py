@@ -29,7 +29,8 @@ EDGE = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class DistanceRecord(Observed):
-    """Effective distances that the model is shown, beside those of its training.
+    """Effective distances that the model is shown, beside those of its training; where groups of frequencies are told
+    different ones, those of the slowest.
 
     Bin b holds distances d with `ceil(d / width) = b`, so that bin 0 is the query itself and the trained length, which
     stands for everything beyond under a ceiling, falls into the last familiar bin.
@@ -132,7 +133,7 @@ DISTANCES = Panel(
     key="distances",
     title="Distances",
     look="Look for curves that leave the grey area: to the right, the model is shown distances that it never "
-    "met in training; upwards, more tokens at one distance than it ever saw there.",
+    "met in training; upwards, more tokens at one distance than it ever saw there. DPE's slowest group is drawn.",
     paper="LM-Infinite, figure 2; SelfExtend, figure 2",
     probes=lambda options: [partial(DistanceProbe, layers=options.layers)],
     names=lambda options: ("distances",),

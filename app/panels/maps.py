@@ -66,18 +66,20 @@ class MapsPanel:
     small: gr.Slider
     trained: gr.Slider
     tokens: gr.Number
+    group: gr.Number
     acting: gr.HTML
     columns: tuple[MapColumn, ...]
 
     @property
     def inputs(self) -> list[Any]:
         shared = self.shared
-        return [shared.model, self.small, self.trained, self.tokens, shared.context.length, shared.methods.draft]
+        sizes = [self.small, self.trained, self.tokens, self.group]
+        return [shared.model, *sizes, shared.context.length, shared.methods.draft]
 
     @property
     def shown(self) -> list[Any]:
         """What `show` updates."""
-        return [self.acting, *(part for column in self.columns for part in column.parts)]
+        return [self.acting, self.group, *(part for column in self.columns for part in column.parts)]
 
     def maps(self, values: Mapping[Any, Any]) -> list[tuple[Run, MethodMaps]]:
         """The maps of each run, from the values of `inputs` by control. Raises `LongSightError` on what cannot be."""
@@ -88,8 +90,10 @@ class MapsPanel:
         draft = str(values[shared.methods.draft] or "")
         runs = make_runs(side_by_side.read(model, draft, reached or model.train_length))
         small, trained = values[self.small], values[self.trained]
+        group = distance_maps.check_group(whole(values[self.group] or 0))
         return [
-            (run, distance_maps.method_maps(run.method, tokens, model.train_length, small, trained)) for run in runs
+            (run, distance_maps.method_maps(run.method, tokens, model.train_length, small, trained, group))
+            for run in runs
         ]
 
     def read(self, values: Sequence[Any]) -> dict[Any, Any]:
@@ -103,7 +107,11 @@ class MapsPanel:
         if not given[self.shared.methods.draft]:
             return gr.skip()
         both = self.maps(given)
-        updates: Updates = {self.acting: acting(model_catalogue.model(given[self.shared.model]))}
+        parted = any(run.method.frequency_groups > 1 for run, _ in both)
+        updates: Updates = {
+            self.acting: acting(model_catalogue.model(given[self.shared.model])),
+            self.group: gr.Number(visible=parted),
+        }
         updates |= {column.column: gr.Column(visible=False) for column in self.columns[len(both) :]}
         for column, (run, maps_of) in zip(self.columns[: len(both)], both, strict=True):
             updates |= column.drawn(run, maps_of)
@@ -119,13 +127,15 @@ class MapsPanel:
 def build_maps(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
     panel = build_panel(shared)
     small, trained, tokens = panel.small, panel.trained, panel.tokens
-    changes = [small.release, trained.release, tokens.submit, tokens.blur, shared.methods.line.change]
+    sizes = [event for number in (tokens, panel.group) for event in (number.submit, number.blur)]
+    changes = [small.release, trained.release, *sizes, shared.methods.line.change]
     when_changed(changes, panel.show, panel.inputs, panel.shown, tab)
     gr.on([], panel.show, panel.inputs, panel.shown, api_name="maps")  # for scripts
     return [
         LinkedControl("small", small, int),
         LinkedControl("trained", trained, int),
         LinkedControl("tokens", tokens, lambda text: distance_maps.check(LENGTH, int(text), (0, MOST_TOKENS))),
+        LinkedControl("group", panel.group, lambda text: distance_maps.check_group(int(text))),
     ]
 
 
@@ -144,11 +154,15 @@ def build_panel(shared: SharedControls) -> MapsPanel:
         tokens = gr.Number(
             0, label="True text [tokens]", precision=0, info="0: as long as the document", elem_id="map-tokens"
         )
+        group = gr.Number(
+            0, label="Group of frequencies", precision=0, visible=False, elem_id="map-group",
+            info="1: the fastest; 0: the slowest. For methods that tell groups apart.",
+        )  # fmt: skip
     gr.HTML(legend())
     acting_on = gr.HTML()
     with gr.Row(elem_id="maps", equal_height=False):
         columns = tuple(_build_column(index) for index in range(MOST_METHODS))
-    panel = MapsPanel(shared, small, trained, tokens, acting_on, columns)
+    panel = MapsPanel(shared, small, trained, tokens, group, acting_on, columns)
     wire_downloads(build_downloads("map", "The true maps, with names and units:"), panel.files, panel.inputs)
     return panel
 

@@ -8,13 +8,14 @@ import plotly.graph_objects as go
 
 from analysis.diagnostics.distance_map import DistanceMap, distance_figure, distance_map
 from longsight.errors import LongSightError
-from longsight.methods import Composed, Method
+from longsight.methods import Composed, Method, dpe
 
 CELLS = 192  # a side of the true map; the figure stays well under 2 MB, with the full hover
 SMALL = (4, 24)  # tokens of the small map; more could not carry their numbers
 SMALL_TRAINED = (4, 16)
 MOST_TOKENS = 10_000_000
 LENGTH = "The length of the text"
+MOST_GROUPS = dpe.MOST_GROUPS
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,35 @@ class MethodMaps:
         )
 
 
-def method_maps(method: Method, tokens: int, train_length: int, small: int, small_trained: int) -> MethodMaps:
-    """Raises `LongSightError` on sizes that cannot be drawn."""
+def method_maps(
+    method: Method, tokens: int, train_length: int, small: int, small_trained: int, group: int = 0
+) -> MethodMaps:
+    """What one `group` of frequencies is told, counted from 1, the fastest; 0, or more than there are: the slowest.
+    Raises `LongSightError` on sizes that cannot be drawn."""
     check(LENGTH, tokens, (1, MOST_TOKENS))
     check("The small text", small, SMALL)
     check("The small trained length", small_trained, SMALL_TRAINED)
+    check_group(group)
     own = isinstance(method, Composed)  # a rule of one's own has no rule of thumb: its beginning is shown
     tiny = method if own else miniature(type(method), small, small_trained)
     return MethodMaps(
-        distance_map(tiny, small, train_length if own else small_trained, cells=SMALL[1]),
-        distance_map(method, tokens, train_length, cells=CELLS),
+        distance_map(tiny, small, train_length if own else small_trained, SMALL[1], _place(tiny, group)),
+        distance_map(method, tokens, train_length, CELLS, _place(method, group)),
     )
+
+
+def _place(method: Method, group: int) -> int | None:
+    return group - 1 if 1 <= group <= method.frequency_groups else None
+
+
+def check_group(group: object) -> int:
+    """The number of a group of frequencies. Raises `LongSightError` for what is none."""
+    if isinstance(group, bool) or not isinstance(group, int) or not 0 <= group <= MOST_GROUPS:
+        raise LongSightError(
+            f"A group of frequencies is a whole number from 1, the fastest, to {MOST_GROUPS}, or 0 for the slowest; "
+            f"{group!r} was given."
+        )
+    return group
 
 
 def check(what: str, value: object, limits: tuple[int, int]) -> int:

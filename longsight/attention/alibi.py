@@ -12,18 +12,23 @@ from longsight.attention.encoding import Encoding
 
 @dataclass(frozen=True)
 class Alibi(Encoding):
-    """Adds `-slope * distance` to the logits of each head; `slopes` (head,) float32, per token."""
+    """Adds `-slope * distance` to the logits of each head; `slopes` (head,) float32, per token.
+
+    There are no frequencies: of distances that differ by groups of them it hears the mean.
+    """
 
     slopes: Tensor
 
     kind: ClassVar[str] = "alibi"
 
     def logits(self, q: Tensor, k: Tensor, distance: Tensor, scaling: float) -> Tensor:
-        return q @ k.mT * scaling - self.slopes.to(q)[:, None, None] * distance.to(q)
+        told = distance.double().mean(0) if distance.ndim == 3 else distance
+        return q @ k.mT * scaling - self.slopes.to(q)[:, None, None] * told.to(q)
 
     def bias(self, positions: Tensor) -> Tensor:
         device = torch.device("cpu") if positions.device.type == "mps" else positions.device  # MPS has no float64
-        return self.slopes.to(device, torch.float64)[:, None] * positions.to(device, torch.float64)
+        heard = torch.atleast_2d(positions.to(device, torch.float64)).mean(0)
+        return self.slopes.to(device, torch.float64)[:, None] * heard
 
 
 def slopes(heads: int, bias_max: float = 8.0) -> Tensor:

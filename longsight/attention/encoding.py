@@ -28,20 +28,22 @@ class Encoding:
         return self
 
     def logits(self, q: Tensor, k: Tensor, distance: Tensor, scaling: float) -> Tensor:
-        """Logits (batch, head, query, key) of q and k (batch, head, token, channel) that stand `distance` (query, key)
-        apart: the definition."""
+        """Logits (batch, head, query, key) of q and k (batch, head, token, channel) that stand `distance` (query, key),
+        or (group, query, key), apart: the definition."""
         return q @ k.mT * scaling
 
     def table(self, positions: Tensor, like: Tensor) -> Table | None:
-        """The rotation of queries or keys at `positions` (n,), in the dtype and on the device of `like`."""
+        """The rotation of queries or keys at `positions` (n,), or (group, n) where groups of frequencies are told
+        different ones, in the dtype and on the device of `like`."""
         return None
 
     def relative_table(self, distance: Tensor, like: Tensor) -> Table | None:
-        """The rotation of keys that an unrotated query sees `distance` (n,) away."""
+        """The rotation of keys that an unrotated query sees `distance` (n,), or (group, n), away."""
         return self.table(-distance, like)
 
     def bias(self, positions: Tensor) -> Tensor | None:
-        """What keys at `positions` (n,) add to their logits -> (head, n) float64; queries there add the negative."""
+        """What keys at `positions` (n,), or (group, n), add to their logits -> (head, n) float64; queries there add the
+        negative."""
         return None
 
     def under(self, method: Method, length: int) -> "Encoding":

@@ -71,7 +71,7 @@ def make_plan(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Te
 def band_keys(band: Band, i: Tensor, j: Tensor, keys: slice, encoding: Encoding, like: Tensor) -> BandKeys:
     """Rotations and biases of queries `i` and of the stored keys `keys`, which stand at `j`, inside one band."""
     q_position, k_position = band.q_position(i), band.k_position(j)
-    origin = q_position[:1]  # only differences matter: near zero every angle and every bias is exact
+    origin = q_position[..., :1]  # only differences matter: near zero every angle and every bias is exact
     q_position, k_position = q_position - origin, k_position - origin
     q_bias, k_bias = encoding.bias(-q_position), encoding.bias(k_position)
     return BandKeys(

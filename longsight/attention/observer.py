@@ -14,6 +14,7 @@ from longsight.attention.encoding import Encoding, rotate
 from longsight.attention.fast import BLOCK, BandKeys, band_keys, key_range
 from longsight.methods import Method
 from longsight.methods.bands import Band
+from longsight.methods.base import of_group
 
 BUDGET = 2**23
 """How many logits a block may hold: 32 MiB in float32."""
@@ -24,9 +25,9 @@ class Block:
     """Consecutive queries of one layer and every key that any of them may see.
 
     `i` (query,) and `j` (key,) positions; a position occurs in `j` once per band that may show it. `band` (key,) is an
-    index into the method's bands; `distance` (query, key) is what the model is told; `logits` (head, query, key) are
-    final, -inf where hidden, so that a softmax over keys gives the attention weights (before any fetched keys); with
-    learned `sinks` (head,), which are logits of no key, over them too.
+    index into the method's bands; `distance` (query, key) is what the model is told, or of groups of frequencies the
+    slowest; `logits` (head, query, key) are final, -inf where hidden, so that a softmax over keys gives the attention
+    weights (before any fetched keys); with learned `sinks` (head,), which are logits of no key, over them too.
     """
 
     i: Tensor
@@ -133,7 +134,7 @@ class AttentionStep:
         if known.k_bias is not None and known.q_bias is not None:
             logits = logits + (known.k_bias[:, :, local] + known.q_bias[:, rows, None]).to(logits)
         hidden = ~band.visible(i[:, None], j[None])
-        distance = band.distance(i[:, None], j[None]).to(torch.float32)
+        distance = of_group(band.distance(i[:, None], j[None])).to(torch.float32)
         logits += torch.zeros_like(logits[0]).masked_fill_(hidden, -torch.inf)  # adding is faster than masking
         return j, torch.full_like(j, number), distance, logits
 

@@ -49,7 +49,7 @@ class Met:
     """Keys that a query meets under one rule of distance: in a copy of their own, or moved into that of another."""
 
     turned: Turning
-    q_position: Tensor  # (1,)
+    q_position: Tensor  # (1,) or (group, 1)
     slots: list[slice]
     slides: bool = False  # whether the next query no longer meets the first of them here
 
@@ -78,13 +78,14 @@ def plan_one(kept: KeptLayer, heard: Heard, like: Tensor) -> OneQueryPlan:
     i, method = torch.tensor([kept.length - 1]), heard.method
     encoding, frequencies = heard.at(i)
     copies: dict[PositionMap, Turning] = {}  # bands that turn keys alike share a copy, ...
-    met: dict[tuple[PositionMap, float], Met] = {}  # ... and a rotation, if they turn queries alike too
+    met: dict[tuple[PositionMap, tuple[float, ...]], Met] = {}  # ... and a rotation, if they turn queries alike too
     for number, band in enumerate(method.bands):
         name = (method, id(heard.encoding), number)
         turned = copies.setdefault(band.k_position, Turning(name, band.k_position, encoding, frequencies, like, i))
         position = band.q_position(i)
         begin, following = (int(band.span.first(query)) for query in (i, i + 1))
-        found = met.setdefault((band.k_position, position.item()), Met(turned, position, []))
+        told = tuple(position.flatten().tolist())
+        found = met.setdefault((band.k_position, told), Met(turned, position, []))
         found.slots += kept.slices(begin, int(band.span.last(i)))
         found.slides |= following > begin
     shares = [_share(kept, each) for each in _gathered(kept, [each for each in met.values() if each.slots])]

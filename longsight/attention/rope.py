@@ -27,8 +27,10 @@ class Rotary(Encoding):
         channels = 2 * len(self.inv_freq)
         (qa, qb), (ka, kb) = (pairs(x[..., :channels], self.interleaved) for x in (q, k))
         logits = q[..., channels:] @ k[..., channels:].mT
+        told = distance if distance.ndim == 3 else distance[None]
+        groups = pair_groups(len(told), len(self.inv_freq)).tolist()
         for f, theta in enumerate(self.inv_freq.double()):
-            angle = distance.to(torch.float64) * theta.to(distance.device)
+            angle = told[groups[f]].to(torch.float64) * theta.to(distance.device)
             a, b = qa[..., f, None], qb[..., f, None]  # (batch, head, query, 1)
             c, d = ka[..., None, :, f], kb[..., None, :, f]  # (batch, head, 1, key)
             logits = logits + (a * c + b * d) * angle.cos().to(q) + (a * d - b * c) * angle.sin().to(q)
@@ -37,13 +39,23 @@ class Rotary(Encoding):
     def table(self, positions: Tensor, like: Tensor) -> Table:
         """Angles are made in float64: at position 2e8 a float32 angle is wrong by whole turns."""
         device = torch.device("cpu") if like.device.type == "mps" else like.device  # MPS has no float64
-        angle = positions.to(device, torch.float64)[:, None] * self.inv_freq.to(device, torch.float64)
+        told = torch.atleast_2d(positions.to(device, torch.float64))
+        if len(told) > 1:
+            told = told[pair_groups(len(told), len(self.inv_freq)).to(device)]
+        angle = told.mT * self.inv_freq.to(device, torch.float64)
         return angle.cos().to(like), angle.sin().to(like)
 
     def under(self, method: Method, length: int) -> "Rotary":
         changed, turning = self.inv_freq.clone(), self.inv_freq > 0  # some models leave channels out by the frequency 0
         changed[turning] = method.inv_freq(self.inv_freq[turning], length)
         return replace(self, inv_freq=changed)
+
+
+def pair_groups(groups: int, pairs: int) -> Tensor:
+    """The group of each pair of channels (pairs,), the fastest first: consecutive ones, as equal in size as whole pairs
+    allow."""
+    ends = (2 * torch.arange(1, groups) * pairs + groups) // (2 * groups)
+    return torch.searchsorted(ends, torch.arange(pairs), right=True)
 
 
 @dataclass(frozen=True)

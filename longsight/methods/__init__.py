@@ -21,6 +21,7 @@ from longsight.methods.dynamic_ntk import DynamicNTK as DynamicNTK
 from longsight.methods.yarn import YaRN as YaRN
 from longsight.methods.dual_chunk import DualChunk as DualChunk
 from longsight.methods.string import String as String
+from longsight.methods.dpe import DPE as DPE
 from longsight.methods.lampe import LaMPE as LaMPE
 from longsight.methods.infllm import InfLLM as InfLLM
 from longsight.methods.reattention import ReAttention as ReAttention

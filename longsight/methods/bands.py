@@ -104,7 +104,8 @@ def at(position: int) -> PositionMap:
 @dataclass(frozen=True)
 class Band:
     """Keys that one rule of distance serves: inside it the logit is that of a query rotated to `q_position(i)` and a
-    key rotated to `k_position(j)`, so the effective distance is their difference."""
+    key rotated to `k_position(j)`, so the effective distance is their difference. Where a method tells groups of
+    frequencies apart, a position may have one value for each: (group, ...)."""
 
     name: str
     span: Span

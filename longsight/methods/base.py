@@ -99,8 +99,8 @@ class Method:
         return true_distance(i, j) >= 0
 
     def distance(self, i: Tensor, j: Tensor) -> Tensor:
-        """The effective distance that the position encoding is given for query `i` and key `j`, where visible. By
-        default: the true one."""
+        """The effective distance that the position encoding is given for query `i` and key `j`, where visible; with
+        `frequency_groups`, one for each of them (group, ...). By default: the true one."""
         return true_distance(i, j)
 
     def logit_scale(self, i: Tensor) -> Tensor | None:
@@ -133,6 +133,12 @@ class Method:
             return [slice(0, len(i))]
         ends = torch.unique_consecutive(lengths, return_counts=True)[1].cumsum(0).tolist()
         return [slice(start, end) for start, end in pairwise([0, *ends])]
+
+    @property
+    def frequency_groups(self) -> int:
+        """Into how many groups the pairs of channels that turn are parted, the fastest first, each with distances and
+        positions in bands of its own (see `rope.pair_groups`); 1: all hear the same."""
+        return 1
 
     @property
     def bands(self) -> tuple[Band, ...]:
@@ -175,7 +181,7 @@ class Method:
     @property
     def rule(self) -> str | None:
         """Its law in the language of `composed`, but for what it does to logits; None where it is no law of positions
-        alone."""
+        alone, or tells frequencies apart."""
         return None
 
     def keeps(self, n: int) -> int:
@@ -200,6 +206,12 @@ class Method:
 def true_distance(i: Tensor, j: Tensor) -> Tensor:
     """`i - j`, with both broadcast as int64."""
     return torch.as_tensor(i) - torch.as_tensor(j)
+
+
+def of_group(distance: Tensor, group: int = -1) -> Tensor:
+    """Distances (query, key) that one group of frequencies is told, by default the slowest, of those that `distance`
+    gives; where all hear the same, these."""
+    return distance if distance.ndim < 3 else distance[group]
 
 
 def times(factor: float, scale: Tensor | None, i: Tensor) -> Tensor | None:

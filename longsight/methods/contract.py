@@ -99,8 +99,9 @@ def _check_law(method: Method) -> None:
 
 def contradicted(bands: Sequence[Band], i: Tensor, j: Tensor, visible: Tensor, told: Tensor) -> Tensor:
     """The pairs (n, 2), as places in queries `i` and keys `j`, that `bands` do not show once each where they are
-    `visible` (query, key), at the distance that is `told` (query, key)."""
+    `visible` (query, key), at the distance that is `told` (query, key), or (group, query, key)."""
     wrong = sum(band.visible(i, j).long() for band in bands) != visible.long()
     for band in bands:
-        wrong = wrong | band.visible(i, j) & ((band.distance(i, j) - told).abs() > 1e-6 + 1e-9 * i)
+        differs = (band.distance(i, j) - told).abs() > 1e-6 + 1e-9 * i
+        wrong = wrong | band.visible(i, j) & differs.reshape(-1, *differs.shape[-2:]).any(0)
     return wrong.nonzero()

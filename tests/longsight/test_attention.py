@@ -217,7 +217,7 @@ def test_angles_are_exact_two_hundred_million_tokens_in(key, name):
     q, k, v = random_heads(112, 2)
     q = q[:, :, -40:]
     for method in spread(key, 6)[2:]:
-        if name == "alibi" and int(method.distance(i[-1], j[0])) > 1e6:
+        if name == "alibi" and int(method.distance(i[-1], j[0]).max()) > 1e6:
             continue  # one head's bias of -1e7 swallows the logit in float32, in the definition too
         law = plain(q, k, v, i, j, method, ENCODINGS[name], scaling=SCALING, layer=-1)  # before any that fetches
         close(banded(q, k, v, i, j, method, ENCODINGS[name])[0], law, method, 1e-4)

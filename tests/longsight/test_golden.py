@@ -33,6 +33,8 @@ AUTHORS = {
     "self_extend": METHODS["self-extend"](group=4, window=16),
     "dca_c40_w20": METHODS["dual-chunk"](chunk=40, length=64, local=20),
     "dca_c48_w8": METHODS["dual-chunk"](chunk=48, length=64, local=8),
+    "dpe_W16_g2-8-4-16": METHODS["dpe"](groups="2 8 4 16", window=16),
+    "dpe_W24_g4-1-8": METHODS["dpe"](groups="4 1 8", window=24),
     "lampe_sw_h16_U40": METHODS["lampe"](head=16, use=40, length=256),
     "lampe_sw_h16_U40_af": METHODS["lampe"](head=16, use=40, length=256, logit_factor=FACTOR),
     "lampe3_h16_U40_t40": METHODS["lampe"](head=16, use=40, length=256, tail=40),

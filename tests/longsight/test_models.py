@@ -35,7 +35,7 @@ def same_as_vanilla(method, limit):
     i, j = torch.arange(limit)[:, None], torch.arange(limit)[None, :]
     frequencies = 1 / 10_000 ** (torch.arange(0, 8, 2, dtype=torch.float64) / 8)
     seen = (method.visible(i, j) == (j <= i)).expand(limit, limit).all(1)
-    told = ((method.distance(i, j) == i - j) | (j > i)).expand(limit, limit).all(1)
+    told = ((method.distance(i, j) == i - j) | (j > i)).expand(method.frequency_groups, limit, limit).all(0).all(1)
     scale = method.logit_scale(i[:, 0])
     plain_scale = torch.ones(limit, dtype=torch.bool) if scale is None else scale == 1
     stock = [torch.equal(method.inv_freq(frequencies, method.length_at(query)), frequencies) for query in i[:, 0]]

@@ -8,6 +8,7 @@ import torch
 from longsight.attention.observer import Observer
 from longsight.generation.prefill import watch
 from longsight.methods import METHODS
+from longsight.methods.base import of_group
 from tests.longsight import tiny
 from tests.longsight.matrix import variants
 
@@ -80,7 +81,7 @@ def check_blocks(step, budget=2**23, rows=slice(None)):
     logits, distance = (torch.cat([pair[n] for pair in found], dim=-2) for n in (0, 1))
     assert torch.equal(logits == -torch.inf, expected == -torch.inf)
     torch.testing.assert_close(logits.double(), expected, atol=2e-5, rtol=1e-5)
-    told = step.method.distance(at[:, None], j[None]).float()
+    told = of_group(step.method.distance(at[:, None], j[None])).float()
     visible = step.method.visible(at[:, None], j[None])
     torch.testing.assert_close(distance[visible], told[visible], atol=1e-4, rtol=1e-6)
     return blocks

@@ -76,6 +76,8 @@ SPREAD = {
     float: (0.5, 1.0, 1.5, 2.0, 4.0, 100.0),
     str: RULES,
 }
+GROUPS = ("1", "2", "2 1", "3 1 6", "2 8 2 8", "1 2 4 1 3")
+"""Group sizes for `dpe`."""
 
 
 @cache
@@ -109,7 +111,7 @@ def _drawn(spec, draw):
     """A value for a field; one that has a default keeps it half of the time."""
     if spec.default is not MISSING and draw.random() < 0.5:
         return spec.default
-    return draw.choice(SPREAD[spec.type])
+    return draw.choice(GROUPS if spec.name == "groups" else SPREAD[spec.type])
 
 
 SHORTER_PROMISE = {
@@ -121,6 +123,7 @@ SHORTER_PROMISE = {
     "yarn": lambda method: None if method.scale == 1 else 0,
     "dual-chunk": lambda method: method.length,
     "string": lambda method: method.shift,
+    "dpe": lambda method: method.window,
     "lampe": lambda method: method.head,
     "infllm": lambda method: method.window,
     "composed": lambda method: int(method.rule.removeprefix("d < ").partition(":")[0]),

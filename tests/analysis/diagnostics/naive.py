@@ -10,6 +10,7 @@ from longsight.attention.observer import Observer
 from longsight.attention.plain_retrieval import blocks
 from longsight.attention.plain_retrieval import fetched as plain_fetched
 from longsight.generation.prefill import watch
+from longsight.methods.base import of_group
 from longsight.models.model import adopt
 from tests.longsight import tiny
 
@@ -57,12 +58,12 @@ class Naive:
         for row in range(self.n):
             encoding = step.encoding.under(method, method.length_at(i[row]))
             scale = method.logit_scale(i[row : row + 1])
-            told = method.distance(i[row], i)
+            told = method.distance(i[row, None, None], i[None])
             q = step.q[:, row : row + 1] * (1 if scale is None else scale)
-            found = encoding.logits(q[None], k[None], told[None], step.scaling)[0, :, 0]
+            found = encoding.logits(q[None], k[None], told, step.scaling)[0, :, 0]
             slowest = getattr(encoding, "inv_freq", torch.ones(1))[-1] / getattr(step.encoding, "inv_freq", [1])[-1]
             logits[:, row, visible[row]] = found[:, visible[row]]
-            distance[:, row, visible[row]] = (told * slowest).double()[visible[row]]
+            distance[:, row, visible[row]] = (of_group(told)[0] * slowest).double()[visible[row]]
         retrieval = method.retrieval
         if retrieval is not None and step.layer >= retrieval.from_layer:
             scale = method.logit_scale(i)

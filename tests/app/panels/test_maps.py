@@ -23,8 +23,8 @@ def panel(shared):
 def asked(panel, model):
     """The values of all controls, as the page sends them."""
 
-    def values(*methods, tokens=0, length=300):
-        return ["tiny", 16, 8, tokens, length, *values_of(model, methods, length)]
+    def values(*methods, tokens=0, length=300, group=0):
+        return ["tiny", 16, 8, tokens, group, length, *values_of(model, methods, length)]
 
     return values
 
@@ -70,3 +70,20 @@ def test_one_method_stands_beside_itself_with_other_parameters(panel, asked):
     _, files = panel.files("npz", *values)
     assert list(files) == ["map-self-extend.npz", "map-self-extend-2.npz"]
     assert [from_npz(DistanceMap, file).parameters["group"] for file in files.values()] == [2, 8]
+
+
+def test_where_groups_of_frequencies_differ_one_of_them_is_picked(panel, asked):
+    """Others stay as they are, and so does a method with fewer groups than the number that is picked."""
+    methods = METHODS["dpe"](groups="1 4", window=8), METHODS["window"](window=32)
+    hidden = panel.show(*asked(METHODS["window"](window=32)))[panel.group]
+    shown = panel.show(*asked(*methods))[panel.group]
+    assert (hidden.constructor_args["visible"], shown.constructor_args["visible"]) == (False, True)
+    told = {}
+    for group in (0, 1, 2, 3):
+        _, files = panel.files("npz", *asked(*methods, group=group))
+        record = from_npz(DistanceMap, files["map-dpe.npz"])
+        told[group] = float(record.effective[-1, 0])
+        assert from_npz(DistanceMap, files["map-window.npz"]).note == ""
+    assert told == {0: 299 // 4 + 8 - 2, 1: 299.0, 2: 299 // 4 + 8 - 2, 3: 299 // 4 + 8 - 2}
+    with pytest.raises(gr.Error, match="A group of frequencies is a whole number from 1, the fastest, to 64"):
+        panel.show(*asked(*methods, group=65))

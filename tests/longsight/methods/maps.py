@@ -6,6 +6,7 @@ import torch
 
 from longsight.attention.fast import attend, attend_one, make_glance, make_plan
 from longsight.attention.rope import Rotary
+from longsight.methods.base import of_group
 from tests.longsight.tiny import DATA
 
 
@@ -27,25 +28,29 @@ def last(n):
     return [(range(n - 1, n), range(n))]
 
 
-def law(method, i, j):
-    """Distances (query, key) by the method's own definition, NaN where hidden."""
+def law(method, i, j, group=-1):
+    """Distances (query, key) by the method's own definition, NaN where hidden; of groups of frequencies one's."""
     i, j = torch.tensor(list(i))[:, None], torch.tensor(list(j))[None, :]
     shape = i.shape[0], j.shape[1]
-    return method.distance(i, j).expand(shape).double().masked_fill(~method.visible(i, j).expand(shape), torch.nan)
+    told = of_group(method.distance(i, j), group).expand(shape).double()
+    return told.masked_fill(~method.visible(i, j).expand(shape), torch.nan)
 
 
 THETA = 0.05  # 16 tokens turn by less than half a circle, so that a logit names one distance
 
 
-def heard(method, i, j):
+def heard(method, i, j, group=-1):
     """Distances (query, key) read out of the fast path: with unit queries and keys a logit is cos(distance * theta).
 
-    The values are unit vectors, so that attention returns its own weights, and its log-sum-exp turns these into logits.
+    There is a pair of channels for each group of frequencies, and queries and keys stand in that of the `group`. The
+    values are unit vectors, so that attention returns its own weights, and its log-sum-exp turns these into logits.
     """
     i, j = torch.tensor(list(i)), torch.tensor(list(j))
-    rotary, channels = Rotary(torch.tensor([THETA], dtype=torch.float64)), max(len(j), 2)
+    pairs = method.frequency_groups
+    rotary, channels = Rotary(torch.full((pairs,), THETA, dtype=torch.float64)), max(len(j), 2 * pairs)
     unit = torch.eye(channels, dtype=torch.float64)[None, None]
-    q, k = (unit[:, :, :1].expand(-1, -1, n, -1) for n in (len(i), len(j)))
+    here = unit[:, :, group % pairs][:, :, None]
+    q, k = (here.expand(-1, -1, n, -1) for n in (len(i), len(j)))
     if len(i) == 1:
         out, lse = attend_one(q, k, unit[:, :, : len(j)], make_glance(i, j, method, rotary, q), 1.0)
     else:
