@@ -166,6 +166,11 @@ def seconds_left(cells: Sequence[Answer]) -> float | None:
     return estimate.total(cell.seconds_left for cell in cells)
 
 
+def wordless(cells: Sequence[Answer]) -> bool:
+    """Whether nothing is written yet."""
+    return not any(cell.written for cell in cells)
+
+
 def answer_steps(
     model: Model,
     document: EncodedText | None,

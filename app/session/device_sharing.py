@@ -16,6 +16,7 @@ from longsight.errors import LongSightError
 
 SLICE = 0.1  # seconds of work before whoever waits comes in
 CREDIT = 0.5  # seconds that a newcomer is ahead of those at work: a short answer comes before long readings go on
+FIRST_WORD = 0.3  # seconds that whoever waits for the first word of an answer is ahead of those who have theirs
 LOOK = 0.1  # seconds between two looks at whether someone who waits has had enough, when one other is there
 MOST_LOOK = 1.0  # the same, when very many are: all of them together are to cost little
 MOST_AT_ONCE = 250
@@ -49,13 +50,20 @@ class Waiting:
 @dataclass(eq=False)
 class Place:
     """One work of a visitor at a device. `used` [seconds]: what the visitor has had of the device, newcomers counted as
-    if they had been there all along; `turn` is set while the device is this work's."""
+    if they had been there all along; `turn` is set while the device is this work's. `wordless` says whether an answer
+    is waited for of which not a word is there."""
 
     line: "DeviceLine"
     visitor: object
     left: Seconds
     used: float
+    wordless: Callable[[], bool]
     turn: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def rank(self) -> float:
+        """Whoever has the least of it is next."""
+        return self.used - FIRST_WORD * self.wordless()
 
     @property
     def waiting(self) -> Waiting:
@@ -133,7 +141,7 @@ class DeviceLine:
             return [place for place in self._places if place.visitor is not visitor]
 
     @contextlib.contextmanager
-    def place(self, visitor: object, left: Seconds) -> Iterator[Place]:
+    def place(self, visitor: object, left: Seconds, wordless: Callable[[], bool] = lambda: False) -> Iterator[Place]:
         """A place in the line; what `visitor` had of the device before counts. Raises `LongSightError` when there are
         too many already."""
         with self._guard:
@@ -143,7 +151,7 @@ class DeviceLine:
                     "try again in a few minutes."
                 )
             least = self._clock - CREDIT
-            place = Place(self, visitor, left, max(least, self._used.get(visitor, least)))
+            place = Place(self, visitor, left, max(least, self._used.get(visitor, least)), wordless)
             self._places.append(place)
         try:
             yield place
@@ -191,7 +199,7 @@ class DeviceLine:
 
     def _hand_on(self) -> None:
         if self._holder is None and self._wanting:
-            self._holder = min(self._wanting, key=lambda place: place.used)
+            self._holder = min(self._wanting, key=lambda place: place.rank)
             self._wanting.remove(self._holder)
             self._holder.turn.set()
 

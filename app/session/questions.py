@@ -128,7 +128,9 @@ def _answer_in_turn(
     able = [(speaker, cell) for speaker, cell in sides if not cell.finished]
     if not able:
         return
-    with line_of(model.device).place(session, lambda: answers.seconds_left(turn.cells)) as turn.place:
+    cells = turn.cells
+    left, wordless = (lambda: answers.seconds_left(cells)), (lambda: answers.wordless(cells))
+    with line_of(model.device).place(session, left, wordless) as turn.place:
         work = answers.answer_steps(model, document, question.text, able, question.sampling, session.stop.is_set)
         with contextlib.closing(turn.place.take_turns(work, session.stop.is_set)) as steps:
             for _ in steps:

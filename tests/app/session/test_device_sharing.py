@@ -65,6 +65,27 @@ def test_nothing_is_done_while_somebody_else_holds_the_device(monkeypatch):
         assert first.waiting == Waiting(1, 2.0)
 
 
+def test_whoever_waits_for_a_first_word_comes_before_whoever_has_one_but_not_for_ever():
+    line, worded = DeviceLine(), []
+    with (
+        line.place(Visitor(), nobody_knows) as writing,
+        line.place(Visitor(), nobody_knows, lambda: not worded) as reading,
+    ):
+
+        def next_of_both():
+            with line._guard:
+                line._wanting += [writing, reading]
+                line._hand_on()
+                line._wanting.clear()
+            holder = line._holder
+            line.give(holder, 0.1)
+            return "writing" if holder is writing else "reading"
+
+        assert [next_of_both() for _ in range(6)] == ["reading"] * 3 + ["writing", "reading", "writing"]
+        worded.append("The")
+        assert [next_of_both() for _ in range(4)] == ["writing"] * 2 + ["writing", "reading"]
+
+
 def test_a_long_work_lets_a_short_one_through(monkeypatch):
     """The short one comes later, and ends long before the long one has been done."""
     monkeypatch.setattr(device_sharing, "SLICE", 0.005)
