@@ -10,9 +10,9 @@ from gradio import networking
 from playwright.sync_api import Page, expect, sync_playwright
 
 from app import serving
+from docs.pictures import BROWSERS
 from tests.conftest import ROOT
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BLOCKED = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 PATIENCE = 120_000  # milliseconds that a busy machine may take for anything ordinary
@@ -23,9 +23,9 @@ expect.set_options(timeout=PATIENCE)
 
 
 def chromium_path():
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
-        sentence = f"The browser tests need one of {', '.join(NAMES)} on the path; none was found."
+        sentence = f"The browser tests need one of {', '.join(BROWSERS)} on the path; none was found."
         if os.environ.get("CI"):
             pytest.fail(sentence, pytrace=False)
         pytest.skip(sentence)
