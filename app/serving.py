@@ -132,9 +132,10 @@ async def keep_house(app: FastAPI) -> AsyncIterator[None]:
     app.state_holder = states = watch_sessions(app.get_blocks())
 
     async def tidy_on() -> None:
+        used = housekeeping.NOTHING
         while True:
             await asyncio.to_thread(uploads.folder().sweep)
-            await asyncio.to_thread(housekeeping.tidy, sessions_of(states))
+            used = await asyncio.to_thread(housekeeping.tidy, sessions_of(states), used)
             await asyncio.sleep(TIDYING)
 
     tidying = asyncio.create_task(tidy_on())

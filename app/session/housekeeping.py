@@ -2,8 +2,9 @@
 
 import ctypes
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -32,9 +33,23 @@ class Idle:
     closed: bool
 
 
-def tidy(sessions: Iterable[Idle]) -> None:
+class Used(NamedTuple):
+    """How many sessions are at work, and how many hold something."""
+
+    working: int
+    holding: int
+
+
+NOTHING = Used(0, 0)
+
+
+def tidy(sessions: Sequence[Idle], before: Used = NOTHING) -> Used:
     """Let go of what the visitors of `sessions` do not need any more, and then of those idle longest, until the others
-    are within the budget. Whoever is at work keeps everything."""
+    are within the budget. Whoever is at work keeps everything.
+
+    What is used now comes back. When fewer hold anything than `before`, whoever let go of it, and when the last one's
+    work is over, the system gets its memory.
+    """
     resting = [idle for idle in sessions if idle.session.holds and not idle.session.busy.locked()]
     for idle in resting:
         if idle.closed and idle.seconds >= GRACE:
@@ -42,8 +57,11 @@ def tidy(sessions: Iterable[Idle]) -> None:
         elif not idle.session.opened and idle.seconds >= IDLE:
             idle.session.let_go(UNUSED)
     keep_within(budget(resting), resting)
-    if not all(idle.session.holds for idle in resting):
+    each = [idle.session for idle in sessions]
+    used = Used(sum(session.busy.locked() for session in each), sum(session.holds for session in each))
+    if used.holding < before.holding or used.working == 0 < before.working:
         give_back()
+    return used
 
 
 def budget(sessions: Iterable[Idle]) -> int:

@@ -4,7 +4,7 @@ import pytest
 
 from app.session import housekeeping, passkey_grids
 from app.session.documents import Document
-from app.session.housekeeping import Idle, keep_within, tidy
+from app.session.housekeeping import Idle, Used, keep_within, tidy
 from app.session.questions import ask_steps, check_question
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -38,6 +38,26 @@ def test_a_program_that_asks_nothing_any_more_holds_nothing_any_more():
     tidy([Idle(each, housekeeping.IDLE, False) for each in (program, page)])
     assert program.document is None
     assert page.document is not None
+
+
+def test_memory_goes_back_whenever_less_is_used_whoever_let_go_of_it(monkeypatch):
+    given = []
+    monkeypatch.setattr(housekeeping, "give_back", lambda: given.append(True))
+    staying, leaving = holding(100), holding(200)
+    sessions = [Idle(each, 1, False) for each in (staying, leaving)]
+    with leaving.busy:
+        used = tidy(sessions)
+        assert used == tidy(sessions, used) == Used(1, 2)
+    assert given == []
+    used = tidy(sessions, used)  # the work is over
+    assert (used, len(given)) == (Used(0, 2), 1)
+    leaving.let_go("It had to go.")
+    used = tidy(sessions, used)
+    assert (used, len(given)) == (Used(0, 1), 2)
+    assert tidy(sessions, used) == used
+    assert len(given) == 2
+    assert tidy([], used) == housekeeping.NOTHING
+    assert len(given) == 3
 
 
 def test_whoever_is_at_work_keeps_everything():
