@@ -81,7 +81,7 @@ def serve(demo: gr.Blocks) -> None:
     It ends without taking Python apart: Gradio's threads are still there then, and one inside torch would abort it.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends the server then is a KeyboardInterrupt too
-    housekeeping.share_heaps()
+    housekeeping.set_heaps()
     gc.collect()
     gc.freeze()  # libraries and page stay: a million objects that no later collection has to look through
     demo.launch(**launch_options())
