@@ -51,7 +51,7 @@ class BlockMemory:
         if count <= 0:
             return
         drawn = self.drawn[:, : count * size].unflatten(1, (count, size))
-        best = drawn.topk(self.choice.representatives, dim=-1).indices  # (head, block, representative)
+        best = drawn.topk(self.choice.representatives, dim=-1).indices.to(k.device)  # (head, block, representative)
         keys = k[:, self.first : self.first + count * size].unflatten(1, (count, size))
         heads = torch.arange(len(best), device=k.device) // (len(best) // len(k))
         picked = keys[heads[:, None, None], torch.arange(count, device=k.device)[:, None], best]
@@ -75,7 +75,7 @@ class BlockMemory:
             j = torch.arange(begin, end, device=i.device)
             turned_q, turned_k = (
                 rotate(x[None], encoding.table(at - start, x), encoding.interleaved)[0].to(drawn)
-                for x, at in ((q, i), (k[:, begin:end], j))
+                for x, at in ((q, i), (k[:, begin:end].to(q.device), j))
             )
             away = i[:, None] - j
             seen = ((away >= 0) & (away < window)).to(drawn)

@@ -53,8 +53,7 @@ class Chunk:
         What comes out of the last layer goes into the logits of its own token and nowhere else, so there the tokens
         whose logits nobody wants do not attend.
         """
-        source = self.layers[layer].keys_of
-        kept = self.cache.layers[layer if source is None else source]
+        kept = self._kept(layer)
         if q.shape[2] == 1 and self.cache.turns and k.data_ptr() == kept.keys.data_ptr():
             return self._latest(layer, kept, q, k, v, scaling, sinks)
         i = torch.arange(kept.length - q.shape[2], kept.length, device=q.device)
@@ -134,13 +133,15 @@ class Chunk:
         if (rule := self._retrieval(layer)) is not None:
             scale = method.logit_scale(i)
             asking = q if scale is None else q * scale.to(q)[:, None]
+            keys, values = self._kept(layer).whole(k, v)
             for b in range(len(q)):
                 reader = self._reader(layer, b if row < 0 else row, rule, encoding, scaling, sinks)
-                fetched = reader.read(asking[b], k[b], v[b], i, out[b], lse[b])
+                fetched = reader.read(asking[b], keys[b], values[b], i, out[b], lse[b])
         if sinks is not None:
             out, _ = with_sinks(out, lse, sinks)
         if self.observer is not None:
-            found = tuple(Fetched(rows, each.j, each.distance, each.logits(k[0])) for rows, each in fetched)
+            whole, _ = self._kept(layer).whole(k, v)
+            found = tuple(Fetched(rows, each.j, each.distance, each.logits(whole[0])) for rows, each in fetched)
             self.observer.attention(
                 AttentionStep(layer, method, encoding, scaling, q[0], k[0], i, j, found, sinks, known.softcap)
             )
@@ -150,6 +151,10 @@ class Chunk:
         self, layer: int, row: int, rule: Retrieval, encoding: Encoding, scaling: float, sinks: Tensor | None
     ) -> FetchingRow:
         """One row of the batch, with what the layer remembers of its blocks."""
-        source = self.layers[layer].keys_of
-        memories = self.cache.layers[layer if source is None else source].memories
+        memories = self._kept(layer).memories
         return FetchingRow(rule, encoding, scaling, self.layers[layer].softcap, sinks, memories, (layer, row))
+
+    def _kept(self, layer: int) -> KeptLayer:
+        """What is stored of the keys that a layer uses."""
+        source = self.layers[layer].keys_of
+        return self.cache.layers[layer if source is None else source]

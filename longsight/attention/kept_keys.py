@@ -6,9 +6,10 @@ from longsight.methods import Method
 from longsight.methods.bands import EVERYTHING, Footprint, cache_footprint
 
 
-def kept(method: Method, layer: int) -> Footprint:
-    """The keys that `layer` must remember under `method`: a layer that fetches remembers everything."""
-    return cache_footprint(method.bands) if method.retrieval_in(layer) is None else EVERYTHING
+def kept(method: Method, layer: int, offload: bool = False) -> Footprint:
+    """The keys that `layer` must remember under `method`: a layer that fetches remembers everything, though not on the
+    device when it may `offload`."""
+    return cache_footprint(method.bands) if offload or method.retrieval_in(layer) is None else EVERYTHING
 
 
 def receptive_field(rules: Sequence[Method]) -> tuple[int, int] | None:
@@ -23,7 +24,8 @@ def receptive_field(rules: Sequence[Method]) -> tuple[int, int] | None:
     return max(starting for starting, _ in found), sum(window for _, window in found if window is not None)
 
 
-def slots(rules: Sequence[Method], length: int, users: Sequence[int]) -> list[int]:
-    """How many keys each layer holds after `length` tokens under its rule, for itself and the layers that use them."""
-    found = [kept(rule, user) for rule, user in zip(rules, users, strict=True)]
+def slots(rules: Sequence[Method], length: int, users: Sequence[int], offload: bool = False) -> list[int]:
+    """How many keys each layer holds on the device after `length` tokens under its rule, for itself and the layers that
+    use them."""
+    found = [kept(rule, user, offload) for rule, user in zip(rules, users, strict=True)]
     return [length if window is None else min(length, starting + window) for starting, window in found]

@@ -17,6 +17,7 @@ from transformers.cache_utils import CacheLayerMixin
 
 from longsight.attention.block_memory import BlockMemory
 from longsight.attention.kept_keys import kept
+from longsight.attention.offloaded_keys import OffloadedKeys
 from longsight.attention.state_layer import StateLayer
 from longsight.attention.turned_keys import TurnedKeys, grown
 from longsight.errors import LongSightError
@@ -36,8 +37,9 @@ class KeptLayer(CacheLayerMixin):
 
     is_sliding = False
 
-    def __init__(self, starting: int, window: int | None) -> None:
+    def __init__(self, starting: int, window: int | None, offloaded: OffloadedKeys | None = None) -> None:
         super().__init__()
+        self.offloaded = offloaded  # everything, for a layer that fetches what it does not keep
         self.starting = starting
         self.window = UNLIMITED if window is None else window
         self.length = 0  # tokens read so far
@@ -86,6 +88,8 @@ class KeptLayer(CacheLayerMixin):
         key_states, value_states = key_states.detach(), value_states.detach()
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
+        if self.offloaded is not None:
+            self.offloaded.append(key_states, value_states)
         n = key_states.shape[2]
         if n > 1:
             self.turned.clear()  # made anew when a single token follows
@@ -150,6 +154,10 @@ class KeptLayer(CacheLayerMixin):
         ago = (latest - self.starting - (slots - self.starting)) % self.window
         return torch.where(slots < self.starting, slots, latest - ago)
 
+    def whole(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The keys and values of all of the text, of which the last update returned `keys` and `values`."""
+        return (keys, values) if self.offloaded is None else self.offloaded.whole()
+
     def reserve(self, length: int) -> None:
         """Announce a text of `length` tokens, so that its room is taken once and not in growing steps."""
         self.reserved = length
@@ -170,12 +178,16 @@ class KeptLayer(CacheLayerMixin):
         fork.memories = {name: memory.fork() for name, memory in self.memories.items()}
         if self.is_initialized:
             fork.keys, fork.values = self.keys.clone(), self.values.clone()
+        if self.offloaded is not None:
+            fork.offloaded = self.offloaded.fork()
         return fork
 
     def reset(self) -> None:
         self.keys = self.values = None
         self.turned.clear()
         self.memories.clear()
+        if self.offloaded is not None:
+            self.offloaded = OffloadedKeys(self.offloaded.place)
         self.is_initialized, self.length = False, 0
 
     def crop(self, tokens_to_remove: int) -> None:
@@ -190,14 +202,20 @@ class KeptLayer(CacheLayerMixin):
 
     def batch_repeat_interleave(self, repeats: int) -> None:
         self.turned.clear()
-        self._pick_memories([row for row in range(self._batch) for _ in range(repeats)])
+        rows = [row for row in range(self._batch) for _ in range(repeats)]
+        self._pick_memories(rows)
+        if self.offloaded is not None:
+            self.offloaded = self.offloaded.picked(torch.tensor(rows))
         if self.is_initialized:
             self.keys, self.values = (x.repeat_interleave(repeats, dim=0) for x in (self.keys, self.values))
 
     def batch_select_indices(self, indices: Tensor) -> None:
         for turned in self.turned.values():
             turned.keys = turned.keys[indices]
-        self._pick_memories(torch.arange(self._batch)[indices.cpu()].tolist())
+        rows = torch.arange(self._batch)[indices.cpu()]
+        self._pick_memories(rows.tolist())
+        if self.offloaded is not None:
+            self.offloaded = self.offloaded.picked(rows)
         if self.is_initialized:
             self.keys, self.values = self.keys[indices], self.values[indices]
 
@@ -235,20 +253,26 @@ class Cache(TransformersCache):
     `padded` every layer keeps everything: the rows of a padded batch let go of tokens at different times. While tokens
     are written one by one, `turns` allows it a turned copy of its keys: half as many bytes again under most methods
     (see `Model.cache_bytes`), and writing is as many times slower without as keys are many. `users`: the last layer
-    that uses the keys of each (see `last_users`); `recurrent`: the layers that keep a state instead.
+    that uses the keys of each (see `last_users`); `recurrent`: the layers that keep a state instead. `offload`: where
+    layers that fetch put what their bands cannot show; None: they keep it.
     """
 
     def __init__(
         self, method: Method, rules: Sequence[Method], padded: bool = False, users: Sequence[int] | None = None,
-        recurrent: Collection[int] = (),
+        recurrent: Collection[int] = (), offload: torch.device | None = None,
     ) -> None:  # fmt: skip
         users = range(len(rules)) if users is None else users
-        footprints = [EVERYTHING if padded else kept(rule, n) for rule, n in zip(rules, users, strict=True)]
-        made = [StateLayer() if n in recurrent else KeptLayer(*footprint) for n, footprint in enumerate(footprints)]
+        beside = None if padded else offload
+        made = []
+        for n, (rule, user) in enumerate(zip(rules, users, strict=True)):
+            footprint = EVERYTHING if padded else kept(rule, user, beside is not None)
+            fetches = beside is not None and rule.retrieval_in(user) is not None
+            offloaded = OffloadedKeys(beside) if beside is not None and fetches else None
+            made.append(StateLayer() if n in recurrent else KeptLayer(*footprint, offloaded))
         super().__init__(layers=made)
         self.method = method
         self.rules = tuple(rules)
-        self.padded = padded
+        self.padded, self.offload = padded, offload
         self.announced = 0  # the length of the text that is being read, as far as anyone has said
         self.text = 0  # the length of text that was known when its last tokens were read
         self.turns = True
@@ -265,9 +289,15 @@ class Cache(TransformersCache):
     def nbytes(self) -> int:
         return sum(layer.nbytes for layer in self.layers)
 
+    @property
+    def offloaded_nbytes(self) -> int:
+        """Bytes of keys and values beside the device's memory."""
+        kept = (layer.offloaded for layer in self.layers if isinstance(layer, KeptLayer))
+        return sum(offloaded.nbytes for offloaded in kept if offloaded is not None)
+
     def fork(self) -> "Cache":
         """A cache that has read the same and goes on by itself: what one of the two reads, the other does not see."""
-        fork = Cache(self.method, (), self.padded)
+        fork = Cache(self.method, (), self.padded, offload=self.offload)
         fork.rules = self.rules
         fork.layers = [layer.fork() for layer in self.layers]
         fork.ids, fork.spoilt, fork.turns = self.ids[:], self.spoilt, self.turns

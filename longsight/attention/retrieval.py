@@ -2,7 +2,7 @@
 
 The rules are in `longsight/methods/fetching.py`. A text is taken here row by row of a batch: q (head, query, channel);
 k, v (key_head, key, channel) are all keys of the text, since a layer that fetches remembers everything, so that a key's
-index is its position.
+index is its position. They may be in another memory than queries: what is fetched of them is brought to these.
 """
 
 from collections.abc import Callable
@@ -93,11 +93,12 @@ class FetchedKeys:
         return q, k, _at(q, q_bias), _at(q, None if k_bias is None else k_bias[:, None])
 
     def _picked(self, x: Tensor) -> Tensor:
-        """(key_head or head, key, channel): of each head, or those that all heads share."""
-        if len(self.j) == 1:
-            return x[:, self.j[0]]
-        heads = torch.arange(len(self.j), device=x.device) // (len(self.j) // len(x))
-        return x[heads[:, None], self.j]
+        """(key_head or head, key, channel): of each head, or those that all heads share, where the queries are."""
+        j = self.j.to(x.device)
+        if len(j) == 1:
+            return x[:, j[0]].to(self.asking.q.device)
+        heads = torch.arange(len(j), device=x.device) // (len(j) // len(x))
+        return x[heads[:, None], j].to(self.asking.q.device)
 
 
 def _at(q: Tensor, bias: Tensor | None) -> Tensor | None:
@@ -109,7 +110,7 @@ def fetch(asking: FetchingQueries, k: Tensor) -> FetchedKeys | None:
     middle, rule, i = asking.middle, asking.rule, asking.i
     if middle.start >= middle.stop:
         return None
-    found = CHOICES[type(rule.choice)](asking, rule.choice, k[:, middle]) + middle.start
+    found = CHOICES[type(rule.choice)](asking, rule.choice, k[:, middle]).to(i.device) + middle.start
     if rule.always:
         found = torch.cat((torch.arange(rule.always, device=found.device)[None], found), dim=1)
     count = found.shape[1]
@@ -124,25 +125,25 @@ def fetch(asking: FetchingQueries, k: Tensor) -> FetchedKeys | None:
 
 def best_keys(asking: FetchingQueries, choice: BestKeys, k: Tensor) -> Tensor:
     """`BestKeys` among the keys `k` of the middle -> (head, count) indices."""
-    mean = asking.at_distance().mean(1)  # (head, channel)
+    mean = asking.at_distance().mean(1).to(k.device)  # (head, channel)
     scores = mean.reshape(len(k), -1, k.shape[-1]) @ k.mT
     return best(scores.flatten(0, 1), choice.count)
 
 
 def best_blocks(asking: FetchingQueries, choice: BestBlocks, k: Tensor) -> Tensor:
     """`BestBlocks` among the blocks that are the middle -> (1, count * size) indices."""
-    blocks = torch.arange(k.shape[1] // choice.size, device=k.device)
+    blocks = torch.arange(k.shape[1] // choice.size, device=asking.i.device)
     if len(blocks) > choice.count:
         assert asking.memory is not None
         blocks = best(asking.memory.scores(asking.at_distance())[None], choice.count)[0].sort().values
-    return (blocks[:, None] * choice.size + torch.arange(choice.size, device=k.device)).reshape(1, -1)
+    return (blocks[:, None] * choice.size + torch.arange(choice.size, device=blocks.device)).reshape(1, -1)
 
 
 def best_spans(asking: FetchingQueries, choice: BestSpans, k: Tensor) -> Tensor:
     """`BestSpans` among the keys `k` of the middle -> (1, count) indices, ascending."""
     n = k.shape[1]
     counts = torch.zeros(n, dtype=torch.int64, device=k.device)
-    rows = asking.q.reshape(len(k), -1, k.shape[-1])  # heads that share keys, as queries of one head
+    rows = asking.q.to(k.device).reshape(len(k), -1, k.shape[-1])  # heads that share keys, as queries of one head
     for head, queries in enumerate(rows):
         for part in queries.split(max(1, BUDGET // n)):
             counts += torch.bincount(best(part @ k[head].mT, choice.count).flatten(), minlength=n)

@@ -36,6 +36,7 @@ class Calls:
 
     seam: Seam
     method: Method
+    offload: bool = False
 
     def __deepcopy__(self, memo: dict) -> NoReturn:
         raise LongSightError(
@@ -69,14 +70,14 @@ class Calls:
                 f"The cache given is a {type(given).__name__} that was filled before this model was patched; "
                 "read the text again with the patched one."
             )
-        cache = self.seam.new_cache(self.method, padded=token_mask is not None)
+        cache = self.seam.new_cache(self.method, padded=token_mask is not None, offload=self.offload)
         if given is not None:  # so that whoever goes on with it finds in it what has been read
             given.layers = cache.layers
             setattr(given, LENT, cache)
         return cache
 
 
-def patch(hf: PreTrainedModel, method: Method | str) -> PreTrainedModel:
+def patch(hf: PreTrainedModel, method: Method | str, *, offload: bool = False) -> PreTrainedModel:
     """Make every call of `hf`, and so its `generate`, read with `method`. In place; a second patch replaces the first.
 
     A key of METHODS stands for that method with the parameters recommended for the model, or its rule of thumb for four
@@ -86,7 +87,8 @@ def patch(hf: PreTrainedModel, method: Method | str) -> PreTrainedModel:
     in several calls, or anew at every step (`use_cache=False`), is not quite one that was read in one. A model with
     LongRoPE reads a text anew where `generate` makes a long one of it; rows of a padded batch that become long at
     different times are refused there. Raises LongSightError for models that are not understood, and for truncation,
-    which is not attention.
+    which is not attention. With `offload` a method that fetches keeps on the device what its bands can show, and
+    everything in the memory beside it (see `Seam.new_cache`).
     """
     check_language_model(hf)
     method = _method(hf, method)
@@ -95,11 +97,11 @@ def patch(hf: PreTrainedModel, method: Method | str) -> PreTrainedModel:
             f"{method.title} changes the prompt and not the attention: "
             f"pass input_ids[:, -{method.keeps(2**40)}:] instead."
         )
-    return _install(hf, method)
+    return _install(hf, method, offload)
 
 
 @contextmanager
-def patched(hf: PreTrainedModel, method: Method | str) -> Iterator[PreTrainedModel]:
+def patched(hf: PreTrainedModel, method: Method | str, *, offload: bool = False) -> Iterator[PreTrainedModel]:
     """`patch` for the length of a `with` block; raises what `patch` raises.
 
     Afterwards, also when an exception passes, `hf` is what it was before: stock, or patched with another method, whose
@@ -107,12 +109,12 @@ def patched(hf: PreTrainedModel, method: Method | str) -> Iterator[PreTrainedMod
     """
     before: Calls | None = vars(hf).get("longsight")
     try:
-        yield patch(hf, method)
+        yield patch(hf, method, offload=offload)
     finally:
         if before is None:
             unpatch(hf)
         else:
-            _install(hf, before.method)
+            _install(hf, before.method, before.offload)
 
 
 def _method(hf: PreTrainedModel, asked: Method | str) -> Method:
@@ -130,15 +132,15 @@ def _method(hf: PreTrainedModel, asked: Method | str) -> Method:
     return asked
 
 
-def _install(hf: PreTrainedModel, method: Method) -> PreTrainedModel:
+def _install(hf: PreTrainedModel, method: Method, offload: bool) -> PreTrainedModel:
     unpatch(hf)
     seam = open_seam(hf)
     try:
-        seam.check_method(method)
+        seam.new_cache(method, offload=offload)  # what cannot be is refused here, and not by the first call
     except LongSightError:
         seam.close()
         raise
-    original, calls = forward_of(hf), Calls(seam, method)
+    original, calls = forward_of(hf), Calls(seam, method, offload)
 
     @torch.compiler.disable(recursive=False)  # the model is compiled, and not what is decided before it
     @wraps(original)

@@ -48,7 +48,8 @@ def prefill_steps(
 ) -> Generator[Progress, None, Prefilled]:
     """Read `ids` after what `cache` holds, `chunk` tokens at a time; yields after each chunk and returns the result.
 
-    Closing the generator stops the work; nothing else refers to a cache that it began.
+    A text that is to be offloaded is read into `model.seam.new_cache(method, offload=True)`. Closing the generator
+    stops the work; nothing else refers to a cache that it began.
     """
     ids = model.check_ids(ids)
     check_chunk(chunk)
@@ -104,7 +105,8 @@ def _place(model: Model, ids: Tensor, method: Method, cache: Cache | None) -> tu
         return cache, ids
     if cache is not None and so_far:
         ids = torch.cat((torch.tensor(cache.ids.tolist(), dtype=torch.int64), ids))
-    return model.seam.new_cache(method), ids[max(len(ids) - kept, 0) :]
+    offload = cache is not None and cache.offload is not None
+    return model.seam.new_cache(method, offload=offload), ids[max(len(ids) - kept, 0) :]
 
 
 def prefill(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from longsight.errors import LongSightError
-from longsight.methods.bands import Band, Span, at, beyond, recent, starting
+from longsight.methods.bands import Band, Footprint, Span, at, beyond, recent, starting
 from longsight.methods.base import Method, parameter, true_distance
 from longsight.methods.fetching import BestBlocks, Retrieval, in_blocks
 from longsight.methods.lambda_only import STARTING_HELP, WINDOW_HELP
@@ -82,7 +82,8 @@ class InfLLM(Method):
 
     @property
     def bands(self) -> tuple[Band, ...]:
-        left = Span(self.blocks_end, lambda i: i + 1) & beyond(self.window)
+        needed = Footprint(0, self.window + self.block + self.queries)
+        left = Span(self.blocks_end, lambda i: i + 1, needed) & beyond(self.window)
         far = [("starting", starting(self.starting) & beyond(self.window)), ("remainder", left)]
         return Band("window", recent(self.window)), *(
             Band(name, span, at(self.window - 1), at(0)) for name, span in far

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from longsight.errors import LongSightError
-from longsight.methods.bands import Band, Span
+from longsight.methods.bands import Band, Footprint, Span
 from longsight.methods.base import Method, parameter, true_distance
 from longsight.methods.fetching import BestSpans, Retrieval, in_blocks
 from longsight.methods.lambda_only import STARTING_HELP
@@ -75,7 +75,8 @@ class ReAttention(Method):
 
     @property
     def bands(self) -> tuple[Band, ...]:
-        return (Band("window", Span(self.recent_from, lambda i: i + 1)),)
+        needed = Footprint(0, self.starting + self.local)
+        return (Band("window", Span(self.recent_from, lambda i: i + 1, needed)),)
 
     @property
     def retrieval(self) -> Retrieval:

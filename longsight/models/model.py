@@ -97,11 +97,11 @@ class Model:
         self.forward(torch.tensor([0]), self.seam.new_cache(METHODS["vanilla"]()), observer=Shapes())
         return tuple(found)
 
-    def cache_bytes(self, method: Method, length: int, writing: bool = False) -> int:
-        """Bytes that a cache holds after `length` tokens under `method`; `writing`: and while it writes, with turned
-        copies of its keys (room for more tokens than these not counted)."""
+    def cache_bytes(self, method: Method, length: int, writing: bool = False, offload: bool = False) -> int:
+        """Bytes that a cache holds on the device after `length` tokens under `method`; `writing`: and while it writes,
+        with turned copies of its keys (room for more tokens than these not counted)."""
         rules, layers = self.seam.rules(method), self.seam.layout
-        found = slots(rules, method.keeps(length), last_users(layers))
+        found = slots(rules, method.keeps(length), last_users(layers), offload)
         held = [min(count, 1) if layer.recurrent else count for layer, count in zip(layers, found, strict=True)]
         copies = [copies_of_keys(rule, layer.encoding) if writing and layer.latent is None else 0
                   for rule, layer in zip(rules, layers, strict=True)]  # fmt: skip

@@ -115,11 +115,22 @@ class Seam:
                 "everything hear none; choose one that changes visibility."
             )
 
-    def new_cache(self, method: Method, padded: bool = False) -> Cache:
-        """An empty cache for `method`, checked."""
+    def new_cache(self, method: Method, padded: bool = False, offload: bool = False) -> Cache:
+        """An empty cache for `method`, checked.
+
+        With `offload` layers that fetch keep on the device only what their bands can show, and everything in the memory
+        beside it, from where what is fetched is brought in (a padded batch keeps all of it where it is). Raises
+        `LongSightError` where keys are stored as one compressed vector (MLA).
+        """
         self.check_method(method)
+        if offload and any(layer.latent is not None for layer in self.layout):
+            raise LongSightError(
+                f"{type(self.hf).__name__} stores keys and values as one compressed vector, from which they are made "
+                "anew; they are small, and cannot be offloaded."
+            )
         recurrent = set(range(self.layers)) - set(self.attending)
-        return Cache(method, self.rules(method), padded, last_users(self.layout), recurrent)
+        place = torch.device("cpu") if offload else None
+        return Cache(method, self.rules(method), padded, last_users(self.layout), recurrent, place)
 
     @torch.compiler.disable(recursive=False)  # graphs begin in the model's own forward
     def call(

@@ -197,7 +197,8 @@ def test_what_lasts_is_exactly_what_some_later_query_still_sees(key):
             kept = far[:length] < starting
             kept |= torch.ones_like(kept) if window is None else far[:length] >= length - window
             assert bool((kept | ~later).all()), method.describe()
-        if window is not None and 0 < starting + window < 2 * N:
+        tight = method.retrieval is None  # blocks of keys and of queries that fetch together have no one border
+        if tight and window is not None and 0 < starting + window < 2 * N:
             most = int(visible.sum(1).max())
             assert most == starting + window, f"{method.describe()} keeps more than any query sees"
 
