@@ -34,7 +34,7 @@ from longsight.models.model import Model, adopt
 from longsight.progress import Progress, finish
 
 LENGTHS = (4096, 32_768)
-KEYS = ("vanilla", "lm-infinite")
+KEYS = ("vanilla", "lm-infinite", "infllm", "reattention")
 
 
 @dataclass(frozen=True)
