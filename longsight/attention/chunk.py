@@ -10,8 +10,9 @@ from torch import Tensor
 from longsight.attention.encoding import Encoding
 from longsight.attention.fast import planned
 from longsight.attention.forward_only import forward_only
+from longsight.attention.kept_layer import KeptLayer
 from longsight.attention.kernels import with_sinks
-from longsight.attention.kv_cache import Cache, KeptLayer
+from longsight.attention.kv_cache import Cache
 from longsight.attention.layer import Layer
 from longsight.attention.observer import AttentionStep, Fetched, Observer
 from longsight.attention.one_query import Heard, attend_one_query, plan_one

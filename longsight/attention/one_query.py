@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from longsight.attention.encoding import Encoding, Table, rotate
+from longsight.attention.kept_layer import KeptLayer, joined
 from longsight.attention.kernels import merge, one_query_kernel
-from longsight.attention.kv_cache import KeptLayer, joined
 from longsight.attention.turned_keys import TurnedKeys, Turning, turns
 from longsight.methods import Method
 from longsight.methods.bands import PositionMap

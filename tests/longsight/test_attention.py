@@ -11,8 +11,8 @@ from longsight.attention.alibi import Alibi, slopes
 from longsight.attention.encoding import Encoding
 from longsight.attention.fast import attend, attend_one, make_glance, make_plan
 from longsight.attention.kept_keys import kept
+from longsight.attention.kept_layer import KeptLayer
 from longsight.attention.kernels import kernel, merge, unfused
-from longsight.attention.kv_cache import KeptLayer
 from longsight.attention.plain import plain
 from longsight.attention.retrieval import FetchingQueries, FetchingRow, fetch
 from longsight.attention.rope import Rotary

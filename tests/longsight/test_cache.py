@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from longsight.attention.kept_keys import kept, slots
-from longsight.attention.kv_cache import UNLIMITED, Cache, KeptLayer
+from longsight.attention.kept_layer import UNLIMITED, KeptLayer
+from longsight.attention.kv_cache import Cache
 from longsight.errors import LongSightError
 from longsight.generation.prefill import prefill
 from longsight.methods import METHODS

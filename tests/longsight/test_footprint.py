@@ -10,7 +10,8 @@ import torch
 
 from longsight import METHODS, patch, prefill
 from longsight.attention.kept_keys import kept, receptive_field
-from longsight.attention.kv_cache import Cache, KeptLayer
+from longsight.attention.kept_layer import KeptLayer
+from longsight.attention.kv_cache import Cache
 from longsight.attention.plain import plain
 from longsight.errors import LongSightError
 from longsight.methods.bands import EVERYTHING, Band, Footprint, Span, after, beyond, causal, recent, starting

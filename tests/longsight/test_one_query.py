@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from longsight.attention.kept_keys import kept
-from longsight.attention.kv_cache import KeptLayer, joined
+from longsight.attention.kept_layer import KeptLayer, joined
 from longsight.attention.one_query import FEW, Heard, attend_one_query, copies_of_keys, plan_one
 from longsight.attention.plain import plain
 from longsight.attention.turned_keys import TurnedKeys

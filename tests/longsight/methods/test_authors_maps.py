@@ -7,7 +7,7 @@ Every map of `distance_maps.json` is in exactly one of three tables: `MAPS` (com
 import pytest
 import torch
 
-from longsight.attention.kv_cache import KeptLayer
+from longsight.attention.kept_layer import KeptLayer
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
 from tests.longsight.methods.maps import agrees, heard, last, law, read_maps, whole
