@@ -63,8 +63,8 @@ def test_the_last_logits_are_those_of_one_pass(grouped, key):
 def test_closing_a_prefill_frees_its_cache(grouped, key, monkeypatch):
     caches, make = [], type(grouped.seam).new_cache
 
-    def new_cache(seam, method):
-        cache = make(seam, method)
+    def new_cache(seam, method, **options):
+        cache = make(seam, method, **options)
         caches.append(weakref.ref(cache))
         return cache
 

@@ -80,8 +80,8 @@ def test_stop_while_reading_frees_the_cache_and_says_how_far_it_came(model, text
     made = []
     new_cache = type(model.seam).new_cache
 
-    def watched(seam, method):
-        cache = new_cache(seam, method)
+    def watched(seam, method, **options):
+        cache = new_cache(seam, method, **options)
         made.append(weakref.ref(cache))
         return cache
 
