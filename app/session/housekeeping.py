@@ -92,7 +92,7 @@ def give_back() -> None:
 def set_heaps() -> None:
     """Let all threads share two heaps of the C library, and KV caches lie on pages of their own, which go back when
     they are freed. With a heap for each of the hundreds of threads that answer visitors, and caches among what is
-    small, a tenth to a half more than before was held after fifty visitors."""
+    small, much that is free cannot go back."""
     _ask_glibc("mallopt", M_ARENA_MAX, HEAPS)
     _ask_glibc("mallopt", M_MMAP_THRESHOLD, LARGE)
 
