@@ -131,18 +131,17 @@ class Chunk:
         """What was attended to, with what is fetched and learned sinks; the observer is told."""
         method, known, fetched = self.cache.rules[layer], self.layers[layer], []
         encoding = known.encoding.for_text(self.cache.text if row < 0 else len(j))
+        keys, values = self._kept(layer).whole(k, v)
         if (rule := self._retrieval(layer)) is not None:
             scale = method.logit_scale(i)
             asking = q if scale is None else q * scale.to(q)[:, None]
-            keys, values = self._kept(layer).whole(k, v)
             for b in range(len(q)):
                 reader = self._reader(layer, b if row < 0 else row, rule, encoding, scaling, sinks)
                 fetched = reader.read(asking[b], keys[b], values[b], i, out[b], lse[b])
         if sinks is not None:
             out, _ = with_sinks(out, lse, sinks)
         if self.observer is not None:
-            whole, _ = self._kept(layer).whole(k, v)
-            found = tuple(Fetched(rows, each.j, each.distance, each.logits(whole[0])) for rows, each in fetched)
+            found = tuple(Fetched(rows, each.j, each.distance, each.logits(keys[0])) for rows, each in fetched)
             self.observer.attention(
                 AttentionStep(layer, method, encoding, scaling, q[0], k[0], i, j, found, sinks, known.softcap)
             )

@@ -41,7 +41,7 @@ class Cache(TransformersCache):
         made = []
         for n, (rule, user) in enumerate(zip(rules, users, strict=True)):
             footprint = EVERYTHING if padded else kept(rule, user, beside is not None)
-            fetches = beside is not None and rule.retrieval_in(user) is not None
+            fetches = rule.retrieval_in(user) is not None
             offloaded = OffloadedKeys(beside) if beside is not None and fetches else None
             made.append(StateLayer() if n in recurrent else KeptLayer(*footprint, offloaded))
         super().__init__(layers=made)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from longsight.errors import LongSightError
-from longsight.methods.bands import Band, beyond, causal, recent
+from longsight.methods.bands import Band
 from longsight.methods.base import LARGEST, Method, parameter
 from longsight.methods.self_extend import SelfExtend
 
@@ -81,14 +81,14 @@ class DPE(Method):
 
     @property
     def bands(self) -> tuple[Band, ...]:
-        sizes, window = self.sizes, self.window
+        (neighbour, far), *_ = parts = [each.bands for each in self._each]
         grouped = Band(
-            "grouped",
-            causal() & beyond(window),
-            q_position=lambda i: torch.stack([i // size + window - window // size for size in sizes]),
-            k_position=lambda j: torch.stack([j // size for size in sizes]),
+            far.name,
+            far.span,
+            q_position=lambda i: torch.stack([band.q_position(i) for _, band in parts]),
+            k_position=lambda j: torch.stack([band.k_position(j) for _, band in parts]),
         )
-        return Band("neighbour", recent(window)), grouped
+        return neighbour, grouped
 
     def reach(self, train_length: int) -> int | None:
         """That of the frequencies that reach the least."""
