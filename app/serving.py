@@ -29,6 +29,7 @@ from app.session.documents import MOST_BYTES
 from app.session.housekeeping import Idle
 from app.session.sessions import Session
 
+LOG = logging.getLogger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
@@ -131,20 +132,26 @@ async def keep_house(app: FastAPI) -> AsyncIterator[None]:
     assert isinstance(app, App)
     app.state_holder = states = watch_sessions(app.get_blocks())
 
-    async def tidy_on() -> None:
-        used = housekeeping.NOTHING
-        while True:
-            await asyncio.to_thread(uploads.folder().sweep)
-            used = await asyncio.to_thread(housekeeping.tidy, sessions_of(states), used)
-            await asyncio.sleep(TIDYING)
-
-    tidying = asyncio.create_task(tidy_on())
+    tidying = asyncio.create_task(tidy_on(states))
     try:
         yield
     finally:
         tidying.cancel()
         for idle in sessions_of(states):
             idle.session.leave()
+
+
+async def tidy_on(states: SessionStates, pause: float = TIDYING) -> None:
+    """Look again and again. A look that fails is told in the log, and is not the last one: without them no memory would
+    come back as long as the server runs."""
+    used = housekeeping.NOTHING
+    while True:
+        try:
+            await asyncio.to_thread(uploads.folder().sweep)
+            used = await asyncio.to_thread(housekeeping.tidy, sessions_of(states), used)
+        except Exception:
+            LOG.exception("What is not needed any more could not be cleared away; the next look is in %g s.", pause)
+        await asyncio.sleep(pause)
 
 
 def watch_sessions(demo: gr.Blocks) -> SessionStates:

@@ -128,7 +128,7 @@ class Session:
 
     def free(self) -> None:
         """Let go of all caches; a later question reads the text again."""
-        for speaker in chain.from_iterable(self.speakers.values()):
+        for speaker in chain.from_iterable(list(self.speakers.values())):
             speaker.free()
 
     def leave(self) -> None:

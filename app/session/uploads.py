@@ -5,10 +5,12 @@ that it serves to everyone, as the style sheet's. So a reader asks where a path 
 """
 
 import atexit
+import contextlib
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -68,16 +70,27 @@ class UploadFolder:
         before = time.time() - kept
         for folder, _, names in os.walk(self.path, topdown=False):
             for file in (Path(folder, name) for name in names if name != LOCK):
-                if file.lstat().st_mtime < before:
-                    file.unlink(missing_ok=True)
-            if Path(folder) != self.path and Path(folder).stat().st_mtime < before and not os.listdir(folder):
-                os.rmdir(folder)
+                _delete_if_old(file, before, Path.unlink)
+            if Path(folder) != self.path:
+                _delete_if_old(Path(folder), before, _remove_empty)
 
 
 @cache
 def folder() -> UploadFolder:
     """The folder of this process, in GRADIO_TEMP_DIR or where temporary files go."""
     return UploadFolder(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
+
+
+def _delete_if_old(path: Path, before: float, delete: Callable[[Path], None]) -> None:
+    """Meanwhile it may be gone: Gradio moves an upload when it is whole."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.lstat().st_mtime < before:
+            delete(path)
+
+
+def _remove_empty(folder: Path) -> None:
+    if not os.listdir(folder):
+        folder.rmdir()
 
 
 def _remove_orphans(base: Path) -> None:

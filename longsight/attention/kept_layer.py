@@ -46,7 +46,7 @@ class KeptLayer(CacheLayerMixin):
         """Bytes of keys and values, of turned keys while there are any, and of what is remembered of blocks."""
         if not self.is_initialized:
             return 0
-        turned, memories = (copy.keys for copy in self.turned.values()), self.memories.values()
+        turned, memories = [copy.keys for copy in list(self.turned.values())], list(self.memories.values())
         return self.keys.nbytes + self.values.nbytes + sum(more.nbytes for more in (*turned, *memories))
 
     @property

@@ -70,6 +70,22 @@ def test_what_has_lain_long_enough_is_swept_read_or_not(folder):
     assert [path.name for path in folder.path.iterdir()] == [LOCK]
 
 
+def test_a_file_that_is_moved_while_it_is_swept_stops_nothing(folder, monkeypatch):
+    moved, old = arrive(folder, "moved.txt"), arrive(folder, "old.txt")
+    age(old, 1000)
+
+    walk = os.walk
+
+    def walked_before(path, topdown):
+        found = list(walk(path, topdown=topdown))
+        moved.unlink()
+        return found
+
+    monkeypatch.setattr(os, "walk", walked_before)
+    folder.sweep(kept=500)
+    assert not old.exists()
+
+
 def test_folders_of_servers_that_were_killed_are_cleared_and_those_at_work_are_not(folder, tmp_path):
     killed, young = (tmp_path / "temporary" / f"longsight-uploads-{name}" for name in ("killed", "young"))
     for left in (killed, young):
