@@ -43,6 +43,7 @@ HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 
 def build_page() -> gr.Blocks:
     serving.claim_upload_folder()
+    serving.count_no_events()
     with CheckedBlocks(title=TITLE, fill_width=True, analytics_enabled=False) as demo:
         session = gr.State(Session(), time_to_live=VISIT_SECONDS, delete_callback=Session.leave)
         with gr.Sidebar(elem_id="side", width=340):

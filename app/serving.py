@@ -126,6 +126,12 @@ def claim_upload_folder() -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(uploads.folder().path)
 
 
+def count_no_events() -> None:
+    """Keep Gradio from drawing up statistics of the last 10,000 events whenever one ends: nobody sees them here, and
+    the tables took 70 kB for each question that did not come back. Before the page is made."""
+    os.environ |= {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(sys.maxsize)}
+
+
 @contextlib.asynccontextmanager
 async def keep_house(app: FastAPI) -> AsyncIterator[None]:
     """While the server runs, uploads and what nobody needs any more of sessions are cleared away."""

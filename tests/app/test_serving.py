@@ -4,6 +4,7 @@ import asyncio
 
 from app import serving
 from app.components.session_states import SessionStates
+from app.page import build_page
 from app.session import housekeeping, uploads
 from app.session.housekeeping import Used
 
@@ -34,3 +35,11 @@ def test_a_look_that_fails_is_told_and_the_next_one_follows(monkeypatch, caplog,
     folder.close()
     assert looks[:2] == [housekeeping.NOTHING] * 2
     assert "dictionary changed size" in caplog.text
+
+
+def test_no_statistics_are_drawn_up_when_an_event_ends():
+    queue = build_page()._queue
+    queue.events_recorded = 10**6
+    ended = {"time": 1.0, "status": "success", "process_time": 1.0, "function": "ask", "session_hash": "one"}
+    assert queue.compute_analytics_summary([ended]) == {"functions": {}}
+    assert queue.ANALYTICS_MAX_EVENTS == 1
