@@ -65,6 +65,10 @@ function buildCell(parent) {
   node.copy.textContent = 'Copy';
   node.copy.onclick = () => navigator.clipboard.writeText(node.answer.text);
   node.detail = make('small', '', head);
+  node.verdict = make('p', 'verdict', node);
+  node.word = make('b', '', node.verdict);
+  node.why = make('span', '', node.verdict);
+  node.lesson = make('p', 'lesson', node);
   node.answer = make('div', 'answer', node);
   node.answer.dir = 'auto';
   node.problem = make('p', 'problem', node);
@@ -81,6 +85,11 @@ function drawCell(node, cell) {
   write(node.detail, cell.detail);
   writeAnswer(node.answer, cell);
   write(node.problem, cell.error);
+  node.verdict.hidden = !cell.verdict;
+  node.verdict.dataset.mood = cell.mood ?? '';
+  write(node.word, cell.verdict ?? '');
+  write(node.why, cell.why ?? '');
+  write(node.lesson, cell.lesson ?? '');
   write(node.status, cell.status);
   node.copy.hidden = cell.text === '';
   node.bar.hidden = cell.progress === null;

@@ -4,17 +4,21 @@ import re
 from collections.abc import Sequence
 from typing import TypedDict
 
-from app.session import formatting
+from app.session import formatting, verdicts
 from app.session.answers import Answer
 from app.session.device_sharing import Waiting
 from app.session.markdown import Element, elements
 from app.session.sessions import ConversationTurn
+from app.session.verdicts import Verdict
 from longsight.methods import Method
+
+OPEN = Verdict("", "")
+"""Of an answer that is not finished."""
 
 
 class CellView(TypedDict):
     """An answer, also as `elements` where it is Markdown; `progress` is how much is read, from 0 to 1, and None before
-    and afterwards."""
+    and afterwards. `verdict`, `why` and `mood` are what a finished one amounts to, `lesson` what its failure shows."""
 
     title: str
     detail: str
@@ -23,6 +27,10 @@ class CellView(TypedDict):
     text: str
     elements: list[Element | str] | None
     error: str
+    verdict: str
+    why: str
+    mood: str
+    lesson: str
     progress: float | None
     status: str
 
@@ -45,16 +53,21 @@ class ConversationView(TypedDict):
 
 def conversation(turns: Sequence[ConversationTurn], note: str = "", asked: int = 0) -> ConversationView:
     """The value of the conversation on the page; `asked` questions were accepted there so far, forgotten ones too."""
-    return {"note": note, "asked": asked, "turns": [turn_view(turn) for turn in turns]}
+    views = [turn_view(turn) for turn in turns]
+    taught = [cell for view in views for cell in view["cells"] if cell["lesson"]]
+    for cell in taught[1:]:
+        cell["lesson"] = ""
+    return {"note": note, "asked": asked, "turns": views}
 
 
 def turn_view(turn: ConversationTurn) -> TurnView:
-    waiting = turn.waiting
-    cells = [_cell(cell, turn.cells, waiting) for cell in turn.cells]
+    judged = [verdicts.verdict(cell.text, turn.keys) if cell.state == Answer.DONE else OPEN for cell in turn.cells]
+    cells = [_cell(cell, turn, found, judged) for cell, found in zip(turn.cells, judged, strict=True)]
     return {"question": turn.question, "about": turn.about, "cells": cells}
 
 
-def _cell(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> CellView:
+def _cell(cell: Answer, turn: ConversationTurn, judged: Verdict, beside: Sequence[Verdict]) -> CellView:
+    read = cell.reused + cell.done
     return {
         "title": cell.run.label,
         "detail": parameters(cell.run.method),
@@ -63,8 +76,12 @@ def _cell(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> CellView:
         "text": shown(cell.text),
         "elements": elements(cell.text),
         "error": cell.error,
+        "verdict": judged.word,
+        "why": judged.why,
+        "mood": judged.mood,
+        "lesson": verdicts.lesson(cell.run.method, judged, beside, read, turn.train_length),
         "progress": cell.done / cell.total if cell.state == Answer.READING and cell.total else None,
-        "status": " · ".join(filter(None, STATUS[cell.state](cell, beside, waiting))),
+        "status": " · ".join(filter(None, STATUS[cell.state](cell, turn.cells, turn.waiting))),
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.runs import Run, make_runs
-from app.session import answer_view, answers, document_loading, estimate, running
+from app.session import answer_view, answers, document_loading, estimate, running, verdicts
 from app.session.answer_view import ConversationView
 from app.session.answers import Answer, Speaker
 from app.session.device_sharing import line_of
@@ -81,7 +81,7 @@ def ask_steps(session: Session, model: Model, question: ChatQuestion) -> Generat
     """
     with running.at_work(session, ANSWERING):
         session.check_kept()
-        turn = ConversationTurn(question.text, "", [Answer(run) for run in question.runs])
+        turn = ConversationTurn(question.text, "", [Answer(run) for run in question.runs], model.train_length)
         session.turns.append(turn)
         session.asked += 1
         drawings = DrawingPace(TICK)
@@ -108,7 +108,7 @@ def _answer(
             turn.about = f"{step.doing} …"
             yield
         if not session.stop.is_set():
-            turn.about = _about(session, model)
+            turn.about, turn.keys = _about(session, model), _keys(session, question.text)
             yield from _answer_in_turn(session, model, question, turn)
     except LongSightError as error:
         for cell in turn.cells:
@@ -155,3 +155,7 @@ def _about(session: Session, model: Model) -> str:
     """The document's line, above the first question about it only."""
     line = document_loading.describe(session, model)
     return "" if any(turn.about == line for turn in session.turns[:-1]) else line
+
+
+def _keys(session: Session, question: str) -> frozenset[str]:
+    return frozenset() if session.document is None else verdicts.hidden_keys(session.document.text, question)

@@ -20,11 +20,17 @@ from longsight.methods import Method
 
 @dataclass
 class ConversationTurn:
-    """A question as it stands on the page, with one cell per method. `about`: the document, when it is a new one."""
+    """A question as it stands on the page, with one cell per method.
+
+    `about`: the document, when it is a new one; `keys`: what it hides, where it is asked for that; `train_length`:
+    tokens that the model was trained on.
+    """
 
     question: str
     about: str
     cells: list[Answer]
+    train_length: int
+    keys: frozenset[str] = frozenset()
     place: Place | None = None  # at the device, while it is being answered
 
     @property

@@ -33,6 +33,11 @@ def test_the_first_thing_seen_is_a_finished_conversation_and_in_the_dark_it_is_d
     page = visit_page()
     expect(page.locator(".conversation .note")).to_contain_text("A finished example, recorded")
     assert cells(page, "done").count() >= 2
+    failed, mended = (page.locator(f".cell:nth-child({place})") for place in (1, 2))
+    expect(failed.locator(".verdict")).to_contain_text("noise, key not found")
+    expect(failed.locator(".lesson")).to_contain_text("This is the failure: the model as it is")
+    expect(mended.locator(".verdict")).to_contain_text("found the key")
+    expect(mended.locator(".lesson")).to_be_hidden()
     expect(page.locator("#suggestion")).to_have_text(QUESTION)
     shoot(page, "first-sight")
     page.click("#shade")

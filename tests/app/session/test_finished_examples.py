@@ -2,8 +2,9 @@
 
 import pytest
 
-from app.session import finished_examples, passkey_grids
+from app.session import finished_examples, passkey_grids, verdicts
 from app.session.finished_examples import CHAT, DIAGNOSTICS, FINISHED, PASSKEY
+from app.session.samples import samples
 from longsight.errors import LongSightError
 
 FOLDERS = sorted(FINISHED.iterdir())
@@ -15,6 +16,11 @@ def test_every_recording_is_of_the_model_that_its_folder_is_called_after_and_sma
     for shown in filter(None, (chat, measured)):
         assert f"recorded with {folder.name} on" in shown["note"]
     assert {cell["state"] for turn in chat["turns"] for cell in turn["cells"]} == {"done"}
+    for turn in chat["turns"]:
+        keys = verdicts.hidden_keys("".join(sample.document().text for sample in samples().values()), turn["question"])
+        for cell in turn["cells"]:
+            assert (cell["verdict"] == "found the key") == any(key in cell["text"] for key in keys)
+            assert cell["why"] or cell["verdict"] == ""
     assert measured is None or measured["figures"]
     grid = finished_examples.grid(folder.name)
     assert grid is None or (grid.model, grid.finished) == (folder.name, True)

@@ -8,7 +8,7 @@ from app.session.answers import Answer
 from app.session.device_sharing import Waiting, line_of
 from app.session.documents import Document
 from app.session.progress_view import DrawingPace
-from app.session.sessions import Session
+from app.session.sessions import ConversationTurn, Session
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
 from tests.app.conftest import TEXT, others_at
@@ -197,6 +197,23 @@ def test_the_words_of_every_state():
     cell, shared = Answer(RUN, left_seconds=4.0), Waiting(2, 8.0)
     said = "sharing the device with 2 other visitors, whose turns take about 8 s"
     assert answer_view.STATUS[cell.state](cell, [cell], shared) == [said, "read in about 12 s"]
+
+
+def test_a_finished_answer_has_a_verdict_and_only_the_first_failure_is_explained():
+    vanilla = make_runs([METHODS["vanilla"]()])[0]
+
+    def turn(state):
+        cells = [Answer(vanilla, state=state, text="\n" * 50, done=64), Answer(RUN, state=state, text="It is 86409.")]
+        return ConversationTurn("What is the pass key?", "", cells, 16, frozenset({"86409"}))
+
+    first, second, third = answer_view.conversation([turn(Answer.DONE), turn(Answer.DONE), turn(Answer.WRITING)])[
+        "turns"
+    ]
+    assert [cell["verdict"] for cell in first["cells"]] == ["noise, key not found", "found the key"]
+    assert first["cells"][0]["lesson"].startswith("This is the failure: the model as it is, at 4.0 ×")
+    assert second["cells"][0]["verdict"] == "noise, key not found"
+    assert not any(cell["lesson"] for cell in (first["cells"][1], *second["cells"]))
+    assert [cell["verdict"] for cell in third["cells"]] == ["", ""]
 
 
 @pytest.mark.parametrize(
