@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block, BlockFunction
 from gradio.exceptions import ComponentProcessingError, InvalidPathError
 
+UNHELD = "This request holds a value that no control of the page sends."
 LARGEST = 2**53  # up to here the numbers of JavaScript are whole
 MOST_SAID = 300  # characters of what Gradio says of a value, which it quotes
 ODD = (ComponentProcessingError, InvalidPathError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
@@ -17,13 +19,21 @@ ODD = (ComponentProcessingError, InvalidPathError, TypeError, ValueError, Arithm
 class CheckedBlocks(gr.Blocks):
     """`gr.Blocks` whose callers hear of a value that cannot be, where Gradio would log a fault of the server."""
 
-    async def preprocess_data(self, *args: Any, **options: Any) -> Any:
+    async def preprocess_data(self, block_fn: BlockFunction, inputs: list[Any], *args: Any, **options: Any) -> Any:
+        lists = [block for block, value in zip(block_fn.inputs, inputs, strict=False) if isinstance(value, list)]
+        if any(map(_takes_one, lists)):  # how many inputs there are is checked by Gradio
+            raise _refused(UNHELD)
         try:
-            return await super().preprocess_data(*args, **options)
+            return await super().preprocess_data(block_fn, inputs, *args, **options)
         except gr.Error as problem:
             raise _refused(str(problem.message)) from problem
         except ODD as problem:
-            raise _refused("This request holds a value that no control of the page sends.") from problem
+            raise _refused(UNHELD) from problem
+
+
+def _takes_one(block: Block) -> bool:
+    """Whether it is a dropdown with one choice: Gradio hands on any list of its choices, also an empty one."""
+    return isinstance(block, gr.Dropdown) and not block.multiselect
 
 
 def _refused(sentence: str) -> gr.Error:
