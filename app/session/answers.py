@@ -107,7 +107,7 @@ class Speaker:
         estimate.check_memory(model, method, tokens, held)
         needed = model.cache_bytes(method, tokens) - held
         with estimate.claimed(model.device, lambda: int(needed * cell.unread)):
-            prefilled = yield from self._read(model, ids, cache, cell)
+            prefilled = yield from self._read(model, ids, cache, cell, sampling.max_new_tokens)
         prefilled.cache.turns = estimate.fits(model, method, tokens, prefilled.cache.nbytes, writing=True)
         answer: list[int] = []
         stream = TextStream(model.tokenizer)
@@ -120,7 +120,7 @@ class Speaker:
                 cell.write_seconds += time.perf_counter() - start
                 yield
                 start = time.perf_counter()
-            cell.state = Answer.DONE
+            cell.state, cell.cache_bytes = Answer.DONE, prefilled.cache.nbytes  # turned keys are gone
             if cell.written:
                 estimate.speed(model, estimate.WRITING).add(cell.written, 0.0, cell.write_seconds)
         finally:
@@ -130,12 +130,12 @@ class Speaker:
             self.exchanges.append(Exchange(question, answer))
 
     def _read(
-        self, model: Model, ids: np.ndarray, cache: Cache | None, cell: Answer
+        self, model: Model, ids: np.ndarray, cache: Cache | None, cell: Answer, room: int
     ) -> Generator[None, None, Prefilled]:
         cell.state, cell.reused = Answer.READING, cache.length if cache else 0
         forecast = estimate.Forecast(model, self.method, len(ids), cell.reused)
         cell.total, cell.left_seconds = forecast.tokens, forecast.seconds
-        steps = prefill_steps(model, torch.from_numpy(ids[cell.reused :]), self.method, cache, StepSize())
+        steps = prefill_steps(model, torch.from_numpy(ids[cell.reused :]), self.method, cache, StepSize(), room)
         start = time.perf_counter()
         try:
             while True:

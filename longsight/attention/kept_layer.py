@@ -129,7 +129,8 @@ class KeptLayer(CacheLayerMixin):
         have, need = self.keys.shape[2], min(self.length, self.capacity)
         if need <= have:
             return
-        size = min(max(need, self.reserved, have * 5 // 4), self.capacity)
+        wanted = self.reserved if self.reserved >= need else max(need, have * 5 // 4)
+        size = min(wanted, self.capacity)
         self.keys = grown(self.keys, size)
         self.values = grown(self.values, size)
 

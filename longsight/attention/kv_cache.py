@@ -85,12 +85,13 @@ class Cache(TransformersCache):
             if isinstance(layer, KeptLayer):
                 layer.turned.clear()
 
-    def reserve(self, length: int) -> None:
-        """Announce a text of `length` tokens: its room is taken at once, and where a model hears long texts otherwise
-        than short ones, it is heard as what it is from its first token on."""
+    def reserve(self, length: int, room: int = 0) -> None:
+        """Announce a text of `length` tokens: its room is taken at once, with that of `room` more tokens, which may
+        follow. Where a model hears long texts otherwise than short ones, it is heard as what it is from its first
+        token on."""
         self.announced = length
         for layer in self.layers:
-            layer.reserve(length)
+            layer.reserve(length + room)
 
     def restart(self) -> None:
         """Forget everything, to be read into anew."""

@@ -44,10 +44,11 @@ class Prefilled:
 
 
 def prefill_steps(
-    model: Model, ids: Ids, method: Method, cache: Cache | None = None, chunk: Chunk = 2048
+    model: Model, ids: Ids, method: Method, cache: Cache | None = None, chunk: Chunk = 2048, room: int = 0
 ) -> Generator[Progress, None, Prefilled]:
     """Read `ids` after what `cache` holds, `chunk` tokens at a time; yields after each chunk and returns the result.
 
+    `room`: tokens that are to follow, whose place in the cache is taken at once; else it grows, by a quarter at least.
     A text that is to be offloaded is read into `model.seam.new_cache(method, offload=True)`. Closing the generator
     stops the work; nothing else refers to a cache that it began.
     """
@@ -60,7 +61,7 @@ def prefill_steps(
         )
     cache, ids = _place(model, ids, method, cache)
     total = len(ids)
-    cache.reserve(cache.length + total)
+    cache.reserve(cache.length + total, room)
     for done, logits in forward_steps(model, ids, cache, chunk):
         read = Prefilled(cache, logits[-1].clone())
         yield Progress(done, total)
@@ -116,9 +117,10 @@ def prefill(
     cache: Cache | None = None,
     chunk: int = 2048,
     progress: Report | None = None,
+    room: int = 0,
 ) -> Prefilled:
     """`prefill_steps` run to its end; `progress(done, total)` is called after each chunk."""
-    return finish(prefill_steps(model, ids, method, cache, chunk), progress)
+    return finish(prefill_steps(model, ids, method, cache, chunk, room), progress)
 
 
 def watch(

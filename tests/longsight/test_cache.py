@@ -9,6 +9,7 @@ from longsight.attention.kept_keys import kept, slots
 from longsight.attention.kept_layer import UNLIMITED, KeptLayer
 from longsight.attention.kv_cache import Cache
 from longsight.errors import LongSightError
+from longsight.generation.decode import Sampling, decode
 from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
 from tests.longsight import tiny
@@ -126,6 +127,17 @@ def test_a_reserved_text_takes_its_room_once():
         layer.update(*numbered(start, start + 10))
     assert layer.nbytes == 500 * slot
     assert layer.keys.data_ptr() == first, "nothing was copied"
+
+
+@pytest.mark.parametrize("key", ["vanilla", "lm-infinite"])
+def test_an_answer_that_room_was_taken_for_takes_no_more(grouped, key):
+    method, n, room = METHODS[key].for_model(TRAINED, 110), 110, 20
+    read = prefill(grouped, ids(n), method, room=room)
+    buffers = [layer.keys.data_ptr() for layer in read.cache.layers]
+    assert read.cache.nbytes == grouped.cache_bytes(method, n + room)
+    for _ in decode(grouped, read, Sampling(max_new_tokens=room, stop=frozenset())):
+        assert [layer.keys.data_ptr() for layer in read.cache.layers] == buffers, "nothing was copied"
+    assert read.cache.nbytes == grouped.cache_bytes(method, n + room)
 
 
 def test_a_ring_never_reserves_more_than_it_can_hold():

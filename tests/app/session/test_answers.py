@@ -43,6 +43,8 @@ def test_every_method_answers_as_the_engine_alone_does_and_again_after_a_follow_
     assert (first.state, first.error) == (Answer.DONE, "")
     ids = transcript.prompt_ids(model.tokenizer, text, [], "Why?")
     assert first.text == plain_answer(model, ids, method)
+    if method.retrieval is None and method.keeps(len(ids)) == len(ids):  # as it was forecast
+        assert first.cache_bytes == model.cache_bytes(method, len(ids) + SAMPLING.max_new_tokens)
 
     ids = transcript.prompt_ids(model.tokenizer, text, speaker.exchanges, "And then?")
     [second], steps = ask(model, text, [speaker], [method], "And then?")
