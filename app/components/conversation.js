@@ -51,6 +51,7 @@ function buildTurn(parent) {
   const ask = make('div', 'ask', node);
   node.about = make('span', 'about', ask);
   node.question = make('p', 'question', ask);
+  node.left = make('span', 'left', ask);
   node.cells = make('div', 'cells', node);
   return node;
 }
@@ -99,6 +100,7 @@ function drawCell(node, cell) {
 function drawTurn(node, turn) {
   write(node.about, turn.about);
   write(node.question, turn.question);
+  write(node.left, turn.left ?? '');
   node.question.dir = 'auto';
   node.cells.style.setProperty('--columns', turn.cells.length);
   turn.cells.forEach((cell, n) => drawCell(child(node.cells, n, buildCell), cell));

@@ -7,13 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.runs import Run, make_runs
 from app.components.changes import when_changed
 from app.components.conversation import conversation
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
 from app.components.run_controls import STARTING, STOPPING, Updates, build_mark, marked, rest_after
 from app.panels.asked import Asked
+from app.panels.chat_costs import costs_view
 from app.panels.context import UNSET
 from app.panels.shared_controls import SharedControls
 from app.session import (
@@ -21,20 +21,16 @@ from app.session import (
     document_loading,
     estimate,
     finished_examples,
-    formatting,
     model_catalogue,
     questions,
 )
 from app.session.answer_view import ConversationView
-from app.session.answers import Speaker
 from app.session.documents import read_upload
 from app.session.finished_examples import CHAT
 from app.session.running import stop
 from app.session.samples import sample
 from app.session.sessions import Session
 from longsight.errors import LongSightError
-from longsight.methods import Method
-from longsight.models.model import Model
 
 PASTE_LENGTH = 1000  # characters; a longer paste becomes a document
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -197,31 +193,6 @@ def suggest(key: str) -> gr.Button:
     if key == UNSET:
         return gr.Button(visible=False)
     return gr.Button(sample(key).question, visible=True)
-
-
-def costs_view(session: Session, model: Model, methods: list[Method], note: str = "") -> str:
-    tokens = document_loading.token_count(session, model)
-    if tokens == 0:
-        return ""
-    speakers = session.speakers_for(model.name, methods)
-    parts = "".join(
-        _cost(model, run, speaker, tokens) for run, speaker in zip(make_runs(methods), speakers, strict=True)
-    )
-    return f'<div class="costs"><span>Next question</span>{parts}<span>{note}</span></div>'
-
-
-def _cost(model: Model, run: Run, speaker: Speaker, tokens: int) -> str:
-    method = run.method
-    reused = speaker.remembers(method)
-    reused = reused if reused < tokens + document_loading.ANSWER_ROOM else 0
-    forecast = estimate.Forecast(model, method, max(tokens, reused), reused)
-    head = f'<span class="cost" style="--method:{run.colour}"><b>{html.escape(run.label)}</b> '
-    if not estimate.fits(model, method, tokens, speaker.nbytes):
-        return f"{head}<em>cache of {formatting.size(model.cache_bytes(method, tokens))} does not fit here</em></span>"
-    again = f"{reused:,} tokens reused, " if reused else ""
-    memory = formatting.size(model.cache_bytes(method, max(tokens, reused)))
-    seconds = "" if forecast.seconds is None else f", {formatting.about(forecast.seconds)}"
-    return f"{head}{again}cache {memory}{seconds}</span>"
 
 
 def first_sight(model_name: str) -> ConversationView:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import TypedDict
 
-from app.session import formatting, verdicts
+from app.session import answers, formatting, verdicts
 from app.session.answers import Answer
 from app.session.device_sharing import Waiting
 from app.session.markdown import Element, elements
@@ -36,10 +36,11 @@ class CellView(TypedDict):
 
 
 class TurnView(TypedDict):
-    """A question, what it is about, and its answers."""
+    """A question, what it is about, how long its answers will take together, and they."""
 
     question: str
     about: str
+    left: str
     cells: list[CellView]
 
 
@@ -63,7 +64,16 @@ def conversation(turns: Sequence[ConversationTurn], note: str = "", asked: int =
 def turn_view(turn: ConversationTurn) -> TurnView:
     judged = [verdicts.verdict(cell.text, turn.keys) if cell.state == Answer.DONE else OPEN for cell in turn.cells]
     cells = [_cell(cell, turn, found, judged) for cell, found in zip(turn.cells, judged, strict=True)]
-    return {"question": turn.question, "about": turn.about, "cells": cells}
+    return {"question": turn.question, "about": turn.about, "left": _left(turn), "cells": cells}
+
+
+def _left(turn: ConversationTurn) -> str:
+    """How long until all are answered, others' turns included; empty for one answer, and where nobody knows."""
+    waiting, open_cells = turn.waiting, [cell for cell in turn.cells if not cell.finished]
+    own = answers.seconds_left(open_cells)
+    if len(open_cells) < 2 or own is None or (waiting.others and waiting.seconds is None):
+        return ""
+    return f"{len(open_cells)} answers, together {formatting.about(own + (waiting.seconds or 0.0))}"
 
 
 def _cell(cell: Answer, turn: ConversationTurn, judged: Verdict, beside: Sequence[Verdict]) -> CellView:

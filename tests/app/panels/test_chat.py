@@ -3,8 +3,10 @@
 import gradio as gr
 import pytest
 
-from app.panels.chat import build_chat_panel, costs_view
+from app.panels.chat import build_chat_panel
+from app.panels.chat_costs import costs_view
 from app.session import document_loading
+from app.session.estimate import Speed
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
 from longsight.progress import finish
@@ -44,6 +46,15 @@ def test_each_run_is_told_what_it_will_cost_under_its_own_label(model, session, 
     costs = costs_view(session, model, methods)
     assert [f"<b>SelfExtend G={group}</b> cache " in costs for group in (4, 8)] == [True, True]
     assert session.speakers == {}
+
+
+def test_all_methods_have_one_total(model, session, document, monkeypatch):
+    methods = [METHODS["self-extend"](group=group, window=16) for group in (4, 8)]
+    finish(document_loading.take_steps(session, model, document))
+    assert "together" not in costs_view(session, model, methods)  # the machine was not measured
+    monkeypatch.setattr(Speed, "seconds", lambda self, tokens, pairs: 119.6)
+    assert "<span>together about 3 min 59 s</span>" in costs_view(session, model, methods)
+    assert "together" not in costs_view(session, model, methods[:1])
 
 
 def test_another_model_brings_its_own_example_or_none_and_leaves_the_visitors_conversation(panel, session):

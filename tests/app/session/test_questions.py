@@ -199,6 +199,16 @@ def test_the_words_of_every_state():
     assert answer_view.STATUS[cell.state](cell, [cell], shared) == [said, "read in about 12 s"]
 
 
+def test_what_all_answers_need_together_is_said_until_one_is_left():
+    def left(*states):
+        cells = [Answer(RUN, state=state, left_seconds=80.0, answer_seconds=10.0) for state in states]
+        return answer_view.turn_view(ConversationTurn("Why?", "", cells, 16))["left"]
+
+    assert left(Answer.WAITING, Answer.READING, Answer.DONE) == "2 answers, together about 3 min 0 s"
+    assert left(Answer.WRITING, Answer.READING) == "2 answers, together about 1 min 40 s"
+    assert left(Answer.READING, Answer.DONE) == left(Answer.DONE, Answer.DONE) == ""
+
+
 def test_a_finished_answer_has_a_verdict_and_only_the_first_failure_is_explained():
     vanilla = make_runs([METHODS["vanilla"]()])[0]
 
