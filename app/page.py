@@ -26,6 +26,7 @@ from app.panels.methods import wire_methods
 from app.panels.passkey import build_passkey
 from app.panels.shared_controls import SharedControls
 from app.session import devices, document_loading, model_catalogue, side_by_side
+from app.session.documents import at_once
 from app.session.samples import sample, samples
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -125,7 +126,7 @@ class Page:
         key = _or_first(asked.get("text"), [*samples(), UNSET])
         said = context.show(session, model, key)
         if key != UNSET:
-            for said in context.take(session, model, sample(key).document, key):
+            for said in context.take(session, model, sample(key).title, at_once(sample(key).document), key):
                 yield said
         session.fitted_length = length = document_loading.target_length(session, model)
         methods = _restored_methods(model, asked.get("methods"), length)

@@ -22,12 +22,10 @@ from app.session import (
     estimate,
     finished_examples,
     formatting,
-    model_catalogue,
     questions,
 )
 from app.session.answer_view import ConversationView
 from app.session.answers import Speaker
-from app.session.documents import read_upload
 from app.session.finished_examples import CHAT
 from app.session.running import stop
 from app.session.samples import sample
@@ -87,9 +85,7 @@ class ChatPanel:
         if not files:
             yield gr.skip()
             return
-        for updates in self.shared.context.take(
-            session, model_catalogue.model(model_name), lambda: read_upload(files[0])
-        ):
+        for updates in self.shared.context.take_upload(files[0], model_name, session):
             yield {**updates, self.taken: files[0]}
 
     @for_visitor
