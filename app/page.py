@@ -9,6 +9,7 @@ import gradio as gr
 import torch
 
 from app import serving
+from app.api import build_api
 from app.components import permalink, theme
 from app.components.checked_blocks import CheckedBlocks
 from app.components.errors import as_notice, for_visitor
@@ -63,6 +64,7 @@ def build_page() -> gr.Blocks:
             views += _panel(EVALUATE, "Evaluate", lambda tab: build_evaluate(shared, tab))
             views += _panel(ABOUT, "About", lambda tab: build_about())
         _wire(demo, Page(shared, status, tabs, views))
+        build_api(demo, session)
     return demo.queue(default_concurrency_limit=None)  # nobody waits for what somebody else is told
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.exceptions import ComponentProcessingError, InvalidPathError
+from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 
 LARGEST = 2**53  # up to here the numbers of JavaScript are whole
 MOST_SAID = 300  # characters of what Gradio says of a value, which it quotes
@@ -17,13 +18,21 @@ ODD = (ComponentProcessingError, InvalidPathError, TypeError, ValueError, Arithm
 class CheckedBlocks(gr.Blocks):
     """`gr.Blocks` whose callers hear of a value that cannot be, where Gradio would log a fault of the server."""
 
-    async def preprocess_data(self, *args: Any, **options: Any) -> Any:
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any) -> Any:
         try:
-            return await super().preprocess_data(*args, **options)
+            traverse(inputs, _check_uploaded, is_file_obj_with_meta)
+            return await super().preprocess_data(block_fn, inputs, *args, **options)
         except gr.Error as problem:
             raise _refused(str(problem.message)) from problem
         except ODD as problem:
             raise _refused("This request holds a value that no control of the page sends.") from problem
+
+
+def _check_uploaded(file: dict[str, Any]) -> dict[str, Any]:
+    """Raise for a file that Gradio would fetch from elsewhere."""
+    if is_http_url_like(file["path"]):
+        raise _refused("A file is uploaded here, not fetched from an address; upload it first.")
+    return file
 
 
 def _refused(sentence: str) -> gr.Error:

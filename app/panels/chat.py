@@ -164,15 +164,15 @@ def _wire_questions(panel: ChatPanel) -> None:
         lambda text: {"text": str(text or "")}, panel.suggestion, panel.question, **HIDDEN
     )
     for sent in (
-        suggested.then(answer, inputs, outputs, **STARTING, api_visibility="private"),
-        panel.question.submit(answer, inputs, outputs, **STARTING, api_name="ask"),
+        suggested.then(answer, inputs, outputs, **STARTING),
+        panel.question.submit(answer, inputs, outputs, **STARTING),
     ):
         rest_after(sent, panel.mark)
         sent.then(panel.show_costs, shared.inputs, [panel.costs, shared.speed], **HIDDEN)
     panel.conversation.accept(None, None, panel.question, js=EMPTIED, api_visibility="private")
     shared.context.example.change(for_visitor(suggest), shared.context.example, panel.suggestion, **HIDDEN)
-    panel.question.stop(stop, shared.session, None, api_name="stop", **STOPPING)
-    panel.new.click(panel.restart, shared.session, panel.conversation, api_name="restart", **STOPPING)
+    panel.question.stop(stop, shared.session, None, **STOPPING)
+    panel.new.click(panel.restart, shared.session, panel.conversation, **STOPPING)
 
 
 def _wire_document(panel: ChatPanel) -> None:

@@ -109,10 +109,10 @@ def build_context() -> ContextPanel:
 
 def wire_context(panel: ContextPanel, model: gr.Dropdown, session: gr.State) -> None:
     """Connect the panel's own controls."""
-    options: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 16}
-    panel.upload.upload(panel.take_file, [panel.upload, model, session], panel.shown, api_name="document", **options)
-    panel.example.input(panel.take_example, [panel.example, model, session], panel.shown, api_name="example", **options)
-    panel.remove.click(panel.clear, [model, session], panel.shown, api_name="remove", **options)
+    options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 16}
+    panel.upload.upload(panel.take_file, [panel.upload, model, session], panel.shown, **options)
+    panel.example.input(panel.take_example, [panel.example, model, session], panel.shown, **options)
+    panel.remove.click(panel.clear, [model, session], panel.shown, **options)
 
 
 def document_card(document: Document | None, tokens: int, train_length: int) -> str:
