@@ -22,6 +22,7 @@ from .diagnostics.base import Panel, Records
 from .diagnostics.measuring import PartialRecords, Text, measure_steps
 from .diagnostics.options import OPTIONS, PanelOptions
 from .diagnostics.panels import PANELS
+from .documents.reading_files import read_path
 from .export.files import FORMATS, file_of
 from .export.page import Section, stand_alone
 from .runs import Run
@@ -67,18 +68,15 @@ def run(given: argparse.Namespace) -> None:
 
 
 def read_text(model: Model, path: Path, length: int) -> Text:
-    """The first `length` tokens of a file of plain text in UTF-8."""
+    """The first `length` tokens of a file; what is to be said of how it was read is said on stderr."""
     if model.tokenizer is None:
         raise LongSightError(f"{model.name} has no tokenizer, so it cannot read {path}; choose another model.")
     if length < 1:
         raise LongSightError(f"--length must be at least 1 token, but {length:,} was given.")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as problem:
-        raise LongSightError(f"{path} is no plain text in UTF-8 ({problem.reason}); save it as that.") from problem
-    ids = finish(encoder_of(model.tokenizer).steps(text)).ids
-    if not len(ids):
-        raise LongSightError(f"{path} has no text in it; give a file with words.")
+    read = read_path(path)
+    if read.note:
+        print(f"{path.name}: {read.said}", file=sys.stderr)
+    ids = finish(encoder_of(model.tokenizer).steps(read.text)).ids
     return Text(path.name, ids[:length])
 
 
@@ -148,7 +146,9 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("panel", choices=list(PANELS), help="; ".join(f"{p.key}: {p.paper}" for p in PANELS.values()))
     parser.add_argument("--model", required=True, help="a folder, a .gguf file or a name on the Hub")
     parser.add_argument("--methods", required=True, help="as in vanilla,lm-infinite or vanilla;self-extend:group=4")
-    parser.add_argument("--text", required=True, nargs="+", help=f"a file in UTF-8; {several}")
+    parser.add_argument(
+        "--text", required=True, nargs="+", help=f"a file (plain text, PDF, EPUB, Word, HTML); {several}"
+    )
     parser.add_argument("--out", required=True, help="a folder for what is made")
     parser.add_argument("--length", type=int, default=DEFAULT_LENGTH, help="how many tokens of the text are read")
     for name, option in OPTIONS.items():

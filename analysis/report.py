@@ -28,17 +28,20 @@ def main(arguments: Sequence[str] | None = None, prog: str = MODULE) -> int:
     try:
         rows = read_results(folder)
         parts = make_parts(rows)
-    except LongSightError as problem:
+        page = Path(given.html) if given.html else (folder if folder.is_dir() else folder.parent) / "report.html"
+        _write(page, to_html(TITLE, lead(rows), parts))
+        if given.markdown:
+            _write(Path(given.markdown), to_markdown(TITLE, lead(rows), parts))
+    except (LongSightError, OSError) as problem:
         print(problem, file=sys.stderr)
         return 1
-    page = Path(given.html) if given.html else folder / "report.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(to_html(TITLE, lead(rows), parts), encoding="utf-8")
-    print(page)
-    if given.markdown:
-        Path(given.markdown).write_text(to_markdown(TITLE, lead(rows), parts), encoding="utf-8")
-        print(given.markdown)
     return 0
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    print(path)
 
 
 def make_parts(rows: Sequence[Row], tasks: Mapping[str, type[Task]] = TASKS) -> list[ReportPart]:

@@ -9,6 +9,7 @@ import gradio as gr
 import torch
 
 from app import serving
+from app.api import build_api
 from app.components import permalink, theme
 from app.components.checked_blocks import CheckedBlocks
 from app.components.errors import as_notice, for_visitor
@@ -26,6 +27,7 @@ from app.panels.methods import wire_methods
 from app.panels.passkey import build_passkey
 from app.panels.shared_controls import SharedControls
 from app.session import devices, document_loading, model_catalogue, side_by_side
+from app.session.documents import at_once
 from app.session.samples import sample, samples
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -63,6 +65,7 @@ def build_page() -> gr.Blocks:
             views += _panel(EVALUATE, "Evaluate", lambda tab: build_evaluate(shared, tab))
             views += _panel(ABOUT, "About", lambda tab: build_about())
         _wire(demo, Page(shared, status, tabs, views))
+        build_api(demo, session)
     return demo.queue(default_concurrency_limit=None)  # nobody waits for what somebody else is told
 
 
@@ -126,7 +129,7 @@ class Page:
         key = _or_first(asked.get("text"), [*samples(), UNSET])
         said = context.show(session, model, key)
         if key != UNSET:
-            for said in context.take(session, model, sample(key).document, key):
+            for said in context.take(session, model, sample(key).title, at_once(sample(key).document), key):
                 yield said
         session.fitted_length = length = document_loading.target_length(session, model)
         methods = _restored_methods(model, asked.get("methods"), length)

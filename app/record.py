@@ -25,7 +25,7 @@ from analysis.runs import make_runs
 from app.panels.diagnostics import FIRST, drawn
 from app.panels.method_controls import FIRST_METHODS
 from app.session import answer_view, document_loading, measurements, model_catalogue, questions, side_by_side
-from app.session.documents import Document
+from app.session.documents import Document, at_once
 from app.session.finished_examples import CHAT, DIAGNOSTICS, PASSKEY, place
 from app.session.measurement_request import MeasurementRequest
 from app.session.samples import SAMPLES, SampleDocument, samples
@@ -168,7 +168,7 @@ def record_passkey(model: Model) -> None:
 
 
 def _take(session: Session, document: Document, model: Model) -> None:
-    finish(document_loading.take_steps(session, model, document))
+    finish(document_loading.take_steps(session, model, at_once(lambda: document)))
 
 
 def main() -> None:

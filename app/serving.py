@@ -15,11 +15,12 @@ import gradio as gr
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from gradio.routes import App
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api import is_tool_call
 from app.components import permalink, theme
 from app.components.session_states import SessionStates
 from app.panels import method_controls
@@ -44,6 +45,9 @@ HEADERS = {
 MOST_THREADS = MOST_AT_ONCE + 50
 """Whoever is at a device or waits there has a thread; there are always some for what takes no time."""
 
+CALLS = "/call/v2/"
+"""In the path of a call whose parameters are named."""
+
 TIDYING = 5.0  # seconds between two looks at what is not needed any more
 
 
@@ -65,9 +69,10 @@ def launch_options() -> dict[str, Any]:
         "max_threads": MOST_THREADS,
         "max_file_size": MOST_BYTES,
         "footer_links": ["api"],
+        "mcp_server": True,
         "app_kwargs": {
             "lifespan": keep_house,
-            "exception_handlers": {OSError: tell_of_disk, TypeError: tell_of_upload},
+            "exception_handlers": {OSError: tell_of_disk, TypeError: tell_of_request, KeyError: tell_of_name},
             "middleware": middleware(os.environ.get("GRADIO_SERVER_NAME", LOOPBACK[0])),
         },
         "theme": theme.theme(),
@@ -98,7 +103,7 @@ def middleware(bound_to: str) -> list[Middleware]:
     """What every request goes through. A server of this machine alone answers only to this machine's names: else a
     page elsewhere could have its own name lead here (DNS rebinding) and read along."""
     hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, *_named_hosts()])]
-    return [Middleware(AnswerHeaders), *(hosts if bound_to in LOOPBACK else [])]
+    return [Middleware(AnswerHeaders), Middleware(NoUploadByTools), *(hosts if bound_to in LOOPBACK else [])]
 
 
 def _named_hosts() -> list[str]:
@@ -119,6 +124,19 @@ class AnswerHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
+
+
+class NoUploadByTools:
+    """Refuses uploads of the client by which Gradio carries out calls by MCP: they would be files of this server."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        uploads = scope["type"] == "http" and scope["path"].rstrip("/").endswith("/upload")
+        refused = PlainTextResponse("Files cannot be given this way; upload them over HTTP.", 403)
+        answer = refused if uploads and is_tool_call(Headers(scope=scope)) else self.app
+        await answer(scope, receive, send)
 
 
 def claim_upload_folder() -> None:
@@ -182,11 +200,21 @@ async def tell_of_disk(request: Request, problem: Exception) -> Response:
     return PlainTextResponse("The server has no room for this file now; try a shorter text, or later.", 507)
 
 
-async def tell_of_upload(request: Request, problem: Exception) -> Response:
-    """A sentence for an upload without a file name, which Gradio takes for a form's field."""
-    if not _is_upload(request):
+async def tell_of_request(request: Request, problem: Exception) -> Response:
+    """A sentence for an upload without a file name, which Gradio takes for a form's field; and for a program's call
+    that lacks a parameter, or has one too many."""
+    if _is_upload(request):
+        return PlainTextResponse("This upload is no file with a name; give the file a name and send it again.", 400)
+    if CALLS not in request.url.path:
         raise problem
-    return PlainTextResponse("This upload is no file with a name; give the file a name and send it again.", 400)
+    return PlainTextResponse(str(problem).partition(" Please click")[0], 400)
+
+
+async def tell_of_name(request: Request, problem: Exception) -> Response:
+    """A sentence for a program's call of what is not there."""
+    if CALLS not in request.url.path or not str(problem.args[0]).startswith("/"):
+        raise problem
+    return PlainTextResponse("There is nothing of this name to call; /gradio_api/info lists what there is.", 404)
 
 
 def _is_upload(request: Request) -> bool:

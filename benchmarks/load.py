@@ -72,7 +72,7 @@ class Visitor:
     def visit(self, options: argparse.Namespace, keys: frozenset[str], until: float) -> None:
         """Give the text once, then ask until the time is over, and once at least."""
         try:
-            self.client.predict(handle_file(self.text), options.model, api_name="/document")
+            self.client.predict(file=handle_file(self.text), model=options.model, api_name="/document")
             while not self.turns or time.monotonic() < until:
                 self.turns.append(self._ask(options, keys))
         except Exception as problem:  # one visitor's trouble is a line of the table
@@ -81,24 +81,24 @@ class Visitor:
 
     def _ask(self, options: argparse.Namespace, keys: frozenset[str]) -> TimedTurn:
         start, sign, token = time.monotonic(), float("nan"), float("nan")
-        asked = {"text": QUESTION, "files": []}
-        job = self.client.submit(asked, options.model, options.longest, 0, 0, options.method, api_name="/ask")
-        cell, about = {}, ""
+        job = self.client.submit(
+            QUESTION, model=options.model, longest=options.longest, methods=options.method, api_name="/ask"
+        )
+        answer, document = {}, None
         for view in _views(job):
             now = time.monotonic() - start
             sign = now if np.isnan(sign) else sign
-            turns = view["turns"] if isinstance(view, dict) else view[0]["turns"]
-            cell, about = turns[-1]["cells"][0], turns[0]["about"]
-            token = now if np.isnan(token) and cell["text"] else token
+            [answer], document = view["answers"], view["document"]
+            token = now if np.isnan(token) and answer["text"] else token
         job.result(timeout=PATIENCE)
-        return TimedTurn(self._outcome(cell, about, keys), sign, token, time.monotonic() - start)
+        return TimedTurn(self._outcome(answer, document, keys), sign, token, time.monotonic() - start)
 
-    def _outcome(self, cell: dict[str, str], about: str, keys: frozenset[str]) -> str:
-        if cell.get("state") != "done":
+    def _outcome(self, answer: dict[str, str], document: dict[str, str] | None, keys: frozenset[str]) -> str:
+        if answer.get("state") != "done":
             return FAILED
-        if self.text.name not in about:
+        if document is None or document["name"] != self.text.name:
             return LOST
-        said = set(re.findall(r"\d+", cell["text"]))
+        said = set(re.findall(r"\d+", answer["text"]))
         if said & (keys - {self.key}):
             return MIXED_UP
         return RIGHT if self.key in said else WRONG

@@ -107,7 +107,7 @@ class Questions(Asking):
     exactly the length asked for."""
 
     kind: str = option("second-question", "What is asked.", choices=tuple(KINDS))
-    text: str = option(texts.PROSE, "What things are hidden in: prose, or a file or folder of plain text.")
+    text: str = option(texts.PROSE, "What things are hidden in: prose, or a file or folder of texts.")
 
     key: ClassVar[str] = "questions"
     title: ClassVar[str] = "Questions"

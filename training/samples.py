@@ -40,7 +40,7 @@ class SampleFacts(Facts):
 class Samples(Asking):
     """Inside the trained length talk, stories, answers and refusals; past it a key, and a story to continue."""
 
-    text: str = option(texts.PROSE, "What things are hidden in: prose, or a file or folder of plain text.")
+    text: str = option(texts.PROSE, "What things are hidden in: prose, or a file or folder of texts.")
 
     key: ClassVar[str] = "samples"
     title: ClassVar[str] = "Samples"

@@ -89,13 +89,17 @@ def _check_names(row: Row, where: str) -> None:
 
 @contextmanager
 def opened(folder: Path) -> Iterator["Results"]:
-    """The results of a folder, to read and to add to. Raises `LongSightError` while another run has them open."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """The results of a folder, to read and to add to. Raises `LongSightError` while another run has them open, and
+    where there can be no such folder."""
     lock = FileLock(folder / ".lock", timeout=0)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         raise LongSightError(f"Another run is writing to {folder}; wait for it, or choose another --out.") from None
+    except OSError as problem:
+        said = f"{folder} cannot be a folder of results: {problem.strerror}; choose another --out."
+        raise LongSightError(said) from problem
     try:
         yield Results(folder)
     finally:

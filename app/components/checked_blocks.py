@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block, BlockFunction
 from gradio.exceptions import ComponentProcessingError, InvalidPathError
+from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 
 UNHELD = "This request holds a value that no control of the page sends."
 LARGEST = 2**53  # up to here the numbers of JavaScript are whole
@@ -24,6 +25,7 @@ class CheckedBlocks(gr.Blocks):
         if any(map(_takes_one, lists)):  # how many inputs there are is checked by Gradio
             raise _refused(UNHELD)
         try:
+            traverse(inputs, _check_uploaded, is_file_obj_with_meta)
             return await super().preprocess_data(block_fn, inputs, *args, **options)
         except gr.Error as problem:
             raise _refused(str(problem.message)) from problem
@@ -34,6 +36,13 @@ class CheckedBlocks(gr.Blocks):
 def _takes_one(block: Block) -> bool:
     """Whether it is a dropdown with one choice: Gradio hands on any list of its choices, also an empty one."""
     return isinstance(block, gr.Dropdown) and not block.multiselect
+
+
+def _check_uploaded(file: dict[str, Any]) -> dict[str, Any]:
+    """Raise for a file that Gradio would fetch from elsewhere."""
+    if is_http_url_like(file["path"]):
+        raise _refused("A file is uploaded here, not fetched from an address; upload it first.")
+    return file
 
 
 def _refused(sentence: str) -> gr.Error:

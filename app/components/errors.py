@@ -12,10 +12,19 @@ from longsight.errors import LongSightError
 
 
 def for_visitor(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a callback's `LongSightError` reach the visitor as its own sentence, on the page and over HTTP alike.
+    """Let a callback's `LongSightError` reach the visitor as its own sentence.
 
     Every other exception stays what it is: Gradio shows "Error" and logs the traceback, for it is a fault of ours.
     """
+    return _telling(callback, raise_for_visitor)
+
+
+def for_program(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """`for_visitor` for what only programs call: the sentence as it is."""
+    return _telling(callback, _raise_for_program)
+
+
+def _telling(callback: Callable[..., Any], tell: Callable[[LongSightError], NoReturn]) -> Callable[..., Any]:
     if inspect.isgeneratorfunction(callback):
 
         @functools.wraps(callback)
@@ -23,7 +32,7 @@ def for_visitor(callback: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 yield from callback(*args, **kwargs)
             except LongSightError as error:
-                raise_for_visitor(error)
+                tell(error)
 
         return generator
 
@@ -32,7 +41,7 @@ def for_visitor(callback: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return callback(*args, **kwargs)
         except LongSightError as error:
-            raise_for_visitor(error)
+            tell(error)
 
     return function
 
@@ -71,3 +80,7 @@ def _noticed(error: gr.Error) -> dict[str, Any]:
 def raise_for_visitor(error: LongSightError) -> NoReturn:
     """The message quotes what the visitor gave, so it is escaped: Gradio shows messages as HTML."""
     raise gr.Error(html.escape(str(error)), title="Not possible", duration=12, print_exception=False) from error
+
+
+def _raise_for_program(error: LongSightError) -> NoReturn:
+    raise gr.Error(str(error), title="Not possible", print_exception=False) from error

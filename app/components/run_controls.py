@@ -62,7 +62,6 @@ def wire_run(
     *,
     session: gr.State,
     stop: Callable[[Any], None],
-    api_name: str,
     also: Sequence[Any] = (),
 ) -> Any:
     """Let Run, and the events `also`, start `callback`, a generator of updates for some of `outputs`; returns what
@@ -72,10 +71,10 @@ def wire_run(
     """
     started = gr.on(
         [controls.run.click, *also], marked(callback, controls.mark), inputs, [*outputs, controls.mark],
-        api_name=api_name, **STARTING,
+        **STARTING,
     )  # fmt: skip
     rest_after(started, controls.mark)
-    controls.stop.click(stop, session, None, api_name=f"stop_{api_name}", **STOPPING)
+    controls.stop.click(stop, session, None, **STOPPING)
     return started
 
 
@@ -84,8 +83,8 @@ def rest_after(started: Any, mark: gr.HTML) -> None:
     started.then(None, None, mark, js=AT_REST, api_visibility="private")
 
 
-STARTING: dict[str, Any] = {"show_progress": "hidden"}
-STOPPING: dict[str, Any] = {"show_progress": "hidden", "queue": False}  # never behind what it is to stop
+STARTING: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+STOPPING: dict[str, Any] = {**STARTING, "queue": False}  # never behind what it is to stop
 
 
 def marked(callback: Callable[..., Generator[Updates, None, None]], mark: gr.HTML) -> Callable[..., Any]:

@@ -60,4 +60,11 @@ def lean_state(blocks: gr.Blocks) -> SessionState:
     """A session's state without a description of each component, which only Gradio's deep links would need: that takes
     300 kB and a tenth of a second in which nobody is served."""
     described = SimpleNamespace(default_config=blocks.default_config, blocks={})
-    return SessionState(described)  # type: ignore[arg-type]  # it reads these two
+    return LeanState(described)  # type: ignore[arg-type]  # it reads these two
+
+
+class LeanState(SessionState):
+    """Keeps no copy of what its callers sent, which may be a text of many megabytes."""
+
+    def _update_value_in_config(self, key: int, value: Any) -> None:
+        """Deep links would need it."""

@@ -21,11 +21,9 @@ from app.session import (
     document_loading,
     estimate,
     finished_examples,
-    model_catalogue,
     questions,
 )
 from app.session.answer_view import ConversationView
-from app.session.documents import read_upload
 from app.session.finished_examples import CHAT
 from app.session.running import stop
 from app.session.samples import sample
@@ -83,9 +81,7 @@ class ChatPanel:
         if not files:
             yield gr.skip()
             return
-        for updates in self.shared.context.take(
-            session, model_catalogue.model(model_name), lambda: read_upload(files[0])
-        ):
+        for updates in self.shared.context.take_upload(files[0], model_name, session):
             yield {**updates, self.taken: files[0]}
 
     @for_visitor
@@ -164,15 +160,15 @@ def _wire_questions(panel: ChatPanel) -> None:
         lambda text: {"text": str(text or "")}, panel.suggestion, panel.question, **HIDDEN
     )
     for sent in (
-        suggested.then(answer, inputs, outputs, **STARTING, api_visibility="private"),
-        panel.question.submit(answer, inputs, outputs, **STARTING, api_name="ask"),
+        suggested.then(answer, inputs, outputs, **STARTING),
+        panel.question.submit(answer, inputs, outputs, **STARTING),
     ):
         rest_after(sent, panel.mark)
         sent.then(panel.show_costs, shared.inputs, [panel.costs, shared.speed], **HIDDEN)
     panel.conversation.accept(None, None, panel.question, js=EMPTIED, api_visibility="private")
     shared.context.example.change(for_visitor(suggest), shared.context.example, panel.suggestion, **HIDDEN)
-    panel.question.stop(stop, shared.session, None, api_name="stop", **STOPPING)
-    panel.new.click(panel.restart, shared.session, panel.conversation, api_name="restart", **STOPPING)
+    panel.question.stop(stop, shared.session, None, **STOPPING)
+    panel.new.click(panel.restart, shared.session, panel.conversation, **STOPPING)
 
 
 def _wire_document(panel: ChatPanel) -> None:

@@ -1,8 +1,9 @@
 """The document that the conversation is about: given by upload, by a long paste, or chosen from the examples."""
 
 import html
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -10,7 +11,7 @@ import gradio as gr
 from app.components.errors import for_visitor
 from app.components.run_controls import Updates
 from app.session import document_loading, formatting, model_catalogue
-from app.session.documents import Document, read_upload
+from app.session.documents import Document, Reading, at_once, read_upload
 from app.session.samples import sample, samples
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -18,8 +19,8 @@ from longsight.models.model import Model
 from longsight.progress import Progress
 
 NOTHING = (
-    '<div class="document empty"><p>No document yet. Paste a long text below, upload a file, or take an example: '
-    "it becomes the context of the conversation.</p></div>"
+    '<div class="document empty"><p>No document yet. Paste a long text below, upload one (plain text, PDF, EPUB, Word, '
+    "HTML), or take an example: it becomes the context of the conversation.</p></div>"
 )
 UNSET = "none"
 
@@ -51,16 +52,15 @@ class ContextPanel:
         }
 
     def take(
-        self, session: Session, model: Model, read: Callable[[], Document], key: str = UNSET
+        self, session: Session, model: Model, name: str, reading: Reading, key: str = UNSET
     ) -> Generator[Updates, None, None]:
-        """Make what `read` returns the session's document, or say on its card why not.
+        """Make what is being read, called `name`, the session's document, or say on its card why not.
 
-        The document before it stays when anything is wrong with the new one.
+        The document before it stays when anything is wrong with the new one. Remove takes it away meanwhile.
         """
         try:
-            document = read()
-            for step in document_loading.take_steps(session, model, document):
-                yield {self.card: progress_card(document, step)}
+            for step in document_loading.take_steps(session, model, reading):
+                yield {self.card: progress_card(name, step), self.remove: gr.Button(visible=True)}
         except LongSightError as error:
             yield self.show(session, model, problem=str(error))
             return
@@ -70,8 +70,12 @@ class ContextPanel:
     def take_file(self, path: str | None, model_name: str, session: Session) -> Generator[Updates, None, None]:
         """A file was uploaded."""
         if path is None:
-            raise LongSightError("No file arrived; choose a plain text file.")
-        yield from self.take(session, model_catalogue.model(model_name), lambda: read_upload(path))
+            raise LongSightError("No file arrived; choose one with a text.")
+        yield from self.take_upload(path, model_name, session)
+
+    def take_upload(self, path: str, model_name: str, session: Session) -> Generator[Updates, None, None]:
+        """A file lies among the uploads."""
+        yield from self.take(session, model_catalogue.model(model_name), Path(path).name, read_upload(path))
 
     @for_visitor
     def take_example(self, key: str, model_name: str, session: Session) -> Generator[Updates, None, None]:
@@ -79,11 +83,13 @@ class ContextPanel:
         if key == UNSET:
             yield self.clear(model_name, session)
             return
-        yield from self.take(session, model_catalogue.model(model_name), sample(key).document, key)
+        model, entry = model_catalogue.model(model_name), sample(key)
+        yield from self.take(session, model, entry.title, at_once(entry.document), key)
 
     @for_visitor
     def clear(self, model_name: str, session: Session) -> Updates:
-        """The document was removed."""
+        """The document was removed, or is not to come in after all."""
+        session.incoming = None
         session.take(None)
         return self.show(session, model_catalogue.model(model_name), UNSET)
 
@@ -103,10 +109,10 @@ def build_context() -> ContextPanel:
 
 def wire_context(panel: ContextPanel, model: gr.Dropdown, session: gr.State) -> None:
     """Connect the panel's own controls."""
-    options: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 16}
-    panel.upload.upload(panel.take_file, [panel.upload, model, session], panel.shown, api_name="document", **options)
-    panel.example.input(panel.take_example, [panel.example, model, session], panel.shown, api_name="example", **options)
-    panel.remove.click(panel.clear, [model, session], panel.shown, api_name="remove", **options)
+    options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 16}
+    panel.upload.upload(panel.take_file, [panel.upload, model, session], panel.shown, **options)
+    panel.example.input(panel.take_example, [panel.example, model, session], panel.shown, **options)
+    panel.remove.click(panel.clear, [model, session], panel.shown, **options)
 
 
 def document_card(document: Document | None, tokens: int, train_length: int) -> str:
@@ -114,21 +120,22 @@ def document_card(document: Document | None, tokens: int, train_length: int) -> 
     if document is None:
         return NOTHING
     name, head, tail = (html.escape(text) for text in (document.name, document.head, document.tail))
+    size = html.escape(" · ".join(filter(None, [formatting.size(document.nbytes), document.form])))
+    note = f'<p class="note">{html.escape(document.note)}</p>' if document.note else ""
     return (
         f'<div class="document"><b class="name" dir="auto">{name}</b>'
-        f'<span class="size">{formatting.size(document.nbytes)}</span>'
+        f'<span class="size">{size}</span>'
         f'<p class="count"><strong>{tokens:,}</strong> tokens = '
         f"<strong>{formatting.times(tokens, train_length)}</strong> "
-        f"the trained length of {train_length:,}</p>"
+        f"the trained length of {train_length:,}</p>{note}"
         f'<blockquote dir="auto">{head}</blockquote><blockquote dir="auto" class="tail">{tail}</blockquote></div>'
     )
 
 
-def progress_card(document: Document, step: Progress[None]) -> str:
-    """The card while the document is being taken in."""
+def progress_card(name: str, step: Progress[None]) -> str:
+    """The card while a document of this name is being taken in."""
     part = f' value="{step.done / step.total:.3f}"' if step.total else ""
     return (
-        f'<div class="document"><b class="name" dir="auto">{html.escape(document.name)}</b>'
-        f'<span class="size">{formatting.size(document.nbytes)}</span>'
+        f'<div class="document"><b class="name" dir="auto">{html.escape(name)}</b>'
         f'<p class="count">{step.doing} …</p><progress class="bar" max="1"{part}></progress></div>'
     )

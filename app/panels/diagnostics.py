@@ -194,7 +194,7 @@ def _wire(panel: DiagnosticsPanel, tab: gr.Tab) -> None:
     shared, run, options, inputs = panel.shared, panel.run, panel.options, panel.inputs
     wire_run(
         run, panel.measure, inputs, [run.status, panel.sides, panel.board],
-        session=shared.session, stop=running.stop, api_name="look", also=[panel.again.change],
+        session=shared.session, stop=running.stop, also=[panel.again.change],
     )  # fmt: skip
     changes = [
         panel.panel.change, panel.others.input, panel.length.submit, panel.length.blur,

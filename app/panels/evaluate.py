@@ -84,7 +84,7 @@ def build_evaluate(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
     when_changed([panel.part.change], panel.show, [panel.part, shared.session], panel.shown, tab)
     panel.load.upload(
         panel.load_results, [panel.load, shared.session], [panel.part, *panel.shown],
-        show_progress="hidden", api_name="results",
+        show_progress="hidden", api_visibility="private",
     )  # fmt: skip
     return [LinkedControl("part", panel.part, lambda text: opened(Session()).known(int(text)))]
 

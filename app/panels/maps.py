@@ -130,7 +130,6 @@ def build_maps(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
     sizes = [event for number in (tokens, panel.group) for event in (number.submit, number.blur)]
     changes = [small.release, trained.release, *sizes, shared.methods.line.change]
     when_changed(changes, panel.show, panel.inputs, panel.shown, tab)
-    gr.on([], panel.show, panel.inputs, panel.shown, api_name="maps")  # for scripts
     return [
         LinkedControl("small", small, int),
         LinkedControl("trained", trained, int),

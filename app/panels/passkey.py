@@ -214,7 +214,7 @@ def _wire(panel: PasskeyPanel, tab: gr.Tab) -> None:
     inputs, planned = panel.inputs, panel.planned
     wire_run(
         run, panel.fill, inputs, [run.status, *panel.shown],
-        session=shared.session, stop=running.stop, api_name="passkey",
+        session=shared.session, stop=running.stop,
     ).then(panel.plan, inputs, planned, **HIDDEN)  # fmt: skip
     choices = [settings["filler"], settings["prompt"]]
     boxes = [box for box in settings.values() if box not in choices]
@@ -226,7 +226,7 @@ def _wire(panel: PasskeyPanel, tab: gr.Tab) -> None:
     outputs = [*settings.values(), *shared.methods.shown, *panel.shown]
     panel.load.upload(
         panel.load_grid, [panel.load, shared.model, shared.session], outputs,
-        show_progress="hidden", api_name="load_grid",
+        show_progress="hidden", api_visibility="private",
     ).then(panel.plan, inputs, planned, **HIDDEN)  # fmt: skip
     whose, opened = [shared.session, shared.model], [trial.cell, trial.trial, trial.choice]
     for number, place in enumerate(panel.columns):

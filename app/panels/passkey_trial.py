@@ -89,7 +89,7 @@ def build_trial(shared: SharedControls) -> TrialPanel:
     panel = TrialPanel(cell, choice, trial, run, told, prompt, about, heads)
     wire_run(
         run, panel.open, [cell, shared.session, shared.model], panel.shown,
-        session=shared.session, stop=running.stop, api_name="trial", also=[cell.change],
+        session=shared.session, stop=running.stop, also=[cell.change],
     )  # fmt: skip
     trial.input(other_trial, [cell, trial], cell, show_progress="hidden", api_visibility="private")
     return panel

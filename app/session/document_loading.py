@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 from app.session import estimate, formatting
 from app.session.device_sharing import Waiting, in_turn, line_of
-from app.session.documents import Document
+from app.session.documents import Document, Reading
 from app.session.sessions import Session
 from longsight.generation.text_encoding import EncodedText, encoder_of
 from longsight.models.model import Model
@@ -23,20 +23,24 @@ def describe(session: Session, model: Model) -> str:
     return f"{session.document.name} · {size} · {tokens:,} tokens = {formatting.times(tokens, model.train_length)}"
 
 
-def take_steps(session: Session, model: Model, document: Document) -> Generator[Progress[None], None, None]:
-    """Make `document` the one that the session is about; yields named steps.
+def take_steps(session: Session, model: Model, reading: Reading) -> Generator[Progress[None], None, None]:
+    """Make what is being read the document that the session is about; yields named steps.
 
-    The old one stays if anything fails. When a newer document comes in meanwhile, or the visitor leaves, this one gives
-    way at once.
+    The old one stays if anything fails. When a newer document comes in meanwhile, this one is removed, or the visitor
+    leaves, it gives way at once.
     """
-    session.incoming = document
+    session.incoming = reading
 
     def given_up() -> bool:
-        return session.incoming is not document
+        return session.incoming is not reading
 
+    document = yield from until(given_up, reading)
+    if document is None:
+        return
     tokens = yield from until(given_up, encoder_of(model.tokenizer).steps(document.text))
     if tokens is None or given_up():
         return
+    session.incoming = None
     session.take(document)
     session.tokens[model.name] = tokens
 

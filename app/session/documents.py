@@ -1,13 +1,16 @@
 """A document: the long text that a conversation is about. It is context, never a message."""
 
 import os
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
+from analysis.documents.plain_text import read_plain
+from analysis.documents.reading_files import read_steps
 from app.session import uploads
-from longsight.errors import LongSightError
+from longsight.progress import Progress
 
 MOST_BYTES = 20_000_000
-"""About 5 million tokens; the largest book in English has a third of that."""
+"""As plain text about 5 million tokens; the largest book in English has a third of that."""
 
 PASTED_NAME = "pasted_text.txt"
 """What Gradio calls a long paste."""
@@ -17,11 +20,16 @@ EXCERPT = 160  # characters shown of either end
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """A text with its name and its size in bytes as it came in."""
+    """A text with its name and its size in bytes as it came in.
+
+    `form` and `note`: what it was, and what is to be said of how it was read (`FileText`).
+    """
 
     name: str
     text: str
     nbytes: int
+    form: str = ""
+    note: str = ""
 
     @property
     def head(self) -> str:
@@ -32,30 +40,25 @@ class Document:
         return self.text[-EXCERPT:].strip()
 
 
+Reading = Generator[Progress[None], None, Document]
+"""Named steps to a document. Raises `LongSightError`, in one sentence, for what cannot be read."""
+
+
+def at_once(document: Callable[[], Document]) -> Reading:
+    """A document for which nothing has to be read."""
+    yield from ()
+    return document()
+
+
 def read_document(raw: bytes, name: str) -> Document:
-    """The document that a file holds. Raises `LongSightError`, in one sentence, when it is no plain text."""
-    name = "pasted text" if name == PASTED_NAME else name
-    return Document(name, decode(raw, name), len(raw))
+    """The document that a file of plain text holds. Raises `LongSightError`, in one sentence, when it is none."""
+    read = read_plain(raw, name)
+    return Document(name, read.text, len(raw), read.form, read.note)
 
 
-def read_upload(path: str | os.PathLike[str]) -> Document:
-    """`read_document` for what a visitor sent. Raises `LongSightError` also when that is too large, or nowhere here."""
+def read_upload(path: str | os.PathLike[str]) -> Reading:
+    """What a visitor sent. Raises `LongSightError` also when that is too large, or nowhere here."""
     name, raw = uploads.folder().take(path, MOST_BYTES)
-    return read_document(raw, name)
-
-
-def decode(raw: bytes, name: str) -> str:
-    """The text of a file: UTF-8, or UTF-16 with its mark. Never a guess."""
-    if raw.startswith(b"%PDF-"):
-        raise LongSightError(f"{name} is a PDF, whatever its name says; save its text as a .txt file and give that.")
-    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = raw.decode(encoding)
-    except UnicodeDecodeError as problem:
-        found = f"byte {raw[problem.start]:#04x} at position {problem.start:,}"
-        raise LongSightError(f"{name} is not text in UTF-8: {found}. Save it as UTF-8 and give it again.") from problem
-    if (at := text.find("\0")) >= 0:
-        raise LongSightError(f"{name} is not plain text: it has a NUL character at position {at:,}. Give a .txt file.")
-    if not text.strip():
-        raise LongSightError(f"{name} has no text in it; paste or upload one with words.")
-    return text.replace("\r\n", "\n")
+    name = "pasted text" if name == PASTED_NAME else name
+    read = yield from read_steps(raw, name)
+    return Document(name, read.text, len(raw), read.form, read.note)

@@ -107,13 +107,13 @@ def read_depths(given: Any) -> tuple[int, ...]:
 
 
 def read_filler(given: Any) -> str:
-    if given not in FILLERS:
+    if not isinstance(given, str) or given not in FILLERS:
         raise LongSightError(f"There is no filler {given!r}; there are {', '.join(FILLERS)}.")
     return str(given)
 
 
 def read_prompt(given: Any) -> str:
-    if given not in PROMPTS:
+    if not isinstance(given, str) or given not in PROMPTS:
         raise LongSightError(f"There is no prompt {given!r}; there are {', '.join(PROMPTS)}.")
     return str(given)
 

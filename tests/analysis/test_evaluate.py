@@ -211,6 +211,13 @@ def test_what_cannot_be_done_is_said_in_one_sentence(folder, tmp_path, capsys, c
     assert "Traceback" not in "".join(error)
 
 
+def test_a_file_in_the_place_of_the_folder_is_said_in_one_sentence(folder, tmp_path, capsys):
+    (tmp_path / "taken").write_text("")
+    for out, why in (("taken", "File exists"), ("taken/deeper", "Not a directory")):
+        assert run(folder, tmp_path / out) == 1
+        assert f"{out} cannot be a folder of results: {why}; choose another --out." in capsys.readouterr().err
+
+
 def test_two_runs_do_not_write_to_one_folder(folder, tmp_path, capsys):
     with opened(tmp_path):
         assert run(folder, tmp_path) == 1

@@ -14,7 +14,7 @@ from analysis.diagnostics.measuring import Text, measure_steps
 from analysis.diagnostics.options import OPTIONS, PanelOptions
 from analysis.diagnostics.panels import PANELS
 from analysis.export.files import from_npz
-from analysis.look import main
+from analysis.look import main, read_text
 from longsight.models.model import load
 from longsight.progress import finish
 from tests.app.conftest import TEXT, save_model
@@ -28,6 +28,8 @@ def folder(tmp_path_factory):
     (folder / "other.txt").write_text("Another text. " * 200, encoding="utf-8")
     (folder / "empty.txt").write_text("")
     (folder / "latin.txt").write_bytes("un café noir".encode("latin-1"))
+    (folder / "broken.txt").write_bytes(("é" * 20).encode() + b"\xff")
+    (folder / "marked.txt").write_text(TEXT * 20, encoding="utf-8-sig")
     return folder
 
 
@@ -68,6 +70,13 @@ def test_the_record_is_what_was_measured(folder, loaded, tmp_path):
     assert record == again
     assert record.layer.tolist() == [1]
     assert "".join(record.token) == loaded.tokenizer.decode(ids)
+
+
+def test_files_are_read_as_the_page_reads_them(folder, loaded, capsys):
+    told = {name: read_text(loaded, folder / name, 90) for name in ("text.txt", "marked.txt", "latin.txt")}
+    assert told["marked.txt"].ids.tolist() == told["text.txt"].ids.tolist(), "a byte order mark is no text"
+    assert loaded.tokenizer.decode(told["latin.txt"].ids) == "un café noir"
+    assert capsys.readouterr().err.startswith("latin.txt: Latin-1 (Windows-1252). It has no byte order mark")
 
 
 def test_one_head_is_drawn_large_and_compared(folder, tmp_path):
@@ -117,9 +126,9 @@ def test_a_method_may_be_named_several_times_with_other_parameters(folder, tmp_p
         ("nll", {"methods": "lm-infinite:window=0"}, "LM-Infinite: window must be between 1 and"),
         ("nll", {"more": ["--formats", "xls"]}, "There is no format 'xls'; there are npz, csv, json."),
         ("nll", {"text": ["text.txt", "other.txt"]}, "NLL shows one text at once, but 2 were given."),
-        ("nll", {"text": ["empty.txt"]}, "empty.txt has no text in it; give a file with words."),
-        ("nll", {"text": ["missing.txt"]}, "No such file or directory"),
-        ("nll", {"text": ["latin.txt"]}, "latin.txt is no plain text in UTF-8 (invalid continuation byte); save it"),
+        ("nll", {"text": ["empty.txt"]}, "empty.txt has no text in it; give one with words."),
+        ("nll", {"text": ["missing.txt"]}, "missing.txt cannot be read: No such file or directory."),
+        ("nll", {"text": ["broken.txt"]}, "broken.txt is text in UTF-8 but for byte 0xff at position 40"),
         ("nll", {"more": ["--length", "0"]}, "--length must be at least 1 token, but 0 was given."),
         ("nll", {"more": ["--length", "-5"]}, "--length must be at least 1 token, but -5 was given."),
         ("nll", {"more": ["--device", "toaster"]}, "The device 'toaster' cannot be used: "),

@@ -80,6 +80,12 @@ def test_nothing_to_report_is_said_in_a_sentence(tmp_path, capsys):
     assert "but holds no results.jsonl" in capsys.readouterr().err
 
 
+def test_where_nothing_can_be_written_that_is_said(results, tmp_path, capsys):
+    (tmp_path / "taken").write_text("")
+    assert report.main([str(results), "--html", str(tmp_path / "taken" / "r.html")]) == 1
+    assert "taken" in capsys.readouterr().err
+
+
 def test_grids_count_what_was_found(results):
     rows = [row for row in read_results(results) if row.task.key == "passkey"]
     grids = {grid.label: grid for grid in grid_records(rows)}

@@ -25,10 +25,9 @@ def test_everyone_gets_their_own_key_and_the_server_ends_cleanly_in_the_middle(t
         assert "0 mixed up, 0 failed" in load.report(visits, visits[:1], {"before": 10**6}, options)
 
         [reader] = load.visitors(address, 1, tmp_path, 400_000)
-        reader.client.predict(handle_file(reader.text), MODEL, api_name="/document")
-        asked = {"text": load.QUESTION, "files": []}
-        views = iter(reader.client.submit(asked, MODEL, 64, 0, 0, "vanilla", api_name="/ask"))
-        while "tok/s" not in str(next(views)):
+        reader.client.predict(file=handle_file(reader.text), model=MODEL, api_name="/document")
+        views = iter(reader.client.submit(load.QUESTION, model=MODEL, methods="vanilla", api_name="/ask"))
+        while "reading" not in str(next(views)):
             pass
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0

@@ -4,6 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
+from tests.analysis.documents.made_files import epub
 from tests.browser.conftest import paste, upload
 
 SENTENCE = "The old lighthouse stood at the edge of the grey sea, and nobody had been there for years. "
@@ -29,7 +30,7 @@ def test_a_paste_of_five_megabytes_is_sent_once_as_a_file_and_never_stands_in_th
     paste(page, text)
     expect(page.locator("#document .count")).to_contain_text(re.compile(r"[\d,]+ tokens = [\d,]+ ×"))
     expect(page.locator("#document .name")).to_have_text("pasted text")
-    expect(page.locator("#document .size")).to_have_text("5.0 MB")
+    expect(page.locator("#document .size")).to_have_text("5.0 MB · UTF-8")
     expect(page.locator("#document blockquote").first).to_contain_text("The old lighthouse")
     expect(page.locator("#ask .thumbnails")).to_have_count(0)
 
@@ -45,8 +46,8 @@ def test_a_paste_of_five_megabytes_is_sent_once_as_a_file_and_never_stands_in_th
 BAD_FILES = {
     b"": "has no text in it",
     b"a\0b" * 1000: "NUL character at position 1",
-    b"%PDF-1.4 binary \xe2\xe3": "is a PDF, whatever its name says",
-    b"\xe9\xe8 latin-1": "is not text in UTF-8: byte 0xe9 at position 0",
+    b"%PDF-1.4 binary \xe2\xe3": "cannot be read as PDF",
+    b"\x89PNG\r\n\x1a\n\0\0": "is not text in UTF-8, and in no other encoding",
 }
 
 
@@ -71,6 +72,16 @@ def test_a_bad_file_gets_one_sentence_and_nothing_is_lost(visit_page, tmp_path):
     page.click("#remove")
     expect(page.locator("#document .empty")).to_be_visible()
     expect(page.locator("#remove")).to_be_hidden()
+
+
+def test_a_book_comes_in_with_what_was_left_out(visit_page, tmp_path):
+    page = visit_page("?text=none")
+    (tmp_path / "book.epub").write_bytes(epub(f"<h1>One</h1><p>{SENTENCE * 9}</p><img src='x'/>"))
+    upload(page, tmp_path / "book.epub")
+    expect(page.locator("#document .name")).to_have_text("book.epub")
+    expect(page.locator("#document .size")).to_contain_text("EPUB, 1 part")
+    expect(page.locator("#document .note")).to_have_text("Left out: 1 image.")
+    expect(page.locator("#document blockquote").first).to_contain_text("One")
 
 
 def test_emoji_right_to_left_and_markup_stay_text(visit_page):

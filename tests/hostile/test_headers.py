@@ -18,6 +18,6 @@ def test_a_server_of_this_machine_answers_to_no_other_name(client, host):
 
 
 def test_a_server_for_others_answers_to_any_and_a_proxy_may_be_named(monkeypatch):
-    assert len(middleware("0.0.0.0")) == 1
+    assert len(middleware("0.0.0.0")) == 2
     monkeypatch.setenv("LONGSIGHT_HOSTS", "chat.example.org, other")
-    assert middleware("127.0.0.1")[1].kwargs["allowed_hosts"][-2:] == ["chat.example.org", "other"]
+    assert middleware("127.0.0.1")[2].kwargs["allowed_hosts"][-2:] == ["chat.example.org", "other"]

@@ -17,11 +17,11 @@ def test_work_for_a_client_that_left_ends(client, tmp_path):
         [path] = client.http.post("/gradio_api/upload", files={"files": file}).json()
     session = uuid.uuid4().hex
     given = {"path": path, "orig_name": text.name, "meta": {"_type": "gradio.FileData"}}
-    taken = client.call(client.named("document"), [given, "rope-small", None], session=session)[-1]
+    taken = client.call(client.named("document"), [given, "", "", "rope-small"], session=session)[-1]
     assert taken["success"], taken
 
     line, patience, seen = line_of(torch.device("cpu")), 1.0, False
-    asked = [{"text": "What is it about?", "files": []}, "rope-small", None, 64, 0, 0, "vanilla"]
+    asked = ["What is it about?", "", "", "", "vanilla", "rope-small", 64, 0, 0]
     while not seen:  # until it leaves in the middle of reading
         client.call(client.named("ask"), asked, patience=patience, session=session)
         seen, patience = line.busy, patience * 2

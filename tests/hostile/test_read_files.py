@@ -14,12 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analysis.documents import epub_book, pdf_pages, word_file
+from analysis.documents.plain_text import read_plain
 from analysis.evaluation.results import read_rows
 from app.assets import RESULTS, SAMPLES
 from app.session.opened_results import open_results
 from app.session.passkey_grids import read_grid
 from longsight.errors import LongSightError
 from longsight.models.model import load
+from tests.analysis.documents.made_files import docx, epub, pdf
 from tests.longsight.matrix import variants
 
 ODD = (
@@ -91,6 +94,33 @@ def test_grids(document):
 def test_results(row):
     with contextlib.suppress(LongSightError):
         open_results("theirs.jsonl", read_rows(json.dumps(row).encode(), "theirs.jsonl"))
+
+
+BOOKS = [
+    (pdf("One page", ""), pdf_pages),
+    (epub("<p>One</p>", "<p>Two</p>"), epub_book),
+    (docx("One", "Two"), word_file),
+]
+
+
+@tried(60)
+@given(st.sampled_from(BOOKS), st.integers(0, 10**6), st.binary(min_size=1, max_size=9))
+def test_books_with_other_bytes_anywhere(book, place, odd):
+    """What a reader raises of its own becomes a sentence where its process ends; here it must come to an end at all."""
+    raw, reader = book
+    place %= len(raw)
+    try:
+        found = reader.read(raw[:place] + odd + raw[place + len(odd) :], "theirs", lambda *told: None)
+    except Exception:
+        return
+    assert found.text.strip()
+
+
+@tried(100)
+@given(st.binary(max_size=120) | st.text(max_size=120).map(lambda text: text.encode("utf-16-le", "surrogatepass")))
+def test_plain_texts_of_any_bytes(raw):
+    with contextlib.suppress(LongSightError):
+        assert read_plain(raw, "theirs").text.strip()
 
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")

@@ -133,6 +133,15 @@ class Asking(Task):
     stops: ClassVar[bool] = True
     """Whether the answer ends where the model ends it."""
 
+    def prompt_room(self, length: int) -> int:
+        """Tokens of a prompt that with its answer has `length`. Raises `LongSightError` where none are left."""
+        if length <= self.room:
+            raise LongSightError(
+                f"{self.title}: a text of {length:,} tokens was asked for, of which {self.room} are to be written; "
+                f"choose a length above {self.room}."
+            )
+        return length - self.room
+
     def steps(self, model: Model, method: Method, cases: Sequence[Case], chunk: Chunk = 2048) -> Steps:
         sampling = Sampling(max_new_tokens=self.room, stop=None if self.stops else frozenset())
         began = time.process_time()

@@ -25,7 +25,7 @@ class Efficiency(Task):
     """A passage is read and some tokens are written after it, on the clock. The times of a machine that does other
     work as well, or of several workers at once, say little; the size of the cache does not depend on that."""
 
-    text: str = option(texts.PROSE, "What is read: prose, paper, or a file or folder of plain text.")
+    text: str = option(texts.PROSE, "What is read: prose, paper, or a file or folder of texts.")
     decode: int = option(16, "How many tokens are written after it.", low=2)
 
     key: ClassVar[str] = "efficiency"

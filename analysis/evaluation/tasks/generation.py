@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from longsight.errors import LongSightError
 from longsight.models.model import Model
 
 from ..report_parts import ReportPart
@@ -22,7 +21,7 @@ class Generation(Asking):
     BLEU is sacrebleu's sentence BLEU (Post 2018, arXiv 1804.08771), ROUGE the F-measure of rouge-score (Lin 2004).
     """
 
-    text: str = option(texts.PROSE, "What is continued: prose, paper, or a file or folder of plain text.")
+    text: str = option(texts.PROSE, "What is continued: prose, paper, or a file or folder of texts.")
 
     key: ClassVar[str] = "generation"
     title: ClassVar[str] = "Generation"
@@ -41,13 +40,7 @@ class Generation(Asking):
     stops: ClassVar[bool] = False
 
     def cases(self, model: Model, length: int, trials: int, seed: int) -> list[Case]:
-        if length <= self.room:
-            raise LongSightError(
-                f"{self.title}: a text of {length:,} tokens was asked for, of which {self.room} are to be written; "
-                f"choose a length above {self.room}."
-            )
-        whole = passages(model, self.text, length, trials, seed)
-        cut = length - self.room
+        cut, whole = self.prompt_room(length), passages(model, self.text, length, trials, seed)
         return [Case(case.ids[:cut], (text_of(model, case.ids[cut:]),), case.facts) for case in whole]
 
     def score(self, case: Case, answer: str) -> dict[str, float | None]:

@@ -52,7 +52,7 @@ class Passkey(Asking):
 
     kind: str = option(SINGLE, "single: one pass key; several: keys with names; pairs: nothing but keys with names.",
                        choices=(SINGLE, SEVERAL, PAIRS))  # fmt: skip
-    filler: str = option(texts.PAPER, "The text around it: paper, prose, or a file or folder of plain text.")
+    filler: str = option(texts.PAPER, "The text around it: paper, prose, or a file or folder of texts.")
     depths: int = option(5, "How many depths, evenly from the beginning to the end.", low=1)
     keys: int = option(4, "several: how many keys there are.", low=2, high=len(PLACES))
     passages: int = option(1, "How many different texts the trials of a cell are hidden in.", low=1)
@@ -95,7 +95,7 @@ class Passkey(Asking):
             return chat_ids(tokenizer_of(model), [{"role": "user", "content": f"{PREAMBLE}{text}\n\n{question}"}])
 
         depths = [depth, *own.random(len(others)).tolist()]
-        tokens, hidden = length - self.room, [statement, *others]
+        tokens, hidden = self.prompt_room(length), [statement, *others]
         where = place(prompt, lambda: self._filler(shared, 8 * length, text), depths, hidden, tokens)
         ids = prompt(where.holding(hidden))
         start, stop = difference(ids, prompt(where.holding([STAND_IN, *others])))

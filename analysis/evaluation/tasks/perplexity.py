@@ -24,7 +24,7 @@ from .perplexity_report import perplexity_parts
 class Perplexity(Task):
     """Negative log-likelihood along real prose: of all tokens, of the last ones before a milestone, band by band."""
 
-    text: str = option(texts.PROSE, "What is read: prose, paper, or a file or folder of plain text.")
+    text: str = option(texts.PROSE, "What is read: prose, paper, or a file or folder of texts.")
     last: int = option(256, "How many tokens before the end make the milestone's perplexity.", low=1)
     band: int = option(256, "Tokens in a band of positions.", low=1)
 

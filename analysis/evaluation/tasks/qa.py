@@ -88,7 +88,7 @@ class QA(Asking):
             return ask(model, insert(filler[:size], [min(cut, size) for cut in cuts], said), question)
 
         cuts = [0] * len(said)
-        size = texts.fit(prompt, length - self.room, len(filler))
+        size = texts.fit(prompt, self.prompt_room(length), len(filler))
         cuts = [
             texts.sentence_start(filler, round(place * max(size - texts.SLACK, 0))) for place in rng.random(len(said))
         ]
@@ -106,7 +106,7 @@ class QA(Asking):
         return list(zip(attributes, names, values, strict=True))
 
     def _asked(self, model: Model, length: int, asked: QasperQuestion) -> Case:
-        room = length - self.room
+        room = self.prompt_room(length)
         facts = ReadingFacts(question=asked.question, id=asked.name)
         whole = ask(model, asked.text, asked.question)
         if len(whole) <= room:

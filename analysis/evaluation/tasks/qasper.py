@@ -2,6 +2,7 @@
 and its answer score."""
 
 import json
+import logging
 import re
 import string
 from collections import Counter
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from longsight.errors import LongSightError
+
+log = logging.getLogger(__name__)
 
 HUB = "hub"
 """Stands for the data set on the Hub."""
@@ -32,14 +35,27 @@ class QasperQuestion:
 
 
 def read_qasper(source: str) -> list[QasperQuestion]:
-    """The questions of an original JSON file, of a folder of parquet files, or of the Hub ("hub").
+    """The questions of an original JSON file, of a folder of parquet files, or of the Hub ("hub"); those that nobody
+    answered are left out, and logged.
 
     Raises `LongSightError` when there is nothing of the kind, or `datasets` is needed and not installed.
     """
+    questions = _all_questions(source)
+    answered = [question for question in questions if question.answers]
+    if not answered:
+        raise LongSightError(
+            f"{source!r} has {len(questions):,} questions and no answers to them; give a set with answers."
+        )
+    if left := len(questions) - len(answered):
+        log.warning("%s: left out %d of %d questions, which have no answer.", source, left, len(questions))
+    return answered
+
+
+def _all_questions(source: str) -> list[QasperQuestion]:
     if source == HUB or Path(source).is_dir():
         return [question for paper in _hub_papers(source) for question in _questions(paper)]
     try:
-        papers = json.loads(Path(source).read_text(encoding="utf-8"))
+        papers = json.loads(Path(source).read_bytes())  # UTF-8, 16 or 32, with or without a mark
         return [question for name, paper in papers.items() for question in _questions({"id": name, **paper})]
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as problem:
         raise LongSightError(

@@ -28,7 +28,7 @@ SHORT = Reported(
 class ShortContext(Task):
     """Whether a method costs anything where none is needed: the same text with and without it."""
 
-    text: str = option(texts.PROSE, "What is read: prose, paper, or a file or folder of plain text.")
+    text: str = option(texts.PROSE, "What is read: prose, paper, or a file or folder of texts.")
 
     key: ClassVar[str] = "short-context"
     title: ClassVar[str] = "Short context"

@@ -3,6 +3,7 @@
 Text only; a tokenizer is met through the function that makes token ids of a prompt.
 """
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -13,8 +14,12 @@ import numpy as np
 
 from longsight.errors import LongSightError
 
+from ...documents.file_text import NoWordsError
+from ...documents.reading_files import ENDINGS, read_path
+
+log = logging.getLogger(__name__)
+
 PAPER, PROSE = "paper", "prose"
-SUFFIXES = (".txt", ".rst")
 
 SENTENCES = (
     "The grass is green.",
@@ -39,21 +44,40 @@ Make = Callable[[int], Sequence[int]]
 
 @cache
 def read_texts(source: str) -> tuple[str, ...]:
-    """The texts named by `source`: "prose" is a novel that ships with the project, anything else a file in UTF-8, or a
-    folder with such files anywhere below it."""
+    """The texts named by `source`: "prose" is a novel that ships with the project, anything else a file that
+    `analysis.documents` reads, or a folder with such files anywhere below it. What is to be said of them is logged."""
+    if source == PROSE:
+        return (_without_keys(SHIPPED.read_text(encoding="utf-8")),)
     path = Path(source)
-    folder = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES) if path.is_dir() else [path]
     try:
-        texts = [file.read_text(encoding="utf-8") for file in ([SHIPPED] if source == PROSE else folder)]
-    except (OSError, UnicodeDecodeError) as problem:
-        raise LongSightError(
-            f"{source!r} was asked for as a text, but {problem}. Give {PAPER}, {PROSE}, a file of text in UTF-8 or a "
-            f"folder of {' and '.join(SUFFIXES)} files."
-        ) from problem
-    texts = [HIDDEN.sub("", text) for text in texts if text.strip()]
+        texts = _folder(path) if path.is_dir() else [_read(path)]
+    except LongSightError as problem:
+        raise LongSightError(f"{problem} As a text, give {PAPER}, {PROSE}, or a file or folder of texts.") from problem
     if not texts:
-        raise LongSightError(f"{source!r} has no words in it; give {PAPER}, {PROSE} or another file of plain text.")
-    return tuple(texts)
+        raise LongSightError(f"{source!r} has no words in it; give {PAPER}, {PROSE}, or a file or folder of texts.")
+    return tuple(map(_without_keys, texts))
+
+
+def _folder(path: Path) -> list[str]:
+    """The texts of all files below a folder that have words."""
+    texts = []
+    for file in sorted(file for file in path.rglob("*") if file.suffix.lower() in ENDINGS):
+        try:
+            texts.append(_read(file))
+        except NoWordsError as problem:
+            log.warning("Passed over: %s", problem)
+    return texts
+
+
+def _read(file: Path) -> str:
+    read = read_path(file)
+    if read.note:
+        log.warning("%s: %s", file, read.said)
+    return read.text
+
+
+def _without_keys(text: str) -> str:
+    return HIDDEN.sub("", text)
 
 
 def draw_text(source: str, rng: np.random.Generator, characters: int) -> str:

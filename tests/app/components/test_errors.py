@@ -30,3 +30,13 @@ def test_errors_reach_the_visitor_as_escaped_sentences_and_faults_do_not():
         next(steps)
     with pytest.raises(RuntimeError):
         breaks()
+
+
+def test_programs_are_told_the_sentence_as_it_is():
+    @errors.for_program
+    def refuses():
+        raise LongSightError("<b> was asked for.")
+
+    with pytest.raises(gr.Error) as refused:
+        refuses()
+    assert refused.value.message == "<b> was asked for."

@@ -39,6 +39,12 @@ def test_a_state_describes_no_component_until_it_changes(states):
     assert state[states.blocks.kept._id] == ["new"]
 
 
+def test_what_a_caller_sent_is_not_kept(states):
+    state, box = states["a"], next(key for key, block in states.blocks.blocks.items() if isinstance(block, gr.Textbox))
+    state._update_value_in_config(box, "x" * 1000)
+    assert "xxx" not in str(state.config_values)
+
+
 def test_who_was_idle_and_who_was_closed_is_known(states):
     states["a"][states.blocks.kept._id].append(1)
     states["a"].is_closed = True

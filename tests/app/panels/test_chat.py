@@ -6,6 +6,7 @@ import pytest
 from app.panels.chat import build_chat_panel
 from app.panels.chat_costs import costs_view
 from app.session import document_loading
+from app.session.documents import at_once
 from app.session.estimate import Speed
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
@@ -42,7 +43,7 @@ def test_a_question_waits_for_the_text_that_is_still_in_its_box(panel, session):
 def test_each_run_is_told_what_it_will_cost_under_its_own_label(model, session, document):
     methods = [METHODS["self-extend"](group=group, window=16) for group in (4, 8)]
     assert costs_view(session, model, methods) == ""  # there is nothing to read
-    finish(document_loading.take_steps(session, model, document))
+    finish(document_loading.take_steps(session, model, at_once(lambda: document)))
     costs = costs_view(session, model, methods)
     assert [f"<b>SelfExtend G={group}</b> cache " in costs for group in (4, 8)] == [True, True]
     assert session.speakers == {}

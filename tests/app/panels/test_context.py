@@ -11,10 +11,11 @@ from app.components.plot import PLOTLY_JS
 from app.panels import context
 from app.panels.context import UNSET, build_context
 from app.session import document_loading
-from app.session.documents import Document, read_upload
+from app.session.documents import Document, at_once, read_upload
 from app.session.samples import samples
 from app.session.sessions import Session
 from longsight.errors import LongSightError
+from tests.analysis.documents.made_files import pdf
 
 
 def last(updates):
@@ -49,6 +50,26 @@ def test_an_uploaded_text_shows_its_tokens_against_the_trained_length_at_once(mo
     assert updates[panel.length] == count + document_loading.ANSWER_ROOM
 
 
+def test_the_card_says_what_a_file_was_and_what_is_left_out(model, panel, session, file):
+    card = last(panel.take_file(file("Käse und Brot".encode("latin-1")), "tiny", session))[panel.card]
+    assert "13 B · Latin-1 (Windows-1252)</span>" in card
+    assert '<p class="note">It has no byte order mark and is not UTF-8; this encoding fits its letters best.' in card
+    card = last(panel.take_file(file(pdf("words", ""), "a.pdf"), "tiny", session))[panel.card]
+    assert "PDF, 2 pages</span>" in card
+    assert "Left out: 1 image.</p>" in card
+    assert 'class="note"' not in last(panel.take_file(file("Plain."), "tiny", session))[panel.card]
+
+
+def test_remove_takes_away_what_is_still_coming_in(model, panel, session, file):
+    coming = panel.take_file(file(pdf(*["words"] * 300), "long.pdf"), "tiny", session)
+    first = next(coming)
+    assert "reading" in first[panel.card]
+    assert first[panel.remove].constructor_args["visible"]
+    panel.clear("tiny", session)
+    assert context.NOTHING in last(coming)[panel.card]
+    assert session.document is None
+
+
 def test_steps_are_named_while_a_text_is_taken_in(model, panel, session, file):
     first = next(panel.take_file(file("words " * 100), "tiny", session))
     assert "tokenizing …" in first[panel.card]
@@ -56,7 +77,9 @@ def test_steps_are_named_while_a_text_is_taken_in(model, panel, session, file):
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", '<img src=x onerror="alert(1)">', "</div><b>bold"])
 def test_markup_in_a_text_or_its_name_is_shown_as_text(model, panel, session, file, text):
-    card = last(panel.take(session, model, lambda: Document(text, text, len(text))))[panel.card]
+    card = last(panel.take(session, model, text, at_once(lambda: Document(text, text, len(text), text, text))))[
+        panel.card
+    ]
     assert text not in card
     assert "&lt;" in card
     assert "<script" not in card
@@ -90,9 +113,9 @@ def test_what_is_served_to_everyone_is_no_upload_and_stays(model, panel, session
 
 def test_of_two_texts_that_come_in_together_the_later_one_stays(model, panel, session):
     one, two = Document("one", "first words", 11), Document("two", "second words", 12)
-    first = document_loading.take_steps(session, model, one)
+    first = document_loading.take_steps(session, model, at_once(lambda: one))
     next(first)
-    list(document_loading.take_steps(session, model, two))
+    list(document_loading.take_steps(session, model, at_once(lambda: two)))
     list(first)
     assert session.document is two
 
@@ -138,6 +161,6 @@ def test_reading_is_done_before_the_old_text_is_let_go(model, panel, session, fi
         yield
 
     monkeypatch.setattr(document_loading, "encoder_of", lambda tokenizer: SimpleNamespace(steps=fails))
-    card = last(panel.take(session, model, lambda: read_upload(file("Another."))))[panel.card]
+    card = last(panel.take(session, model, "text.txt", read_upload(file("Another."))))[panel.card]
     assert "A good text." in card
     assert "This model has no tokenizer." in card

@@ -13,6 +13,7 @@ from app.panels import diagnostics
 from app.panels.option_controls import KINDS, build_options, read_options, views
 from app.session import document_loading, estimate, measurements, running, samples
 from app.session.device_sharing import line_of
+from app.session.documents import at_once
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
@@ -30,7 +31,7 @@ def fresh():
 
 @pytest.fixture
 def reader(session, model, document):
-    list(document_loading.take_steps(session, model, document))
+    list(document_loading.take_steps(session, model, at_once(lambda: document)))
     return session
 
 

@@ -3,74 +3,64 @@
 import pytest
 
 from app.session import document_loading
-from app.session.documents import Document, decode, read_document
+from app.session.documents import Document, at_once, read_upload
 from app.session.sessions import Session
 from longsight.errors import LongSightError
+from longsight.progress import finish
+from tests.analysis.documents.made_files import pdf
 from tests.app.conftest import TEXT
 
 
-def run(steps):
-    parts = []
-    while True:
-        try:
-            parts.append(next(steps))
-        except StopIteration as finished:
-            return parts, finished.value
+def read(path):
+    return finish(read_upload(path))
+
+
+def test_an_upload_becomes_a_document_that_knows_what_it_was(upload_folder):
+    path = upload_folder / "book.pdf"
+    path.write_bytes(pdf("A line", ""))
+    document = read(path)
+    assert (document.name, document.text, document.nbytes) == ("book.pdf", "A line", path.stat().st_size)
+    assert document.form == "PDF, 2 pages"
+    assert document.note.endswith("Left out: 1 image.")
 
 
 @pytest.mark.parametrize(
     ("raw", "sentence"),
-    [
-        (b"", "has no text in it; paste or upload one with words"),
-        (b" \n\t ", "has no text in it"),
-        (b"abc\0def", "has a NUL character at position 3. Give a .txt file"),
-        (b"%PDF-1.7\n%\xe2\xe3", "is a PDF, whatever its name says; save its text"),
-        (b"caf\xe9 au lait", "is not text in UTF-8: byte 0xe9 at position 3. Save it as UTF-8"),
-        (b"\x89PNG\r\n\x1a\n\0\0", "is not text in UTF-8: byte 0x89 at position 0"),
-        (b"\xff\xfea", "is not text in UTF-8"),
-    ],
+    [(b"", "has no text in it; give one with words"), (b"%PDF-1.7", "cannot be read as PDF"), (b"a\0b", "a NUL")],
 )
-def test_what_is_no_text_gets_one_sentence_with_the_place_and_the_remedy(raw, sentence):
-    with pytest.raises(LongSightError) as refused:
-        decode(raw, "thing.txt")
-    assert str(refused.value).startswith("thing.txt ")
-    assert sentence in str(refused.value)
+def test_what_is_no_text_gets_one_sentence(upload_folder, raw, sentence):
+    path = upload_folder / "thing.txt"
+    path.write_bytes(raw)
+    with pytest.raises(LongSightError, match=f"^thing.txt .*{sentence}"):
+        read(path)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "plain",
-        "👩‍👩‍👧‍👦 emoji 🏳️‍🌈",
-        "שלום עולם",
-        "مرحبا بالعالم",
-        "<script>alert(1)</script>",
-        "a\ud7ffb",
-        "\u200f\u202eoverride",
-    ],
-)
-def test_any_text_is_taken_as_it_is(text):
-    assert decode(text.encode(), "t") == text
-
-
-def test_byte_order_marks_are_understood_and_line_ends_unified():
-    assert decode("\ufeffone\r\ntwo".encode(), "t") == "one\ntwo"
-    assert decode("one\r\ntwo".encode("utf-16"), "t") == "one\ntwo"
-
-
-def test_a_long_paste_has_a_name_a_person_understands():
-    assert read_document(b"some words", "pasted_text.txt").name == "pasted text"
+def test_a_long_paste_has_a_name_a_person_understands(upload_folder):
+    (upload_folder / "pasted_text.txt").write_bytes(b"some words")
+    assert read(upload_folder / "pasted_text.txt").name == "pasted text"
 
 
 def test_a_document_gives_way_to_a_newer_one_and_to_whoever_leaves(model):
     session, long = Session(), Document("long.txt", TEXT * 3000, len(TEXT) * 3000)
-    older = document_loading.take_steps(session, model, long)
+    older = document_loading.take_steps(session, model, at_once(lambda: long))
     next(older)
-    assert list(document_loading.take_steps(session, model, Document("new.txt", "New.", 4)))
+    assert list(document_loading.take_steps(session, model, at_once(lambda: Document("new.txt", "New.", 4))))
     assert list(older) == []
     assert session.document.name == "new.txt"
-    again = document_loading.take_steps(session, model, long)
+    again = document_loading.take_steps(session, model, at_once(lambda: long))
     next(again)
     session.leave()
     assert list(again) == []
     assert session.document.name == "new.txt"
+
+
+def test_a_file_that_is_still_being_read_gives_way_too(model, upload_folder):
+    (upload_folder / "long.pdf").write_bytes(pdf(*["words"] * 300))
+    session = Session()
+    reading = read_upload(upload_folder / "long.pdf")
+    older = document_loading.take_steps(session, model, reading)
+    assert "reading" in next(older).doing
+    session.incoming = None  # it was removed
+    assert list(older) == []
+    assert session.document is None
+    assert reading.gi_frame is None, "its process was ended"

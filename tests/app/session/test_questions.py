@@ -6,7 +6,7 @@ from analysis.runs import make_runs
 from app.session import answer_view, document_loading, estimate, questions
 from app.session.answers import Answer
 from app.session.device_sharing import Waiting, line_of
-from app.session.documents import Document
+from app.session.documents import Document, at_once
 from app.session.progress_view import DrawingPace
 from app.session.sessions import ConversationTurn, Session
 from longsight.errors import LongSightError
@@ -31,7 +31,7 @@ class Always(DrawingPace):
 
 
 def give(session, model, document):
-    list(document_loading.take_steps(session, model, document))
+    list(document_loading.take_steps(session, model, at_once(lambda: document)))
 
 
 @pytest.mark.parametrize(

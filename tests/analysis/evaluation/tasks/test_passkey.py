@@ -158,7 +158,8 @@ def test_stopping_stops(model):
 
 @pytest.mark.parametrize(("options", "length", "said"), [
     ({}, 60, r"A prompt of 36 tokens was asked for, but the question alone takes \d+; choose a longer one"),
-    ({"filler": "/nowhere.txt"}, 700, "'/nowhere.txt' was asked for as a text, but .* Give .* a folder"),
+    ({}, 10, "Passkey: a text of 10 tokens was asked for, of which 24 are to be written; choose a length above 24"),
+    ({"filler": "/nowhere.txt"}, 700, "/nowhere.txt cannot be read: No such file .* As a text, give paper, .* folder"),
 ])  # fmt: skip
 def test_cases_that_cannot_be_made_say_why(model, options, length, said):
     with pytest.raises(LongSightError, match=said):

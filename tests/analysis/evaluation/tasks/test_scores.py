@@ -150,6 +150,18 @@ def test_without_datasets_the_error_says_what_to_do(monkeypatch):
         read_qasper("hub")
 
 
+def test_a_mark_and_questions_without_answers_do_no_harm(tmp_path, caplog):
+    unanswered = json.loads(json.dumps(PAPER))
+    unanswered["1912.1"]["qas"][0]["answers"] = []
+    (tmp_path / "x.json").write_text(json.dumps(unanswered), encoding="utf-8-sig")
+    assert [question.name for question in read_qasper(str(tmp_path / "x.json"))] == ["q2"]
+    assert caplog.messages[0].endswith("x.json: left out 1 of 2 questions, which have no answer.")
+    unanswered["1912.1"]["qas"][1]["answers"] = []
+    (tmp_path / "y.json").write_text(json.dumps(unanswered))
+    with pytest.raises(LongSightError, match="has 2 questions and no answers to them; give a set with answers"):
+        read_qasper(str(tmp_path / "y.json"))
+
+
 @pytest.mark.parametrize("text", ["[]", "not json", '{"a": {"title": 1}}'])
 def test_what_is_not_qasper_is_refused(tmp_path, text):
     (tmp_path / "x.json").write_text(text)

@@ -17,8 +17,19 @@ def books(tmp_path):
     return str(tmp_path)
 
 
-def test_a_folder_is_every_text_below_it(books):
+def test_a_folder_is_every_text_below_it(books, caplog):
     assert sorted(len(text) for text in texts.read_texts(books)) == [160, 2400, 4800]
+    assert caplog.messages == ["Passed over: empty.txt has no text in it; give one with words."]
+
+
+def test_what_a_file_was_is_logged_where_it_does_not_say_so_itself(tmp_path, caplog):
+    (tmp_path / "a.html").write_bytes(b"<p>Some words.</p><img src='x'>")
+    (tmp_path / "b.txt").write_bytes("Käse".encode("latin-1"))
+    (tmp_path / "c.txt").write_text("Plain words.", encoding="utf-8-sig")
+    assert texts.read_texts(str(tmp_path)) == ("Some words.", "Käse", "Plain words.")
+    left_out, encoding = caplog.messages
+    assert left_out.endswith("a.html: HTML in UTF-8. Left out: 1 image.")
+    assert "b.txt: Latin-1 (Windows-1252). It has no byte order mark" in encoding
 
 
 def test_texts_that_are_too_short_are_not_drawn_and_longer_ones_more_often(books):
@@ -35,5 +46,5 @@ def test_a_passage_of_a_folder_follows_from_the_seed(books):
 
 
 def test_a_folder_without_words_is_refused(tmp_path):
-    with pytest.raises(LongSightError, match="has no words in it; give paper, prose or another file of plain text"):
+    with pytest.raises(LongSightError, match="has no words in it; give paper, prose, or a file or folder of texts"):
         texts.read_texts(str(tmp_path))
