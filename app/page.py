@@ -13,7 +13,7 @@ from app.api import build_api
 from app.components import permalink, theme
 from app.components.checked_blocks import CheckedBlocks
 from app.components.errors import as_notice, for_visitor
-from app.components.permalink import LinkedControl
+from app.components.permalink import MOST_QUOTED, LinkedControl
 from app.components.run_controls import Updates
 from app.components.session_states import SessionStates
 from app.panels.about import build_about
@@ -35,7 +35,7 @@ from longsight.methods import Method
 from longsight.models.model import Model
 
 VISIT_SECONDS = 4 * 3600
-MOST_ADDRESS = 500  # characters of one value in the address
+MOST_ADDRESS = 2_000  # characters of one value in the address: three methods with a rule each
 CHAT, PASSKEY, DIAGNOSTICS, MAPS, EVALUATE, ABOUT = TABS = (
     "chat", "passkey", "diagnostics", "maps", "evaluate", "about",
 )  # fmt: skip
@@ -112,13 +112,15 @@ class Page:
         """Begin a session and restore the view that the address asks for; what does not fit is left out and said so."""
         session, asked = Session(), _asked(request)
         session.opened = True
+        for name in request.query_params.keys() - asked.keys():
+            _warn(f"The address asks for a {name[:20]!r} of more than {MOST_ADDRESS:,} characters, which is left out.")
         model = model_catalogue.model(_or_first(asked.get("model"), model_catalogue.names()))
         return {
             self.shared.session: session,
             self.status: status_line(model),
             self.shared.model: model.name,
             **permalink.restored(self.views, asked),
-            **({self.tabs: gr.Tabs(selected=asked["tab"])} if asked.get("tab") in TABS else {}),
+            **({self.tabs: gr.Tabs(selected=_or_first(asked["tab"], list(TABS)))} if "tab" in asked else {}),
         }
 
     @for_visitor
@@ -169,7 +171,11 @@ def _wire(demo: gr.Blocks, page: Page) -> None:
 
 
 def _asked(request: gr.Request) -> dict[str, str]:
-    return {name: text[:MOST_ADDRESS] for name, text in request.query_params.items()}
+    return {name: text for name, text in request.query_params.items() if len(text) <= MOST_ADDRESS}
+
+
+def _warn(sentence: str) -> None:
+    gr.Warning(html.escape(sentence), title="Address")
 
 
 def _restored_methods(model: Model, line: str | None, length: int) -> list[Method]:
@@ -177,17 +183,14 @@ def _restored_methods(model: Model, line: str | None, length: int) -> list[Metho
     try:
         return side_by_side.read(model, line or usual, length)
     except LongSightError as error:
-        gr.Warning(html.escape(f"The address asks for methods that cannot be shown. {error}"), title="Address")
+        _warn(f"The address asks for methods that cannot be shown. {error}")
         return side_by_side.read(model, usual, length)
 
 
 def _or_first(asked: str | None, offered: list[str]) -> str:
     if asked is None or asked in offered:
         return asked or offered[0]
-    gr.Warning(
-        html.escape(f"The address asks for {asked!r}, which is not here; {offered[0]} is shown."),
-        title="Address",
-    )
+    _warn(f"The address asks for {asked[:MOST_QUOTED]!r}, which is not here; {offered[0]} is shown.")
     return offered[0]
 
 

@@ -13,11 +13,16 @@ MOST_PAGES = 5_000
 def read(raw: bytes, name: str, tell: Tell) -> FileText:
     """The text of all pages, a blank line between them. Pictures of text are no text: pages without any are told."""
     from pypdf import PdfReader
+    from pypdf.errors import DependencyError
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it tells of every flaw of a file
     file = PdfReader(io.BytesIO(raw))
-    if file.is_encrypted and not file.decrypt(""):
-        raise LongSightError(f"{name} is encrypted with a password; save it without one and give it again.")
+    try:
+        locked = file.is_encrypted and not file.decrypt("")
+    except DependencyError:  # pypdf leaves AES to the package cryptography
+        locked = True
+    if locked:
+        raise LongSightError(f"{name} is encrypted; save it without a password and give it again.")
     count = len(file.pages)
     if count > MOST_PAGES:
         raise LongSightError(f"{name} has {count:,} pages; up to {MOST_PAGES:,} are read. Give a part of it.")

@@ -14,6 +14,8 @@ import gradio as gr
 from app.components.checked_blocks import LARGEST
 from longsight.errors import LongSightError
 
+MOST_QUOTED = 80  # characters of what an address asks for
+
 SCRIPT = """
 window.longsight = {
   openings: 0,  // how often a tab was opened
@@ -32,7 +34,8 @@ window.longsight = {
 
 @dataclass(frozen=True)
 class LinkedControl:
-    """A control whose value stands in the address as `name`; `read` turns the text back into the value or an update."""
+    """A control whose value stands in the address as `name`; `read` turns the text back into the value, and raises for
+    one that what the control is for would refuse."""
 
     name: str
     control: Any
@@ -68,7 +71,8 @@ def restored(views: Sequence[LinkedControl], query: Mapping[str, str]) -> dict[A
         try:
             found[view.control] = _fitting(view.control, view.read(query[view.name]))
         except (ValueError, OverflowError, LongSightError, gr.Error):
-            text = html.escape(f"The address asks for {view.name} = {query[view.name]!r}, which does not fit here.")
+            asked = query[view.name][:MOST_QUOTED]
+            text = html.escape(f"The address asks for {view.name} = {asked!r}, which does not fit here.")
             gr.Warning(text, title="Address")
     return found
 
@@ -77,6 +81,5 @@ def _fitting(control: Any, value: Any) -> Any:
     """`value`, once its control would send it itself. Raises `ValueError` or `gr.Error` otherwise."""
     if isinstance(control, gr.Number | gr.Slider) and not abs(value) <= LARGEST:
         raise ValueError(value)
-    if not isinstance(value, dict):  # an update, which its reader made
-        control.preprocess(value)
+    control.preprocess(value)
     return value

@@ -31,6 +31,7 @@ from app.session.sessions import Session
 from longsight.errors import LongSightError
 
 LENGTH = 2048
+MOST_BESIDE = 3
 FIRST = "nll"  # where one sees at once that something breaks
 EMPTY = "Nothing has been measured here yet. Press Run to read the text with each method and look inside."
 MEASURED = "<span>measured</span>"
@@ -177,7 +178,7 @@ def build_panel(shared: SharedControls) -> DiagnosticsPanel:
             LENGTH, label="Length [tokens]", precision=0, minimum=0, elem_id="diagnostics-length", min_width=120
         )
         others = gr.Dropdown(
-            [(entry.title, key) for key, entry in samples().items()], multiselect=True, max_choices=3,
+            [(entry.title, key) for key, entry in samples().items()], multiselect=True, max_choices=MOST_BESIDE,
             label="Beside the document", elem_id="diagnostics-others", visible=False, min_width=200,
         )  # fmt: skip
         options = option_controls.build_options(PANELS[FIRST])
@@ -224,7 +225,10 @@ def _panel_key(key: Any) -> str:
 
 
 def _sample_keys(text: str) -> list[str]:
-    return [sample(key).key for key in text.split(",") if key]
+    found = list(dict.fromkeys(sample(key).key for key in text.split(",") if key))
+    if len(found) > MOST_BESIDE:
+        raise LongSightError(f"{len(found)} texts were chosen; up to {MOST_BESIDE} stand beside the document.")
+    return found
 
 
 def drawn(shown: MeasurementFigures) -> BoardView:

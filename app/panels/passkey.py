@@ -147,9 +147,9 @@ def build_passkey(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
     return [
         LinkedControl("lengths", settings["lengths"], _checked(passkey_grids.read_lengths)),
         LinkedControl("depths", settings["depths"], _checked(passkey_grids.read_depths)),
-        LinkedControl("trials", settings["trials"], int),
+        LinkedControl("trials", settings["trials"], lambda text: passkey_grids.read_trials(int(text))),
         LinkedControl("filler", settings["filler"], passkey_grids.read_filler),
-        LinkedControl("keys", settings["seed"], int),
+        LinkedControl("passkey-seed", settings["seed"], lambda text: passkey_grids.read_seed(int(text))),
         LinkedControl("asked", settings["prompt"], passkey_grids.read_prompt),
     ]
 

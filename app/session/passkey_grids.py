@@ -106,6 +106,16 @@ def read_depths(given: Any) -> tuple[int, ...]:
     return read_numbers("Depths", given, 0, 100, MOST["depth"])
 
 
+def read_trials(given: Any) -> int:
+    """Trials in a cell."""
+    return whole("Trials", given, 1, MOST["trial"])
+
+
+def read_seed(given: Any) -> int:
+    """What keys and places are drawn from."""
+    return whole("Seed", given, 0, MOST_SEED)
+
+
 def read_filler(given: Any) -> str:
     if not isinstance(given, str) or given not in FILLERS:
         raise LongSightError(f"There is no filler {given!r}; there are {', '.join(FILLERS)}.")
@@ -129,7 +139,7 @@ def own_text(session: Session) -> str:
 def make_request(session: Session, model: Model, methods: Sequence[Method], asked: GridSettings) -> GridRequest:
     """Raises `LongSightError` where the settings that are `asked` for make no grid."""
     lengths, depths, filler = read_lengths(asked.lengths), read_depths(asked.depths), read_filler(asked.filler)
-    trials, seed = whole("Trials", asked.trials, 1, MOST["trial"]), whole("Seed", asked.seed, 0, MOST_SEED)
+    trials, seed = read_trials(asked.trials), read_seed(asked.seed)
     count = len(methods) * len(lengths) * len(depths) * trials
     if count > MOST_TRIALS:
         raise LongSightError(f"That makes {count:,} trials; up to {MOST_TRIALS:,} are run at once. Ask for fewer.")

@@ -115,6 +115,8 @@ def test_the_page_opens_as_its_address_says(opened, warned):
         {"methods": "<img src=x>;vanilla"},
         {"methods": "self-extend:group=3,window=4"},
         {"small": "many"},
+        {"tab": "<b>"},
+        {"lengths": "64," * 1000},
     ],
 )
 def test_what_does_not_fit_in_an_address_is_left_out_and_said_so_as_text(opened, warned, query):
@@ -175,10 +177,6 @@ def test_another_model_says_that_it_is_being_loaded_and_reads_the_same_document(
     assert len(session.tokens["other"]) > 0
     first, *_ = map(_named, change_model("other", session))
     assert "loading" not in first["status"]
-
-
-def test_an_unknown_tab_is_ignored(opened):
-    assert "tabs" not in opened({"tab": "x" * 10_000})
 
 
 def test_closing_the_page_ends_its_visit_and_no_other():

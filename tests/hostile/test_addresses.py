@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 NAMES = (
     *("tab", "model", "text", "methods", "panel", "length", "beside", "lengths", "depths", "trials", "filler", "keys"),
+    "passkey-seed",
     *("asked", "small", "trained", "tokens", "longest", "temperature", "seed", "part", "layer", "head", "layers", "x"),
 )
 VALUES = (

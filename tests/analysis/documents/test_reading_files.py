@@ -1,9 +1,11 @@
 """Files of every format become a text and a sentence on it, whoever gives them; damaged ones become one sentence."""
 
+import io
 import subprocess
 import sys
 
 import pytest
+from pypdf import PdfWriter
 
 from analysis.documents import archive, pdf_pages, reader_process
 from analysis.documents.file_text import FileText, NoWordsError
@@ -64,6 +66,19 @@ def test_what_cannot_be_read_gets_one_sentence(raw, sentence):
 def test_formats_without_words_are_told_as_such(raw):
     with pytest.raises(NoWordsError, match="given has .*(no text in it|pages without text)"):
         read(raw)
+
+
+@pytest.mark.parametrize("algorithm", ["RC4-128", "AES-256"])
+def test_a_pdf_with_a_password_is_refused_and_one_that_only_forbids_printing_is_read(algorithm):
+    def locked(password):
+        writer, made = PdfWriter(clone_from=io.BytesIO(pdf("words"))), io.BytesIO()
+        writer.encrypt(password, "owner", algorithm=algorithm)
+        writer.write(made)
+        return made.getvalue()
+
+    assert pdf_pages.read(locked(""), "given", print).text == "words"
+    with pytest.raises(LongSightError, match="given is encrypted; save it without a password"):
+        pdf_pages.read(locked("secret"), "given", print)
 
 
 def test_sizes_are_looked_at_before_anything_is_unpacked(monkeypatch):
