@@ -10,6 +10,7 @@ from longsight.attention.kernels import KERNELS
 from longsight.attention.plain import plain
 from longsight.attention.rope import Rotary
 from longsight.methods import METHODS
+from tests.longsight import tiny
 from tests.pretend_cuda import efficient_attention
 
 HEADS, CHANNELS, SCALING = 4, 8, 0.35
@@ -45,7 +46,7 @@ def test_a_long_text_is_the_definition_in_every_number_format(key, encoding, dty
     i = torch.arange(n)
     law = plain(q.float(), k.float(), v.float(), i, i, method, encoding, scaling=SCALING)
     out, _ = attend(q, k, v, make_plan(i, i, method, encoding, q), SCALING)
-    last, _ = attend_one(q[:, :, -1:], k, v, make_glance(i[-1:], i, method, encoding, q), SCALING)
+    last, _ = attend_one(q[:, :, -1:], k, v, make_glance(i[-1:], i, tiny.lying(i), method, encoding, q), SCALING)
     assert out.dtype == last.dtype == dtype
     assert (out.float() - law).abs().max() < allowed
     assert (last.float() - law[:, :, -1:]).abs().max() < allowed
@@ -117,7 +118,7 @@ def test_soft_capped_logits_are_the_definition_in_blocks_of_any_size(key, dtype,
         monkeypatch.setattr(kernels, "BUDGET", budget)
         plan = make_plan(i, i, method, encoding, q)
         out, lse = attend(q, k, v, plan, **options)
-        last, _ = attend_one(q[:, :, -1:], k, v, make_glance(i[-1:], i, method, encoding, q), **options)
+        last, _ = attend_one(q[:, :, -1:], k, v, make_glance(i[-1:], i, tiny.lying(i), method, encoding, q), **options)
         assert (out.dtype, last.dtype, lse.dtype) == (dtype, dtype, torch.float32)
         assert (out.float() - law).abs().max() < allowed * v.float().abs().max()
         assert (last.float() - law[:, :, -1:]).abs().max() < allowed * v.float().abs().max()
