@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from longsight.attention.encoding import Encoding
+from longsight.attention.transfer import sent
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Alibi(Encoding):
 
     def bias(self, positions: Tensor) -> Tensor:
         device = torch.device("cpu") if positions.device.type == "mps" else positions.device  # MPS has no float64
-        heard = torch.atleast_2d(positions.to(device, torch.float64)).mean(0)
-        return self.slopes.to(device, torch.float64)[:, None] * heard
+        heard = torch.atleast_2d(sent(positions, device, torch.float64)).mean(0)
+        return sent(self.slopes, device, torch.float64)[:, None] * heard
 
 
 def slopes(heads: int, bias_max: float = 8.0) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from longsight.attention.encoding import Encoding, rotate
+from longsight.attention.transfer import sent
 from longsight.methods.fetching import BestBlocks, Retrieval
 
 
@@ -65,17 +66,17 @@ class BlockMemory:
     def note(
         self, q: Tensor, k: Tensor, i: Tensor, lse: Tensor, encoding: Encoding, scaling: float, softcap: float | None
     ) -> None:
-        """Add the attention of consecutive queries at `i` to the keys that are recent to them; `lse` (head, query) is
-        the log-sum-exp of all that they attended to."""
+        """Add the attention of consecutive queries at `i`, on the CPU, to the keys that are recent to them; `lse`
+        (head, query) is the log-sum-exp of all that they attended to."""
         start, end, window = int(i[0]), int(i[-1]) + 1, self.choice.recently
         grown = end - self.first - self.drawn.shape[1]
         drawn = torch.cat((self.drawn, self.drawn.new_zeros(len(q), grown)), dim=1) if grown > 0 else self.drawn.clone()
         begin = max(self.first, start - window + 1)
         if begin < end:
-            j = torch.arange(begin, end, device=i.device)
+            i, j = sent(i, q.device), torch.arange(begin, end, device=q.device)
             turned_q, turned_k = (
                 rotate(x[None], encoding.table(at - start, x), encoding.interleaved)[0].to(drawn)
-                for x, at in ((q, i), (k[:, begin:end].to(q.device), j))
+                for x, at in ((q, i), (sent(k[:, begin:end], q.device), j))
             )
             away = i[:, None] - j
             seen = ((away >= 0) & (away < window)).to(drawn)

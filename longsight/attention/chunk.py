@@ -17,6 +17,7 @@ from longsight.attention.layer import Layer
 from longsight.attention.observer import AttentionStep, Fetched, Observer
 from longsight.attention.one_query import Heard, attend_one_query, plan_one
 from longsight.attention.retrieval import FetchingRow
+from longsight.attention.transfer import sent
 from longsight.methods.fetching import LAST, Retrieval
 
 
@@ -27,7 +28,7 @@ class Chunk:
     layers: tuple[Layer, ...]
     cache: Cache  # with the rule of each layer
     retrieves: bool = False  # whether the last token fetches middle keys
-    token_mask: Tensor | None = None  # (batch, token) bool, with padding: which tokens so far are real
+    token_mask: Tensor | None = None  # (batch, token) bool on the CPU, with padding: which tokens so far are real
     observer: Observer | None = None
     logits_to_keep: int = 0  # of how many last tokens the logits are wanted; 0: of all
     reached: set[int] = field(default_factory=set)
@@ -44,7 +45,7 @@ class Chunk:
             if self.token_mask is None:
                 out = self._whole(layer, q, k, v, scaling, sinks)
             else:
-                rows = enumerate(self.token_mask.to(q.device))
+                rows = enumerate(self.token_mask)
                 out = torch.cat([self._padded_row(layer, b, mask, q, k, v, scaling, sinks) for b, mask in rows])
         return forward_only(q, out)
 
@@ -57,7 +58,7 @@ class Chunk:
         kept = self._kept(layer)
         if q.shape[2] == 1 and self.cache.turns and k.data_ptr() == kept.keys.data_ptr():
             return self._latest(layer, kept, q, k, v, scaling, sinks)
-        i = torch.arange(kept.length - q.shape[2], kept.length, device=q.device)
+        i = torch.arange(kept.length - q.shape[2], kept.length)
         rule = self._retrieval(layer)
         together = rule is not None and rule.queries != LAST  # what one fetches depends on the others
         every = together or layer < len(self.cache.layers) - 1
@@ -78,11 +79,11 @@ class Chunk:
             heard = Heard(method, known.encoding, self.cache.text)
             self._plans[key] = partial(attend_one_query, plan=plan_one(kept, heard, q))
         if known.query_scale is not None:
-            q = q * known.query_scale(torch.tensor([kept.length - 1])).to(q)[:, None]
+            q = q * sent(known.query_scale(torch.tensor([kept.length - 1])), q.device, q.dtype)[:, None]
         out, lse = self._plans[key](q, kept, scaling=scaling, softcap=known.softcap)
         if self.observer is None and self._retrieval(layer) is None:  # nobody asks where the keys stand
             return out if sinks is None else with_sinks(out, lse, sinks)[0]
-        i = torch.tensor([kept.length - 1], device=q.device)
+        i = torch.tensor([kept.length - 1])
         return self._finished(layer, q, k, v, i, kept.positions, out, lse, scaling, sinks)
 
     def _padded_row(
@@ -91,30 +92,31 @@ class Chunk:
     ) -> Tensor:  # fmt: skip
         """One row of a padded batch: pads are taken out, so that its tokens stand where they would stand alone."""
         rows = slice(b, b + 1)
-        queries = token_mask[-q.shape[2] :]
-        j = torch.arange(int(token_mask.sum()), device=q.device)
+        keys, queries = (mask.nonzero()[:, 0] for mask in (token_mask, token_mask[-q.shape[2] :]))
+        i, j = torch.arange(len(keys) - len(queries), len(keys)), torch.arange(len(keys), device=q.device)
         out = v.new_zeros(1, *q.shape[1:3], v.shape[-1])
-        count = int(queries.sum())
-        if count:
-            q, k, v = q[rows][:, :, queries], k[rows][:, :, token_mask], v[rows][:, :, token_mask]
-            out[:, :, queries] = self._attend(layer, q, k, v, j[-count:], j, b, scaling, sinks)
+        if len(queries):
+            keys, queries = sent(keys, q.device), sent(queries, q.device)
+            q, k, v = q[rows][:, :, queries], k[rows][:, :, keys], v[rows][:, :, keys]
+            out[:, :, queries] = self._attend(layer, q, k, v, i, j, b, scaling, sinks)
         return out
 
     def _attend(
         self, layer: int, q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, row: int, scaling: float,
         sinks: Tensor | None,
     ) -> Tensor:  # fmt: skip
-        """Attention of queries at `i` to keys at `j`, run by run where the method's frequencies change."""
+        """Attention of queries at `i`, on the CPU, to keys at `j`, run by run where the method's frequencies change."""
         method, known = self.cache.rules[layer], self.layers[layer]
         encoding = known.encoding.for_text(self.cache.text if row < 0 else len(j))
         if known.query_scale is not None:
-            q = q * known.query_scale(i).to(q)[:, None]
+            q = q * sent(known.query_scale(i), q.device, q.dtype)[:, None]
+        slices = self._kept(layer).slices if row < 0 else lambda first, last: [slice(first, last)] * (first < last)
         parts = []
         for run in method.runs(i):
             key = (row, run.start, len(i), len(j), q.device, id(known.encoding), method)  # equal keys: equal positions
             if key not in self._plans:
                 here = encoding.under(method, method.length_at(i[run.start]))
-                self._plans[key] = planned(i[run], j, method, here, q, alone=len(i) == 1)
+                self._plans[key] = planned(i[run], j, slices if len(i) == 1 else None, method, here, q)
             parts.append(self._plans[key](q[:, :, run], k, v, scaling=scaling, softcap=known.softcap))
         out, lse = parts[0] if len(parts) == 1 else (torch.cat([p[n] for p in parts], dim=2) for n in (0, 1))
         return self._finished(layer, q, k, v, i, j, out, lse, scaling, sinks, row)
@@ -134,7 +136,7 @@ class Chunk:
         keys, values = self._kept(layer).whole(k, v)
         if (rule := self._retrieval(layer)) is not None:
             scale = method.logit_scale(i)
-            asking = q if scale is None else q * scale.to(q)[:, None]
+            asking = q if scale is None else q * sent(scale, q.device, q.dtype)[:, None]
             for b in range(len(q)):
                 reader = self._reader(layer, b if row < 0 else row, rule, encoding, scaling, sinks)
                 fetched = reader.read(asking[b], keys[b], values[b], i, out[b], lse[b])
@@ -142,8 +144,9 @@ class Chunk:
             out, _ = with_sinks(out, lse, sinks)
         if self.observer is not None:
             found = tuple(Fetched(rows, each.j, each.distance, each.logits(keys[0])) for rows, each in fetched)
+            at = sent(i, j.device)
             self.observer.attention(
-                AttentionStep(layer, method, encoding, scaling, q[0], k[0], i, j, found, sinks, known.softcap)
+                AttentionStep(layer, method, encoding, scaling, q[0], k[0], at, j, found, sinks, known.softcap)
             )
         return out
 

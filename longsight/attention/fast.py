@@ -4,7 +4,7 @@ Queries and keys are rotated once per band, blocks of queries go to the fused at
 a band can show them, and the bands are merged exactly through their log-sum-exp. Nothing of size n x n is ever built.
 
 Shapes: q (batch, head, query, channel); k, v (batch, key_head, key, channel), where `head` is a multiple of `key_head`;
-i (query,) and j (key,) int64 positions.
+i (query,) and j (key,) int64 positions. That of a single query is on the CPU, so that its plan asks the device nothing.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from longsight.attention.encoding import Encoding, Table, rotate
+from longsight.attention.kept_layer import Slices, joined
 from longsight.attention.kernels import kernel, merge
+from longsight.attention.transfer import sent
 from longsight.methods import Method
 from longsight.methods.bands import Band
 
@@ -150,32 +152,33 @@ def _attend_piece(
 
 @dataclass(frozen=True)
 class Glance:
-    """The plan of a single query: the keys it sees (None: all), and one rotation and one bias for each, by its
-    distance. Keys may lie in any order."""
+    """The plan of a single query: where the keys lie that it sees, and one rotation and one bias for each, by its
+    distance."""
 
-    seen: Tensor | None  # (key,) indices
+    seen: list[slice]
     k_table: Table | None
     bias: Tensor | None  # (head, 1, key)
     scale: Tensor | None
     interleaved: bool
 
 
-def make_glance(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Tensor) -> Glance:
-    """Plan attention of one query `i` (1,) over keys at positions `j` in any order."""
-    seen = method.visible(i, j).nonzero()[:, 0]
-    distance = method.distance(i, j[seen])
+def make_glance(i: Tensor, j: Tensor, slices: Slices, method: Method, encoding: Encoding, like: Tensor) -> Glance:
+    """Plan attention of one query `i` (1,) over keys at positions `j`, which lie in `slices`, in any order."""
+    spans = [band.span for band in method.bands]
+    seen = joined(each for span in spans for each in slices(int(span.first(i)), int(span.last(i))))
+    distance = method.distance(sent(i, j.device), taken(j, seen, 0))
     bias = encoding.bias(-distance)
     if bias is not None:
         bias = bias.to(like.device, torch.float32)[:, None]
     scale = method.logit_scale(i)
-    table = encoding.relative_table(distance, like)
-    return Glance(
-        None if len(seen) == len(j) else seen.to(like.device),
-        table,
-        bias,
-        None if scale is None else scale.to(like)[:, None],
-        encoding.interleaved,
-    )
+    scale = None if scale is None else sent(scale, like.device, like.dtype)[:, None]
+    return Glance(seen, encoding.relative_table(distance, like), bias, scale, encoding.interleaved)
+
+
+def taken(x: Tensor, slots: list[slice], dim: int) -> Tensor:
+    """What lies in these slots along an axis; of a single slice a view."""
+    parts = [x.narrow(dim, each.start, each.stop - each.start) for each in slots]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
 
 
 def attend_one(
@@ -184,16 +187,13 @@ def attend_one(
     """The fast path for a single query -> (batch, head, 1, channel) and log-sum-exp (batch, head, 1)."""
     if glance.scale is not None:
         q = q * glance.scale
-    if glance.seen is not None:
-        k, v = k[:, :, glance.seen], v[:, :, glance.seen]
+    k, v = taken(k, glance.seen, 2), taken(v, glance.seen, 2)
     return kernel(q, rotate(k, glance.k_table, glance.interleaved), v, glance.bias, scaling, softcap)
 
 
-def planned(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Tensor, alone: bool) -> Callable:
-    """The fast path for queries `i`, ready for the q, k, v, scaling and softcap of any layer whose keys stand at `j`.
-
-    `alone`: a single query, whose keys may lie in any order.
-    """
-    if alone:
-        return partial(attend_one, glance=make_glance(i, j, method, encoding, like))
-    return partial(attend, plan=make_plan(i, j, method, encoding, like))
+def planned(i: Tensor, j: Tensor, slices: Slices | None, method: Method, encoding: Encoding, like: Tensor) -> Callable:
+    """The fast path for queries `i` on the CPU, ready for the q, k, v, scaling and softcap of any layer whose keys
+    stand at `j`: in ascending order, or for a single query in `slices`."""
+    if slices is not None:
+        return partial(attend_one, glance=make_glance(i, j, slices, method, encoding, like))
+    return partial(attend, plan=make_plan(sent(i, j.device), j, method, encoding, like))

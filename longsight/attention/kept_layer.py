@@ -1,6 +1,6 @@
 """One layer of the KV cache: unrotated keys and values, and what the layer's rule lets go of."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from copy import copy
 
 import torch
@@ -11,6 +11,9 @@ from longsight.attention.block_memory import BlockMemory
 from longsight.attention.offloaded_keys import OffloadedKeys
 from longsight.attention.turned_keys import TurnedKeys, grown
 from longsight.errors import LongSightError
+
+Slices = Callable[[int, int], list[slice]]
+"""`first` and `last` -> where the keys at positions `first` to `last - 1` lie."""
 
 UNLIMITED = 2**62
 """More slots than any text has tokens."""
@@ -113,8 +116,13 @@ class KeptLayer(CacheLayerMixin):
         return position if position < self.starting else self.starting + (position - self.starting) % self.window
 
     def slices(self, first: int, last: int) -> list[slice]:
-        """Where the keys at positions `first` to `last - 1` lie, those of them that are stored: at most three pieces,
-        in the order of slots."""
+        """Where the keys at positions `first` to `last - 1` lie, those of them that the last update returned: at most
+        three pieces, in ascending order of slots."""
+        if self._ascending is not None:
+            begin = self.length + self.starting - len(self._ascending)  # of what follows the starting tokens
+            later = slice(self.starting + max(first, begin) - begin, self.starting + last - begin)
+            pieces = [slice(first, min(last, self.starting)), later]
+            return joined([piece for piece in pieces if piece.start < piece.stop])
         begin, end = max(first, self.starting, self.length - self.window), min(last, self.length)
         found = [slice(first, min(end, self.starting))]
         if begin < end:

@@ -16,6 +16,7 @@ from torch import Tensor
 from longsight.attention.encoding import Encoding, Table, rotate
 from longsight.attention.kept_layer import KeptLayer, joined
 from longsight.attention.kernels import merge, one_query_kernel
+from longsight.attention.transfer import sent
 from longsight.attention.turned_keys import TurnedKeys, Turning, turns
 from longsight.methods import Method
 from longsight.methods.bands import PositionMap
@@ -90,7 +91,8 @@ def plan_one(kept: KeptLayer, heard: Heard, like: Tensor) -> OneQueryPlan:
         found.slides |= following > begin
     shares = [_share(kept, each) for each in _gathered(kept, [each for each in met.values() if each.slots])]
     scale = method.logit_scale(i)
-    return OneQueryPlan(shares, None if scale is None else scale.to(like)[:, None], encoding.interleaved)
+    scale = None if scale is None else sent(scale, like.device, like.dtype)[:, None]
+    return OneQueryPlan(shares, scale, encoding.interleaved)
 
 
 def _gathered(kept: KeptLayer, met: list[Met]) -> list[Met]:
@@ -107,7 +109,7 @@ def _gathered(kept: KeptLayer, met: list[Met]) -> list[Met]:
             continue
         shift = most.q_position - each.q_position
         for slots in joined(each.slots):
-            told = each.turned.k_position(kept.positions[slots]) + shift.to(kept.keys.device)
+            told = each.turned.k_position(kept.positions[slots]) + sent(shift, kept.keys.device)
             most.turned.moved.append((slots, most.turned.encoding.table(told, most.turned.like)))
         most.slots += each.slots
     return left
@@ -118,7 +120,7 @@ def _share(kept: KeptLayer, met: Met) -> Share:
     encoding, like = turned.encoding, turned.like
     biases: list[Tensor | None] = [None] * len(slots)
     if encoding.kind == "alibi":
-        told = encoding.bias(turned.k_position(kept.positions) - met.q_position.to(kept.keys.device))
+        told = encoding.bias(turned.k_position(kept.positions) - sent(met.q_position, kept.keys.device))
         assert told is not None
         biases = [told[:, each].to(like.device, torch.float32)[:, None] for each in slots]
     return Share(slots, turned if turned.turns else None, encoding.table(met.q_position, like), biases)

@@ -3,6 +3,7 @@
 The rules are in `longsight/methods/fetching.py`. A text is taken here row by row of a batch: q (head, query, channel);
 k, v (key_head, key, channel) are all keys of the text, since a layer that fetches remembers everything, so that a key's
 index is its position. They may be in another memory than queries: what is fetched of them is brought to these.
+Positions of queries are on the CPU.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from torch import Tensor
 from longsight.attention.block_memory import BlockMemory
 from longsight.attention.encoding import Encoding, rotate
 from longsight.attention.kernels import kernel, merge
+from longsight.attention.transfer import sent
 from longsight.methods.fetching import LAST, BestBlocks, BestKeys, BestSpans, Retrieval
 
 BUDGET = 2**25
@@ -41,7 +43,7 @@ class FetchingQueries:
     def at_distance(self) -> Tensor:
         """The queries, rotated to the distance at which fetched keys stand."""
         assert self.rule.distance is not None
-        table = self.encoding.table(torch.tensor([self.rule.distance], device=self.i.device), self.q)
+        table = self.encoding.table(torch.tensor([self.rule.distance]), self.q)
         return rotate(self.q[None], table, self.encoding.interleaved)[0]
 
 
@@ -96,9 +98,9 @@ class FetchedKeys:
         """(key_head or head, key, channel): of each head, or those that all heads share, where the queries are."""
         j = self.j.to(x.device)
         if len(j) == 1:
-            return x[:, j[0]].to(self.asking.q.device)
+            return sent(x[:, j[0]], self.asking.q.device)
         heads = torch.arange(len(j), device=x.device) // (len(j) // len(x))
-        return x[heads[:, None], j].to(self.asking.q.device)
+        return sent(x[heads[:, None], j], self.asking.q.device)
 
 
 def _at(q: Tensor, bias: Tensor | None) -> Tensor | None:
@@ -107,10 +109,11 @@ def _at(q: Tensor, bias: Tensor | None) -> Tensor | None:
 
 def fetch(asking: FetchingQueries, k: Tensor) -> FetchedKeys | None:
     """What these queries fetch; None if there is nothing to fetch."""
-    middle, rule, i = asking.middle, asking.rule, asking.i
+    middle, rule = asking.middle, asking.rule
     if middle.start >= middle.stop:
         return None
-    found = CHOICES[type(rule.choice)](asking, rule.choice, k[:, middle]).to(i.device) + middle.start
+    i, last = sent(asking.i, asking.q.device), rule.middle.last(asking.i)
+    found = sent(CHOICES[type(rule.choice)](asking, rule.choice, k[:, middle]), i.device) + middle.start
     if rule.always:
         found = torch.cat((torch.arange(rule.always, device=found.device)[None], found), dim=1)
     count = found.shape[1]
@@ -118,8 +121,7 @@ def fetch(asking: FetchingQueries, k: Tensor) -> FetchedKeys | None:
         distance = i[:, None] - (middle.stop - count + torch.arange(count, device=i.device))
     else:
         distance = torch.full((len(i), count), rule.distance, device=i.device)
-    last = rule.middle.last(i)
-    hidden = None if last[0] == last[-1] else found[:, None] >= last[:, None].to(found.device)
+    hidden = None if last[0] == last[-1] else found[:, None] >= sent(last, i.device)[:, None]
     return FetchedKeys(asking, found, distance, hidden)
 
 
@@ -132,7 +134,7 @@ def best_keys(asking: FetchingQueries, choice: BestKeys, k: Tensor) -> Tensor:
 
 def best_blocks(asking: FetchingQueries, choice: BestBlocks, k: Tensor) -> Tensor:
     """`BestBlocks` among the blocks that are the middle -> (1, count * size) indices."""
-    blocks = torch.arange(k.shape[1] // choice.size, device=asking.i.device)
+    blocks = torch.arange(k.shape[1] // choice.size, device=asking.q.device)
     if len(blocks) > choice.count:
         assert asking.memory is not None
         blocks = best(asking.memory.scores(asking.at_distance())[None], choice.count)[0].sort().values
@@ -146,11 +148,13 @@ def best_spans(asking: FetchingQueries, choice: BestSpans, k: Tensor) -> Tensor:
     rows = asking.q.to(k.device).reshape(len(k), -1, k.shape[-1])  # heads that share keys, as queries of one head
     for head, queries in enumerate(rows):
         for part in queries.split(max(1, BUDGET // n)):
-            counts += torch.bincount(best(part @ k[head].mT, choice.count).flatten(), minlength=n)
+            picked = best(part @ k[head].mT, choice.count).flatten()
+            counts.index_add_(0, picked, torch.ones_like(picked))
     hits = counts.nonzero()[:, 0]
     if len(hits) > choice.most:
         hits = hits[counts[hits].argsort(descending=True, stable=True)[: choice.most]]
-    offsets = torch.tensor([*choice.offsets], device=k.device)
+    around = choice.offsets
+    offsets = torch.arange(around.start, around.stop, device=k.device)
     return (hits[:, None] + offsets).clamp(0, n - 1).unique()[None]
 
 

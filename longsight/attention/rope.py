@@ -7,12 +7,14 @@ import torch
 from torch import Tensor
 
 from longsight.attention.encoding import Encoding, Table, pairs
+from longsight.attention.transfer import sent
 from longsight.methods import Method
 
 
 @dataclass(frozen=True)
 class Rotary(Encoding):
-    """`inv_freq` (rotary_dim / 2,) float64 [radians per token], and how channels are paired (see `rotate`).
+    """`inv_freq` (rotary_dim / 2,) float64 [radians per token] on the CPU, where methods change them, and how channels
+    are paired (see `rotate`).
 
     A constant factor that a model's config puts on rotated queries and keys (YaRN's) is applied by the model itself.
     """
@@ -39,16 +41,18 @@ class Rotary(Encoding):
     def table(self, positions: Tensor, like: Tensor) -> Table:
         """Angles are made in float64: at position 2e8 a float32 angle is wrong by whole turns."""
         device = torch.device("cpu") if like.device.type == "mps" else like.device  # MPS has no float64
-        told = torch.atleast_2d(positions.to(device, torch.float64))
+        told = torch.atleast_2d(sent(positions, device, torch.float64))
         if len(told) > 1:
-            told = told[pair_groups(len(told), len(self.inv_freq)).to(device)]
-        angle = told.mT * self.inv_freq.to(device, torch.float64)
+            told = told[sent(pair_groups(len(told), len(self.inv_freq)), device)]
+        angle = told.mT * sent(self.inv_freq, device, torch.float64)
         return angle.cos().to(like), angle.sin().to(like)
 
     def under(self, method: Method, length: int) -> "Rotary":
-        changed, turning = self.inv_freq.clone(), self.inv_freq > 0  # some models leave channels out by the frequency 0
-        changed[turning] = method.inv_freq(self.inv_freq[turning], length)
-        return replace(self, inv_freq=changed)
+        turning = self.inv_freq > 0  # some models leave channels out by the frequency 0
+        heard = self.inv_freq[turning]
+        if (found := method.inv_freq(heard, length)) is heard:
+            return self
+        return replace(self, inv_freq=self.inv_freq.masked_scatter(turning, found))
 
 
 def pair_groups(groups: int, pairs: int) -> Tensor:

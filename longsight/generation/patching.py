@@ -182,13 +182,13 @@ def unpatch(hf: PreTrainedModel) -> PreTrainedModel:
 
 
 def _token_mask(attention_mask: Tensor | None) -> Tensor | None:
-    """Which tokens so far are real (batch, token) bool; None when all of them are."""
+    """Which tokens so far are real (batch, token) bool, on the CPU; None when all of them are."""
     if attention_mask is None:
         return None
     if not isinstance(attention_mask, Tensor) or attention_mask.ndim != 2:
         found = tuple(attention_mask.shape) if isinstance(attention_mask, Tensor) else type(attention_mask).__name__
         raise LongSightError(f"attention_mask is {found}; only a padding mask (batch, token) can be honoured.")
-    token_mask = attention_mask.bool()
+    token_mask = attention_mask.bool().cpu()
     return None if bool(token_mask.all()) else token_mask
 
 
@@ -258,8 +258,9 @@ def _check_positions(position_ids: Tensor | None, token_mask: Tensor | None, sta
     """Positions follow from the order of the real tokens; LongSightError for any others."""
     if position_ids is None:
         return
+    position_ids = position_ids.cpu()
     if token_mask is None:
-        same = bool((position_ids == torch.arange(start, start + n, device=position_ids.device)).all())
+        same = bool((position_ids == torch.arange(start, start + n)).all())
     else:
         expected, counted = token_mask.cumsum(-1)[:, -n:] - 1, token_mask[:, -n:]
         same = bool((position_ids.expand_as(expected)[counted] == expected[counted]).all())

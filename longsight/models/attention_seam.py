@@ -70,9 +70,10 @@ def _shown(value: object) -> str:
     return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)[:40]
 
 
-def no_mask(*args: object, **kwargs: object) -> Tensor:
-    """Visibility comes from the method's bands: no (query, key) mask is ever built, and this one is never read."""
-    return torch.zeros(1, 1, 1, 1)
+def no_mask(*args: object, device: torch.device | None = None, **kwargs: object) -> Tensor:
+    """Visibility comes from the method's bands: no (query, key) mask is ever built, and this one is never read. (Falcon
+    adds its biases to it, on the device.)"""
+    return torch.zeros(1, 1, 1, 1, device=device)
 
 
 def shimmed(module: nn.Module, shim: Shim) -> Callable:

@@ -26,7 +26,7 @@ def kinds_of(config: PretrainedConfig) -> list[str]:
 
 
 def frequencies(hf: PreTrainedModel, layer: int) -> Tensor:
-    """RoPE's frequencies (rotary_dim / 2,) float64 of a layer, as the model made them."""
+    """RoPE's frequencies (rotary_dim / 2,) float64 of a layer, as the model made them, on the CPU."""
     kind = kinds_of(hf.config)[layer]
     inside = getattr(hf.base_model, "model", hf.base_model)  # Llama 4 calls it otherwise than it says
     return _made(inside.rotary_emb, hf.config, kind if kind in (hf.config.rope_parameters or {}) else None)
@@ -35,15 +35,15 @@ def frequencies(hf: PreTrainedModel, layer: int) -> Tensor:
 def _made(made: nn.Module, config: PretrainedConfig, kind: str | None) -> Tensor:
     buffer = getattr(made, "inv_freq" if kind is None else f"{kind}_inv_freq")
     if buffer.dtype.itemsize >= 4:
-        return buffer.detach().double()
+        return buffer.detach().cpu().double()
     # `model.to(bfloat16)` has rounded them, which is wrong by whole turns far out: they are made once more
     rope_type = made.rope_type if kind is None else made.rope_type[kind]
     make = made.compute_default_rope_parameters if rope_type == "default" else ROPE_INIT_FUNCTIONS[rope_type]
     if kind is None:
-        return make(config)[0].double()
+        return make(config)[0].cpu().double()
     sizes = getattr(config, "per_layer_config", None)  # of heads, where they differ by the kind of layer
     said = config if rope_type != "default" or sizes is None else sizes[kind]
-    return make(said, layer_type=kind)[0].double()
+    return make(said, layer_type=kind)[0].cpu().double()
 
 
 def rotary(hf: PreTrainedModel, layer: int, interleaved: bool = False) -> Encoding:
@@ -54,7 +54,7 @@ def rotary(hf: PreTrainedModel, layer: int, interleaved: bool = False) -> Encodi
     switch, make = rope["original_max_position_embeddings"], ROPE_INIT_FUNCTIONS["longrope"]
     short, long = (make(hf.config, seq_len=length)[0].double() for length in (switch, switch + 1))
     kept = hf.base_model.rotary_emb.original_inv_freq  # and not inv_freq: there lies what was used last
-    short = kept.detach().double() if kept.dtype.itemsize >= 4 else short
+    short = kept.detach().cpu().double() if kept.dtype.itemsize >= 4 else short
     return LongRope(short, interleaved, long_inv_freq=long, switch=switch)
 
 

@@ -22,6 +22,7 @@ from longsight.attention.encoding import Encoding
 from longsight.attention.kv_cache import Cache
 from longsight.attention.layer import Layer, acting, attending, last_users, limits
 from longsight.attention.observer import Observer
+from longsight.attention.transfer import sent
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
 from longsight.methods.base import LARGEST
@@ -160,7 +161,7 @@ class Seam:
         self._set_text(cache, start + tokens.shape[1], token_mask)
         if token_mask is not None and len(self.attending) < self.layers:
             self._check_pads(token_mask, tokens.shape[1])
-            kwargs["attention_mask"] = token_mask.long()
+            kwargs["attention_mask"] = sent(token_mask.long(), tokens.device)
         chunk = Chunk(self.layout, cache, retrieves, token_mask, observer, only_last)
         if self.shim is None:
             kwargs |= {"chunk": chunk, "position_ids": torch.zeros(1, 1, dtype=torch.int64, device=tokens.device)}
@@ -201,7 +202,7 @@ class Seam:
 
     def _set_text(self, cache: Cache, length: int, token_mask: Tensor | None) -> None:
         """Tell the cache how long its text is now; LongSightError where what it holds was heard as a shorter one."""
-        if cache.method.longest is not None:  # the mask is counted only then: that waits for the device
+        if cache.method.longest is not None:
             cache.method.check_length(length if token_mask is None else int(token_mask.sum(-1).max()))
         length = max(length, cache.announced, cache.text)
         outgrown = self.outgrown(cache, length)
@@ -223,7 +224,7 @@ class Seam:
         """Read `ids` (n,) after what `cache` holds; logits (n, vocab), or the last `logits_to_keep` of them."""
         start, wants_hidden = cache.length, observer is not None and observer.wants_hidden
         out = self.call(
-            self.hf, cache, retrieves=retrieves, observer=observer, input_ids=ids[None].to(input_device(self.hf)),
+            self.hf, cache, retrieves=retrieves, observer=observer, input_ids=sent(ids[None], input_device(self.hf)),
             only_last=logits_to_keep if observer is None else 0, use_cache=True, logits_to_keep=logits_to_keep,
             output_hidden_states=wants_hidden,
         )  # fmt: skip

@@ -1,6 +1,7 @@
 """The fast path against the plain definition, on random queries and keys: every method, encoding and kind of piece."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate
 
 import pytest
@@ -18,7 +19,7 @@ from longsight.attention.retrieval import FetchingQueries, FetchingRow, fetch
 from longsight.attention.rope import Rotary
 from longsight.methods import METHODS
 from longsight.methods.fetching import LAST
-from tests.longsight.tiny import TRAINED, defaults, spread
+from tests.longsight.tiny import TRAINED, defaults, lying, spread
 
 HEADS, CHANNELS, SCALING = 4, 8, 0.5
 FREQUENCIES = 1 / 10_000 ** (torch.arange(0, CHANNELS, 2, dtype=torch.float64) / CHANNELS)
@@ -48,11 +49,12 @@ def together(method):
 
 def banded(q, k, v, i, j, method, encoding):
     """What queries at `i` see by the fast path: output and log-sum-exp."""
-    make, attend_run = (make_glance, attend_one) if len(i) == 1 else (make_plan, attend)
+    alone = len(i) == 1
+    make, attend_run = (partial(make_glance, slices=lying(j)), attend_one) if alone else (make_plan, attend)
     parts = []
     for run in method.runs(i):
         here = encoding.under(method, method.length_at(i[run.start]))
-        parts.append(attend_run(q[:, :, run], k, v, make(i[run], j, method, here, q), SCALING))
+        parts.append(attend_run(q[:, :, run], k, v, make(i[run], j, method=method, encoding=here, like=q), SCALING))
     return tuple(torch.cat([part[n] for part in parts], dim=2) for n in (0, 1))
 
 

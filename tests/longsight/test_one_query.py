@@ -1,6 +1,7 @@
 """One query over a cache as it lies, against the plain definition over all keys."""
 
 import random
+from itertools import accumulate
 
 import pytest
 import torch
@@ -138,14 +139,15 @@ def test_neighbouring_slots_are_one_slice(slots, expected):
 
 
 @pytest.mark.parametrize(("starting", "window"), [(0, None), (3, 7), (0, 1), (5, 2)])
-def test_slices_hold_the_stored_keys_of_an_interval_and_no_others(starting, window):
+@pytest.mark.parametrize("pieces", [[1] * 40, [2, 1, 1, 9, 1, 3, 1, 1, 6, 14], [40]])
+def test_slices_hold_the_keys_of_an_interval_and_no_others(starting, window, pieces):
     layer = KeptLayer(starting, window)
-    for p in range(40):
-        layer.update(*numbered(p, p + 1))
-        stored = layer.positions.tolist()
-        for first, last in ((0, p + 1), (p, p + 1), (2, 5), (max(p - 6, 0), p + 1), (p // 2, p), (4, 2)):
-            found = [int(x) for piece in layer.slices(first, last) for x in layer.keys[0, 0, piece, 0]]
-            assert sorted(found) == sorted(x for x in stored if first <= x < last), (p, first, last)
+    for p in accumulate(pieces):
+        keys, _ = layer.update(*numbered(layer.length, p))
+        there = layer.positions.tolist()
+        for first, last in ((0, p), (p - 1, p), (2, 5), (max(p - 7, 0), p), (p // 2, p - 1), (4, 2)):
+            found = [int(x) for piece in layer.slices(first, last) for x in keys[0, 0, piece, 0]]
+            assert sorted(found) == sorted(x for x in there if first <= x < last), (p, first, last)
 
 
 def test_how_many_copies_a_method_needs():

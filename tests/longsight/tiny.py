@@ -55,6 +55,15 @@ def distinct(n):
     return 3 + torch.randperm(VOCABULARY - 3, generator=torch.Generator().manual_seed(0))[:n]
 
 
+def lying(j):
+    """Where the keys at positions `j` (key,) lie, in whatever order they do."""
+
+    def slices(first, last):
+        return [slice(n, n + 1) for n, position in enumerate(j.tolist()) if first <= position < last]
+
+    return slices
+
+
 def defaults(key, target=150):
     return METHODS[key].for_model(TRAINED, target)
 

@@ -7,7 +7,7 @@ import torch
 from longsight.attention.fast import attend, attend_one, make_glance, make_plan
 from longsight.attention.rope import Rotary
 from longsight.methods.base import of_group
-from tests.longsight.tiny import DATA
+from tests.longsight.tiny import DATA, lying
 
 
 def read_maps(file):
@@ -52,7 +52,7 @@ def heard(method, i, j, group=-1):
     here = unit[:, :, group % pairs][:, :, None]
     q, k = (here.expand(-1, -1, n, -1) for n in (len(i), len(j)))
     if len(i) == 1:
-        out, lse = attend_one(q, k, unit[:, :, : len(j)], make_glance(i, j, method, rotary, q), 1.0)
+        out, lse = attend_one(q, k, unit[:, :, : len(j)], make_glance(i, j, lying(j), method, rotary, q), 1.0)
     else:
         out, lse = attend(q, k, unit[:, :, : len(j)], make_plan(i, j, method, rotary, q), 1.0)
     weights = out[0, 0, :, : len(j)]
