@@ -154,6 +154,11 @@ class Method:
         return (self,) * len(heads)
 
     @property
+    def head_rules(self) -> tuple["Method", ...]:
+        """The rules that the heads of a model follow, where they differ; none: all follow this one."""
+        return ()
+
+    @property
     def head_groups(self) -> tuple[HeadGroup, ...]:
         """Where the key/value heads of a layer follow rules of their own, all of them, parted by rule; `visible` and
         `bands` then say what some of them see. None: all follow this one."""

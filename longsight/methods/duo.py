@@ -63,9 +63,8 @@ class Duo(Method):
                 "each layer, or one for all."
             )
         told = words * len(heads) if len(words) == 1 else words
-        rules = {FULL: Vanilla(log_n=self.log_n), STREAMING: self._streaming}
         return tuple(
-            ByHead(law=self, rules=tuple(rules[digit] for digit in self._digits(n, told, count)))
+            ByHead(law=self, rules=tuple(self._rules[digit] for digit in self._digits(n, told, count)))
             for n, count in enumerate(heads)
         )
 
@@ -84,6 +83,15 @@ class Duo(Method):
     @property
     def _streaming(self) -> Lambda:
         return Lambda(window=self.window, starting=self.starting, log_n=self.log_n)
+
+    @property
+    def _rules(self) -> dict[str, Method]:
+        return {FULL: Vanilla(log_n=self.log_n), STREAMING: self._streaming}
+
+    @property
+    def head_rules(self) -> tuple[Method, ...]:
+        """That of full heads, and that of streaming ones."""
+        return tuple(rule for digit, rule in self._rules.items() if digit in (self.heads.strip() or FULL + STREAMING))
 
     @property
     def _only_streams(self) -> bool:

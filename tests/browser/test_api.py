@@ -63,7 +63,7 @@ def test_a_question_is_answered(url):
         ("maps", [MODEL, 16, 8, -5, 0, 0, "vanilla"], "1 to 10,000,000 tokens, but -5"),
         ("maps", [MODEL, 16, 8, 10**15, 0, 0, "vanilla"], "1 to 10,000,000 tokens"),
         ("maps", ["../../etc", 16, 8, 0, 0, 0, "vanilla"], "not in the list of choices"),
-        ("maps", [MODEL, 16, 8, 0, -1, 0, "vanilla"], "A group of frequencies is a whole number from 1"),
+        ("maps", [MODEL, 16, 8, 0, -1, 0, "vanilla"], "A group of frequencies or heads is a whole number from 1"),
         ("passkey", keys_asked(lengths="10"), "Lengths must be a whole number from 64 to 131,072, but 10 was given"),
         ("passkey", keys_asked(depths="0-100"), "1 to 21 depths can be shown, but 101 were given"),
         ("passkey", keys_asked(trials=10**9), "greater than"),
