@@ -28,7 +28,7 @@ from longsight.models.families import train_length
 from longsight.models.gguf_files import opened
 from longsight.models.module_patching import check_language_model
 from longsight.models.number_format import usual
-from longsight.models.registry import completes, expanded, read_config
+from longsight.models.registry import Recommended, completes, expanded, read_config
 from longsight.models.seam import Seam, open_seam
 from longsight.models.unreadable import understood
 from longsight.progress import Report
@@ -48,7 +48,7 @@ class Model:
     name: str
     train_length: int
     seam: Seam
-    recommended: dict[str, dict[str, int]] = field(default_factory=dict)
+    recommended: Recommended = field(default_factory=dict)
     completes: bool = False
     """Whether it answers better where a text is to be completed than where it is asked in a chat."""
     threads: int | None = None
@@ -195,7 +195,7 @@ class Model:
             yield self.forward(part, cache, retrieves=start == len(ids))
 
 
-def suited(key: str, train_length: int, target_length: int, recommended: dict[str, dict[str, int]]) -> Method:
+def suited(key: str, train_length: int, target_length: int, recommended: Recommended) -> Method:
     """The method `key` with its rule-of-thumb parameters, or those that are recommended."""
     if key not in METHODS:
         raise LongSightError(f"There is no method {key!r}; there are {', '.join(METHODS)}.")
@@ -227,7 +227,7 @@ def adopt(
     hf: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase | None = None,
     name: str | None = None,
-    found: dict[str, dict[str, int]] | None = None,
+    found: Recommended | None = None,
 ) -> Model:
     """Patch a model that is already in memory, after proving that vanilla computes what it computed before."""
     check_language_model(hf)
