@@ -48,7 +48,7 @@ class Chunk:
     logits_to_keep: int = 0  # of how many last tokens the logits are wanted; 0: of all
     reached: set[int] = field(default_factory=set)
     _plans: dict[tuple, Callable] = field(default_factory=dict)
-    _encodings: dict[tuple[int, ...], Encoding] = field(
+    _encodings: dict[tuple[int, tuple[int, ...]], Encoding] = field(
         default_factory=dict
     )  # of some heads: of which object, of which
 
@@ -76,10 +76,11 @@ class Chunk:
         steps: list[AttentionStep] = []
         each = q.shape[1] // kept.heads
         for part, group in zip(kept.parts, rule.head_groups, strict=True):
-            asking = part.queries(each)
-            encoding = self._encodings.setdefault((id(whole), *asking), whole.of_heads(asking))
+            asking, name = part.places(each, q.device), (id(whole), part.heads)
+            if name not in self._encodings:
+                self._encodings[name] = whole.of_heads(part.queries(each))
             show = None if self.observer is None else steps.append
-            own = None if sinks is None else sinks[asking]
+            encoding, own = self._encodings[name], None if sinks is None else sinks[asking]
             heads = AttendingHeads(layer, group.rule, part.kept, encoding, scaling, own, show)
             k, v = part.taken()
             out[:, asking] = self._attended(heads, q[:, asking], k, v)

@@ -1,7 +1,7 @@
 """One layer of the KV cache whose key/value heads follow rules of their own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ class HeadKeys:
     heads: tuple[int, ...]
     kept: KeptLayer
     given: tuple[Tensor, Tensor] | None = None
+    _places: dict[tuple[int, torch.device], slice | Tensor] = field(default_factory=dict)
 
     def taken(self) -> tuple[Tensor, Tensor]:
         """The keys and values that the last update gave."""
@@ -27,6 +28,15 @@ class HeadKeys:
     def queries(self, each: int) -> list[int]:
         """The query heads that share these, `each` of them one."""
         return [head * each + n for head in self.heads for n in range(each)]
+
+    def places(self, each: int, device: torch.device) -> slice | Tensor:
+        """Where those query heads stand among all, or with 1 the heads themselves; made once for a device."""
+        if (each, device) not in self._places:
+            found = self.queries(each)
+            together = len(found) == found[-1] + 1 - found[0]
+            place = slice(found[0], found[-1] + 1) if together else torch.tensor(found, device=device)
+            self._places[each, device] = place
+        return self._places[each, device]
 
 
 class SplitLayer(CacheLayerMixin):
@@ -64,7 +74,7 @@ class SplitLayer(CacheLayerMixin):
         """Store new tokens."""
         self.is_initialized = True
         for part in self.parts:
-            heads = list(part.heads)
+            heads = part.places(1, key_states.device)
             part.given = part.kept.update(key_states[:, heads], value_states[:, heads])
         return key_states, value_states
 
@@ -89,7 +99,7 @@ class SplitLayer(CacheLayerMixin):
 
     def fork(self) -> "SplitLayer":
         """A layer that holds the same and goes on by itself."""
-        fork = SplitLayer([HeadKeys(part.heads, part.kept.fork()) for part in self.parts])
+        fork = SplitLayer([HeadKeys(part.heads, part.kept.fork(), None, part._places) for part in self.parts])
         fork.is_initialized = self.is_initialized
         return fork
 
