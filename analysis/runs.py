@@ -78,11 +78,13 @@ def _label(method: Method, times: int, alike: Sequence[Method]) -> str:
 def build(model: Model, key: str, given: Mapping[str, Any], target_length: int) -> Method:
     """The method `key` as it suits `model` and a text of `target_length` tokens, overridden by `given`.
 
-    Raises `LongSightError` on an unknown method or parameter, and on values that the method refuses.
+    Raises `LongSightError` on an unknown method or parameter, and on values that the method refuses, for this model.
     """
     method = model.method(key, target_length)
     typed.check_names(method.title, [spec.name for spec in fields(method)], given, "parameter")
-    return replace(method, **given)
+    built = replace(method, **given)
+    model.seam.rules(built)  # refused where it is made for another model
+    return built
 
 
 def write(model: Model, methods: Sequence[Method], target_length: int) -> str:

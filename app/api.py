@@ -206,7 +206,7 @@ class ProgramInterface:
             length: Tokens of the text; 0: as many as the one given before in this session, or as the model's training.
             small: Tokens of the small map, 4 to 24.
             trained: As if trained on so many tokens, of the small map, 4 to 16.
-            group: A group of frequencies from 1, the fastest; 0: the slowest. For methods that tell groups apart.
+            group: A group of frequencies or heads from 1, the first; 0: the last. For methods that tell groups apart.
             numbers: summary: mean and extremes of each array of the true map; all: every value as well.
         """
         session, chosen = self.session(request), _model(model)

@@ -93,7 +93,7 @@ def _choose(model: Model, cells: CardCells, options: argparse.Namespace, results
     if not lengths:
         raise LongSightError(f"To choose parameters, --lengths must go to {2 * model.train_length:,} tokens at least.")
 
-    def found(methods: Sequence[str]) -> list[tuple[int, ...]]:
+    def found(methods: Sequence[str], lengths: Sequence[int]) -> list[tuple[int, ...]]:
         asked = cells.choosing(methods, lengths)
         run(asked, results, workers)
         counts = {(cell.method, cell.length): _found(results, cell.key) for cell in asked}

@@ -1,5 +1,6 @@
 """A block of attention as probes see it: logits and weights of a few queries over every key that they see."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +23,8 @@ class AttentionWeights:
     `rows` says which of the measured queries these are; `i` (query,) and `j` (key,) positions; `distance` (query, key)
     what the model is told, at the slowest rotation; `logits` (head, query, key), -inf where hidden; `fetched`
     (head, key) positions of the fetched keys, None where there are none. Learned `sinks` (head,) are one more outcome
-    of the softmax, of no key: with them the weights of keys sum to less than 1.
+    of the softmax, of no key: with them the weights of keys sum to less than 1. Unless heads are `alike`, keys have a
+    column for each group of heads that follows a rule of its own.
 
     What follows from them is computed when first asked for, and shared by all probes.
     """
@@ -35,6 +37,7 @@ class AttentionWeights:
     logits: Tensor
     fetched: Tensor | None = None
     sinks: Tensor | None = None
+    alike: bool = True
 
     @property
     def ordinary(self) -> int:
@@ -43,8 +46,14 @@ class AttentionWeights:
 
     @cached_property
     def visible(self) -> Tensor:
-        """(query, key) bool; of ordinary keys, whose visibility is the same for all heads, and of the first head's."""
-        return self.logits[0] != -torch.inf
+        """(query, key) bool; of ordinary keys, which all heads see alike, or to the head that sees most, and of fetched
+        ones to the first."""
+        return self.logits[0 if self.alike else int(self._counts.sum(-1).argmax())] != -torch.inf
+
+    def visible_to(self, heads: Sequence[int]) -> Tensor:
+        """(head or 1, query, key) bool; whether these heads see ordinary keys."""
+        ordinary = slice(0, self.ordinary)
+        return self.visible[None, :, ordinary] if self.alike else self.logits[list(heads), :, ordinary] != -torch.inf
 
     @cached_property
     def count(self) -> Tensor:
@@ -58,8 +67,9 @@ class AttentionWeights:
 
     @cached_property
     def _one_where_visible(self) -> Tensor:
-        """(head or 1, query, key): heads that fetch keys of their own may each see other ones of them."""
+        """(head or 1, query, key): heads with rules of their own differ, and those that fetch may in what."""
         own = self.fetched is not None and bool((self.logits[:, :, self.ordinary :] == -torch.inf).any())
+        own = own or not self.alike
         return (self.logits != -torch.inf if own else self.visible[None]).to(self.logits)
 
     @cached_property
@@ -152,4 +162,4 @@ def make_view(layer: int, first: int, block: Block, slowed: Tensor | None, fetch
         j = torch.cat((j, j.new_full((extra,), OWN_POSITION)))
         distance = torch.cat((distance, fetched.distance.to(distance)), dim=-1)
     rows = slice(first, first + len(block.i))
-    return AttentionWeights(layer, rows, block.i, j, distance, logits, at, block.sinks)
+    return AttentionWeights(layer, rows, block.i, j, distance, logits, at, block.sinks, block.alike)

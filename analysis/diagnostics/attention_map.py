@@ -112,7 +112,7 @@ class MapProbe(Probe):
         into = _one_hot(columns, len(self.columns), view.logits)  # (key, column)
         pooled = view.over_queries(groups)[..., : view.ordinary]
         self._sums[place, :, first:last] += (pooled @ into)[list(self.heads)]
-        pairs = groups.mT @ view.visible[:, : view.ordinary].to(groups) @ into
+        pairs = groups.mT @ view.visible_to(self.heads).to(groups) @ into
         self._seen[place, :, first:last] |= (pairs > 0).cpu()
         self._measured[place, first:last] += groups.sum(0).long().cpu()
         if view.fetched is not None:

@@ -111,21 +111,22 @@ class DistanceMap(Record):
 def distance_map(method: Method, n: int, train_length: int, cells: int = 256, group: int | None = None) -> DistanceMap:
     """The map of `method` over a text of `n` tokens, at most `cells` (up to 512) a side.
 
-    Rows and columns of tokens that the method never reads are hidden. Where groups of frequencies are told different
-    distances, it is that of one `group`, counted from 0, the fastest; by default of the slowest. Raises
-    `LongSightError` on a bad size or group, and for a text that is too long for the method.
+    Rows and columns of tokens that the method never reads are hidden. Where groups of frequencies or of heads are told
+    apart, it is that of one `group`, counted from 0; by default of the last (see `groups_of`). Raises `LongSightError`
+    on a bad size or group, and for a text that is too long for the method.
     """
-    groups = method.frequency_groups
+    groups = groups_of(method)
     group = groups - 1 if group is None else group
     if not 0 <= group < groups:
-        raise LongSightError(f"{method.title}: there is no group of frequencies {group}, only 0 to {groups - 1}.")
+        raise LongSightError(f"{method.title}: there is no group {group}, only 0 to {groups - 1}.")
     _check_size("a text", n, "tokens", 1, None)
     _check_size("a map", cells, "cells a side", 2, MOST_CELLS)
     method.check_length(n)
     positions = sampled_positions(n, cells)
     first = n - method.keeps(n)  # tokens before it are never read, and positions start there
     query, key = (torch.from_numpy(p) for p in (positions[:, None] - first, positions[None, :] - first))
-    band, effective = _evaluate(method, query, key, group)
+    rule = method.head_rules[group] if method.head_rules else method
+    band, effective = _evaluate(rule, query, key, group)
     return DistanceMap(
         query_position=positions,
         key_position=positions,
@@ -134,11 +135,17 @@ def distance_map(method: Method, n: int, train_length: int, cells: int = 256, gr
         method=method.key,
         caption=method.describe(),
         parameters=asdict(method),
-        bands=tuple(band.name for band in method.bands),
+        bands=tuple(band.name for band in rule.bands),
         n=n,
         train_length=train_length,
         note=_note(method, n, group),
     )
+
+
+def groups_of(method: Method) -> int:
+    """How many maps a method has: of groups of frequencies, the fastest first, or of heads, in the order of its
+    `head_rules`; of most methods one."""
+    return len(method.head_rules) or method.frequency_groups
 
 
 def sampled_positions(n: int, cells: int) -> np.ndarray:
@@ -162,6 +169,12 @@ def _evaluate(method: Method, query: torch.Tensor, key: torch.Tensor, group: int
 def _note(method: Method, n: int, group: int) -> str:
     """What the method does besides choosing keys and distances."""
     notes = []
+    if len(method.head_rules) > 1:
+        others = " and ".join(rule.describe() for rule in method.head_rules if rule != method.head_rules[group])
+        notes.append(
+            f"Heads follow rules of their own: drawn is group {group + 1} of {len(method.head_rules)}, "
+            f"{method.head_rules[group].describe()}; others: {others}."
+        )
     if method.frequency_groups > 1:
         notes.append(
             f"Groups of frequencies are told distances of their own: drawn is group {group + 1} of "

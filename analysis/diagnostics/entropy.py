@@ -61,7 +61,13 @@ class EntropyRecord(AttentionObserved):
         return (
             *super().columns(),
             Column("share", axes, "attention entropy as a share of ln(keys)", "", self.share),
-            Column("bound", axes, "ln(keys) - 2 largest: lower bound of the entropy", "nats", self.bound),
+            Column(
+                "bound",
+                axes,
+                "ln(keys) - 2 largest: lower bound of the entropy of a head that sees as many",
+                "nats",
+                self.bound,
+            ),
         )
 
 

@@ -51,4 +51,6 @@ class AttentionObserved(Observed):
     layer: np.ndarray = array("layer", "number of the layer, from 0")
     position: np.ndarray = array("query", "position of the query in the text", "tokens")
     token: np.ndarray = array("query", "text of the query's token")
-    keys: np.ndarray = array("layer query", "number of keys that the query sees, fetched ones included", "keys")
+    keys: np.ndarray = array(
+        "layer query", "number of keys that the query sees, fetched ones included; in the head that sees most", "keys"
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from analysis.diagnostics.distance_map import groups_of
 from analysis.drawing import palette
 from analysis.export.files import file_of
 from analysis.runs import Run, make_runs
@@ -107,7 +108,7 @@ class MapsPanel:
         if not given[self.shared.methods.draft]:
             return gr.skip()
         both = self.maps(given)
-        parted = any(run.method.frequency_groups > 1 for run, _ in both)
+        parted = any(groups_of(run.method) > 1 for run, _ in both)
         updates: Updates = {
             self.acting: acting(model_catalogue.model(given[self.shared.model])),
             self.group: gr.Number(visible=parted),
@@ -154,8 +155,8 @@ def build_panel(shared: SharedControls) -> MapsPanel:
             0, label="True text [tokens]", precision=0, info="0: as long as the document", elem_id="map-tokens"
         )
         group = gr.Number(
-            0, label="Group of frequencies", precision=0, visible=False, elem_id="map-group",
-            info="1: the fastest; 0: the slowest. For methods that tell groups apart.",
+            0, label="Group of frequencies, or heads", precision=0, visible=False, elem_id="map-group",
+            info="1: the fastest, or full heads; 0: the slowest, or streaming ones.",
         )  # fmt: skip
     gr.HTML(legend())
     acting_on = gr.HTML()

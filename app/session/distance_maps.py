@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.diagnostics.distance_map import DistanceMap, distance_figure, distance_map
+from analysis.diagnostics.distance_map import DistanceMap, distance_figure, distance_map, groups_of
 from longsight.errors import LongSightError
 from longsight.methods import Composed, Method, dpe
 
@@ -39,7 +39,7 @@ class MethodMaps:
 def method_maps(
     method: Method, tokens: int, train_length: int, small: int, small_trained: int, group: int = 0
 ) -> MethodMaps:
-    """What one `group` of frequencies is told, counted from 1, the fastest; 0, or more than there are: the slowest.
+    """What one `group` of frequencies or heads is told, counted from 1; 0, or more than there are: the last.
     Raises `LongSightError` on sizes that cannot be drawn."""
     check(LENGTH, tokens, (1, MOST_TOKENS))
     check("The small text", small, SMALL)
@@ -54,14 +54,14 @@ def method_maps(
 
 
 def _place(method: Method, group: int) -> int | None:
-    return group - 1 if 1 <= group <= method.frequency_groups else None
+    return group - 1 if 1 <= group <= groups_of(method) else None
 
 
 def check_group(group: object) -> int:
-    """The number of a group of frequencies. Raises `LongSightError` for what is none."""
+    """The number of a group of frequencies or heads. Raises `LongSightError` for what is none."""
     if isinstance(group, bool) or not isinstance(group, int) or not 0 <= group <= MOST_GROUPS:
         raise LongSightError(
-            f"A group of frequencies is a whole number from 1, the fastest, to {MOST_GROUPS}, or 0 for the slowest; "
+            f"A group of frequencies or heads is a whole number from 1, the first, to {MOST_GROUPS}, or 0, the last; "
             f"{group!r} was given."
         )
     return group

@@ -15,6 +15,7 @@ from app.session.device_sharing import Waiting, line_of
 from longsight.errors import LongSightError
 from longsight.generation.prefill import Prefilled, StepSize, prefill_steps
 from longsight.methods import METHODS, Method
+from longsight.methods.by_head import shares
 from longsight.models.model import Model
 from longsight.progress import Progress
 
@@ -50,9 +51,12 @@ def pairs(method: Method, tokens: int, reused: int = 0, rules: Sequence[Method] 
 
 
 def _seen(rule: Method, queries: torch.Tensor) -> float:
-    """How many keys these queries (n,) see on average."""
-    seen = [(band.span.last(queries) - band.span.first(queries)).clamp(min=0) for band in rule.bands]
-    return float(torch.stack(seen).sum(0).double().mean())
+    """How many keys these queries (n,) see on average; heads with rules of their own count by their share."""
+    found = 0.0
+    for each, share in shares(rule):
+        seen = [(band.span.last(queries) - band.span.first(queries)).clamp(min=0) for band in each.bands]
+        found += float(share) * float(torch.stack(seen).sum(0).double().mean())
+    return found
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """ALiBi: positions -> a bias that falls with the distance (Press et al. 2021, arXiv 2108.12409, section 3)."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -30,6 +31,9 @@ class Alibi(Encoding):
         device = torch.device("cpu") if positions.device.type == "mps" else positions.device  # MPS has no float64
         heard = torch.atleast_2d(sent(positions, device, torch.float64)).mean(0)
         return sent(self.slopes, device, torch.float64)[:, None] * heard
+
+    def of_heads(self, heads: Sequence[int]) -> "Alibi":
+        return replace(self, slopes=self.slopes[list(heads)])
 
 
 def slopes(heads: int, bias_max: float = 8.0) -> Tensor:

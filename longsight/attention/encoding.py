@@ -1,5 +1,6 @@
 """What a model makes of a distance: the interface that rotations (rope.py) and biases (alibi.py) implement."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -48,6 +49,10 @@ class Encoding:
 
     def under(self, method: Method, length: int) -> "Encoding":
         """This encoding as `method` changes it for queries whose text is `length` tokens long."""
+        return self
+
+    def of_heads(self, heads: Sequence[int]) -> "Encoding":
+        """What some of a layer's query heads hear; the very same object where all heads hear alike."""
         return self
 
 

@@ -1,6 +1,8 @@
 """Which keys of a text a layer must remember under its rule, and so how many: known before anything is read."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
 from longsight.methods import Method
 from longsight.methods.bands import EVERYTHING, Footprint, cache_footprint
@@ -8,7 +10,9 @@ from longsight.methods.bands import EVERYTHING, Footprint, cache_footprint
 
 def kept(method: Method, layer: int, offload: bool = False) -> Footprint:
     """The keys that `layer` must remember under `method`: a layer that fetches remembers everything, though not on the
-    device when it may `offload`."""
+    device when it may `offload`; where heads follow rules of their own, what some of them need."""
+    if method.head_groups:
+        return reduce(or_, (kept(group.rule, layer, offload) for group in method.head_groups))
     return cache_footprint(method.bands) if offload or method.retrieval_in(layer) is None else EVERYTHING
 
 
@@ -24,8 +28,8 @@ def receptive_field(rules: Sequence[Method]) -> tuple[int, int] | None:
     return max(starting for starting, _ in found), sum(window for _, window in found if window is not None)
 
 
-def slots(rules: Sequence[Method], length: int, users: Sequence[int], offload: bool = False) -> list[int]:
-    """How many keys each layer holds on the device after `length` tokens under its rule, for itself and the layers that
-    use them."""
-    found = [kept(rule, user, offload) for rule, user in zip(rules, users, strict=True)]
-    return [length if window is None else min(length, starting + window) for starting, window in found]
+def slots(rule: Method, length: int, user: int, offload: bool = False) -> int:
+    """How many keys of each head a layer with this rule holds on the device after `length` tokens, for itself and the
+    layers that use them, of which `user` is the last."""
+    starting, window = kept(rule, user, offload)
+    return length if window is None else min(length, starting + window)

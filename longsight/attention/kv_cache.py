@@ -6,7 +6,7 @@ query) at whatever position the method gives it. While tokens are written one by
 """
 
 from array import array
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from transformers.cache_utils import Cache as TransformersCache
 from longsight.attention.kept_keys import kept
 from longsight.attention.kept_layer import KeptLayer
 from longsight.attention.offloaded_keys import OffloadedKeys
+from longsight.attention.split_layer import HeadKeys, SplitLayer
 from longsight.attention.state_layer import StateLayer
 from longsight.methods import Method
 from longsight.methods.bands import EVERYTHING
@@ -38,12 +39,15 @@ class Cache(TransformersCache):
     ) -> None:  # fmt: skip
         users = range(len(rules)) if users is None else users
         beside = None if padded else offload
-        made = []
+        made: list[KeptLayer | SplitLayer | StateLayer] = []
         for n, (rule, user) in enumerate(zip(rules, users, strict=True)):
-            footprint = EVERYTHING if padded else kept(rule, user, beside is not None)
-            fetches = rule.retrieval_in(user) is not None
-            offloaded = OffloadedKeys(beside) if beside is not None and fetches else None
-            made.append(StateLayer() if n in recurrent else KeptLayer(*footprint, offloaded))
+            if n in recurrent:
+                made.append(StateLayer())
+            elif rule.head_groups:
+                groups = rule.head_groups
+                made.append(SplitLayer([HeadKeys(heads, _empty(each, user, padded, None)) for each, heads in groups]))
+            else:
+                made.append(_empty(rule, user, padded, beside))
         super().__init__(layers=made)
         self.method = method
         self.rules = tuple(rules)
@@ -67,8 +71,16 @@ class Cache(TransformersCache):
     @property
     def offloaded_nbytes(self) -> int:
         """Bytes of keys and values beside the device's memory."""
-        kept = (layer.offloaded for layer in self.layers if isinstance(layer, KeptLayer))
-        return sum(offloaded.nbytes for offloaded in kept if offloaded is not None)
+        return sum(layer.offloaded.nbytes for layer in self.kept_layers if layer.offloaded is not None)
+
+    @property
+    def kept_layers(self) -> Iterator[KeptLayer]:
+        """What holds keys and values: layers, or parts of them."""
+        for layer in self.layers:
+            if isinstance(layer, SplitLayer):
+                yield from layer.each
+            elif isinstance(layer, KeptLayer):
+                yield layer
 
     def fork(self) -> "Cache":
         """A cache that has read the same and goes on by itself: what one of the two reads, the other does not see."""
@@ -81,9 +93,8 @@ class Cache(TransformersCache):
 
     def forget_turned(self) -> None:
         """Let go of turned keys: they are made anew when they are needed."""
-        for layer in self.layers:
-            if isinstance(layer, KeptLayer):
-                layer.turned.clear()
+        for layer in self.kept_layers:
+            layer.turned.clear()
 
     def reserve(self, length: int, room: int = 0) -> None:
         """Announce a text of `length` tokens: its room is taken at once, with that of `room` more tokens, which may
@@ -99,3 +110,10 @@ class Cache(TransformersCache):
             layer.reset()
         self.announced = self.text = 0
         self.ids = array("q")
+
+
+def _empty(rule: Method, user: int, padded: bool, beside: torch.device | None) -> KeptLayer:
+    """A layer, or heads of one, that keep what `rule` needs until layer `user` has used it."""
+    footprint = EVERYTHING if padded else kept(rule, user, beside is not None)
+    fetches = rule.retrieval_in(user) is not None
+    return KeptLayer(*footprint, OffloadedKeys(beside) if beside is not None and fetches else None)

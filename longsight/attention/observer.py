@@ -4,7 +4,7 @@ Attention itself runs through fused kernels that keep no logits. A probe that wa
 `blocks`, and each block of queries is computed once more, with its logits, and forgotten.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -28,6 +28,8 @@ class Block:
     index into the method's bands; `distance` (query, key) is what the model is told, or of groups of frequencies the
     slowest; `logits` (head, query, key) are final, -inf where hidden, so that a softmax over keys gives the attention
     weights (before any fetched keys); with learned `sinks` (head,), which are logits of no key, over them too.
+    Unless heads are `alike`, each group that follows a rule has columns of its own, hidden from the other heads, and
+    `band` counts the bands of one rule after those of another.
     """
 
     i: Tensor
@@ -36,6 +38,7 @@ class Block:
     distance: Tensor
     logits: Tensor
     sinks: Tensor | None = None
+    alike: bool = True
 
 
 @dataclass(frozen=True)
@@ -95,14 +98,16 @@ class AttentionStep:
             queries = slice(start + run.start, start + run.stop)
             yield from self._run_blocks(self.i[queries], self.q[:, queries], j, k, budget)
 
-    def _run_blocks(self, i: Tensor, q: Tensor, j: Tensor, k: Tensor, budget: int) -> Iterator[Block]:
-        """The blocks of queries that share their frequencies."""
+    def _run_blocks(
+        self, i: Tensor, q: Tensor, j: Tensor, k: Tensor, budget: int, size: int | None = None
+    ) -> Iterator[Block]:
+        """The blocks of queries that share their frequencies, of `size` queries where that is given."""
         encoding = self.encoding.under(self.method, self.method.length_at(i[0]))
         if (scale := self.method.logit_scale(i)) is not None:
             q = q * scale.to(q)[:, None]
         turned = [self._turn(band, i, q, j, k, encoding) for band in self.method.bands]
         keys = sum(known.keys.stop - known.keys.start for known, _, _ in turned)
-        size = max(1, min(BLOCK, budget // max(keys * len(q), 1)))
+        size = max(1, min(BLOCK, budget // max(keys * len(q), 1))) if size is None else size
         for first in range(0, len(i), size):
             rows = slice(first, min(first + size, len(i)))
             parts = [self._band_block(n, band, i, j, rows, *turned[n]) for n, band in enumerate(self.method.bands)]
@@ -137,6 +142,48 @@ class AttentionStep:
         distance = of_group(band.distance(i[:, None], j[None])).to(torch.float32)
         logits += torch.zeros_like(logits[0]).masked_fill_(hidden, -torch.inf)  # adding is faster than masking
         return j, torch.full_like(j, number), distance, logits
+
+
+@dataclass(frozen=True)
+class SplitStep(AttentionStep):
+    """A step in a layer whose heads follow rules of their own: `groups` of query heads, each with its step, whose keys
+    are those of `method`'s rule for it. `encoding`, `k` and `j` are the first group's."""
+
+    groups: tuple[tuple[Sequence[int], AttentionStep], ...] = ()
+
+    def blocks(self, budget: int = BUDGET, rows: slice = slice(None)) -> Iterator[Block]:
+        keys = sum(len(step.j) for _, step in self.groups)
+        size = max(1, min(BLOCK, budget // max(keys * len(self.q), 1)))
+        found = [self._group_blocks(heads, step, rows, size) for heads, step in self.groups]
+        bands = [len(step.method.bands) for _, step in self.groups]
+        for blocks in zip(*found, strict=True):
+            band = _joined(tuple(block.band + sum(bands[:n]) for n, block in enumerate(blocks)))
+            parts = (self._for_all_heads(heads, block) for (heads, _), block in zip(self.groups, blocks, strict=True))
+            logits, distance = _joined(tuple(parts)), _joined(tuple(block.distance for block in blocks))
+            j = _joined(tuple(block.j for block in blocks))
+            yield Block(blocks[0].i, j, band, distance, logits, self.sinks, alike=False)
+
+    def _group_blocks(self, heads: Sequence[int], step: AttentionStep, rows: slice, size: int) -> Iterator[Block]:
+        order = step.j.argsort()
+        q = self.q[list(heads)][:, rows]
+        return step._run_blocks(self.i[rows], q, step.j[order], step.k[:, order], 0, size)
+
+    def _for_all_heads(self, heads: Sequence[int], block: Block) -> Tensor:
+        logits = block.logits.new_full((len(self.q), *block.logits.shape[1:]), -torch.inf)
+        logits[list(heads)] = block.logits
+        return logits
+
+
+def joined_steps(
+    method: Method, steps: Sequence[AttentionStep], heads: Sequence[Sequence[int]], sinks: Tensor | None
+) -> SplitStep:
+    """One step of all query heads from those of groups of `heads`."""
+    first = steps[0]
+    q = first.q.new_empty(sum(map(len, heads)), *first.q.shape[1:])
+    for group, step in zip(heads, steps, strict=True):
+        q[list(group)] = step.q
+    whole = replace(first, method=method, q=q, sinks=sinks)
+    return SplitStep(**vars(whole), groups=tuple(zip(heads, steps, strict=True)))
 
 
 def _joined(parts: tuple[Tensor, ...]) -> Tensor:

@@ -9,6 +9,8 @@ with a query_scale the query at position i is multiplied by query_scale(i).
 A layer with a window of its own is one under the method Window (see `layer.py`), whatever method was asked for.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -25,8 +27,13 @@ def plain(
 ) -> Tensor:  # fmt: skip
     """The definition: every logit from `visible` and `distance`, one softmax -> (batch, head, query, channel).
 
-    Queries that fetch together are told apart where reading ended before the positions `ends`.
+    Queries that fetch together are told apart where reading ended before the positions `ends`. In a layer whose heads
+    follow rules of their own they are asked one by one, and fetch nothing.
     """
+    if method.head_groups:
+        return _head_by_head(
+            q, k, v, i, j, method, encoding, sinks, scaling=scaling, softcap=softcap, query_scale=query_scale
+        )
     k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
     if query_scale is not None:
         q = q * query_scale(i)[:, None].to(q)
@@ -59,3 +66,16 @@ def plain(
 
 def _capped(logits: Tensor, softcap: float | None) -> Tensor:
     return logits if softcap is None else softcap * (logits / softcap).tanh()
+
+
+def _head_by_head(
+    q: Tensor, k: Tensor, v: Tensor, i: Tensor, j: Tensor, method: Method, encoding: Encoding, sinks: Tensor | None,
+    **more: Any,
+) -> Tensor:  # fmt: skip
+    rules = {head: rule for rule, heads in method.head_groups for head in heads}
+    rows = []
+    for head, asking in enumerate(torch.arange(q.shape[1]).chunk(k.shape[1])):
+        keys, own = slice(head, head + 1), None if sinks is None else sinks[asking]
+        here = encoding.of_heads(asking.tolist())
+        rows.append(plain(q[:, asking], k[:, keys], v[:, keys], i, j, rules[head], here, sinks=own, **more))
+    return torch.cat(rows, dim=1)

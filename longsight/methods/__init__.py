@@ -23,6 +23,7 @@ from longsight.methods.dual_chunk import DualChunk as DualChunk
 from longsight.methods.string import String as String
 from longsight.methods.dpe import DPE as DPE
 from longsight.methods.lampe import LaMPE as LaMPE
+from longsight.methods.duo import Duo as Duo
 from longsight.methods.infllm import InfLLM as InfLLM
 from longsight.methods.reattention import ReAttention as ReAttention
 from longsight.methods.composed import Composed as Composed

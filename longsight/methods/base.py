@@ -1,9 +1,10 @@
 """What a method is: a small frozen object with pure functions of positions."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -29,6 +30,13 @@ def parameter(
     """
     metadata = {"help": help, "unit": unit, "low": low, "high": high, "symbol": symbol}
     return field(default=default, kw_only=kw_only, metadata=metadata)
+
+
+class HeadGroup(NamedTuple):
+    """Key/value heads of one layer that follow one rule."""
+
+    rule: "Method"
+    heads: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -139,6 +147,22 @@ class Method:
         """Into how many groups the pairs of channels that turn are parted, the fastest first, each with distances and
         positions in bands of its own (see `rope.pair_groups`); 1: all hear the same."""
         return 1
+
+    def in_layers(self, heads: Sequence[int]) -> tuple["Method", ...]:
+        """What it is in each layer of a model whose layers have so many key/value `heads` (0: no keys): itself, unless
+        heads follow rules of their own. Raises `LongSightError` when it is made for other models."""
+        return (self,) * len(heads)
+
+    @property
+    def head_rules(self) -> tuple["Method", ...]:
+        """The rules that the heads of a model follow, where they differ; none: all follow this one."""
+        return ()
+
+    @property
+    def head_groups(self) -> tuple[HeadGroup, ...]:
+        """Where the key/value heads of a layer follow rules of their own, all of them, parted by rule; `visible` and
+        `bands` then say what some of them see. None: all follow this one."""
+        return ()
 
     @property
     def bands(self) -> tuple[Band, ...]:

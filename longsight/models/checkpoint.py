@@ -15,7 +15,7 @@ from transformers import (
 
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
-from longsight.models.registry import recommended
+from longsight.models.registry import Recommended, recommended
 from longsight.models.text_inside import HOLDS_TEXT, PREFIXES, of_the_text
 from longsight.models.unreadable import UNREADABLE, reason, understood
 
@@ -27,9 +27,6 @@ TOKENIZERS = (
 
 COMPUTED = ("inv_freq", "masked_bias", ".attn.bias", ".attention.bias", ".causal_mask")
 """What older checkpoints keep beside their weights, though it follows from the config."""
-
-Recommended = dict[str, dict[str, int]]
-"""Parameters by method."""
 
 
 def usable_device(asked: str | torch.device) -> torch.device:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -21,12 +22,13 @@ from longsight.attention.observer import AttentionStep, Observer
 from longsight.attention.one_query import copies_of_keys
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
+from longsight.methods.by_head import shares
 from longsight.models.checkpoint import load_tokenizer, read_recommended, read_weights, usable_device
 from longsight.models.families import train_length
 from longsight.models.gguf_files import opened
 from longsight.models.module_patching import check_language_model
 from longsight.models.number_format import usual
-from longsight.models.registry import completes, expanded, read_config
+from longsight.models.registry import Recommended, completes, expanded, read_config
 from longsight.models.seam import Seam, open_seam
 from longsight.models.unreadable import understood
 from longsight.progress import Report
@@ -46,7 +48,7 @@ class Model:
     name: str
     train_length: int
     seam: Seam
-    recommended: dict[str, dict[str, int]] = field(default_factory=dict)
+    recommended: Recommended = field(default_factory=dict)
     completes: bool = False
     """Whether it answers better where a text is to be completed than where it is asked in a chat."""
     threads: int | None = None
@@ -100,14 +102,22 @@ class Model:
     def cache_bytes(self, method: Method, length: int, writing: bool = False, offload: bool = False) -> int:
         """Bytes that a cache holds on the device after `length` tokens under `method`; `writing`: and while it writes,
         with turned copies of its keys (room for more tokens than these not counted)."""
-        rules, layers = self.seam.rules(method), self.seam.layout
-        found = slots(rules, method.keeps(length), last_users(layers), offload)
-        held = [min(count, 1) if layer.recurrent else count for layer, count in zip(layers, found, strict=True)]
-        copies = [copies_of_keys(rule, layer.encoding) if writing and layer.latent is None else 0
-                  for rule, layer in zip(rules, layers, strict=True)]  # fmt: skip
-        sizes = [keys * (1 + more) + values for (keys, values), more in zip(self._slot_sizes, copies, strict=True)]
-        remembered = 0 if method.retrieval is None else self._block_bytes(rules, method.keeps(length))
-        return remembered + sum(size * count for size, count in zip(sizes, held, strict=True))
+        rules, tokens = self.seam.rules(method), method.keeps(length)
+        held = sum(self._layer_bytes(n, rule, tokens, writing, offload) for n, rule in enumerate(rules))
+        return held + (0 if method.retrieval is None else self._block_bytes(rules, tokens))
+
+    def _layer_bytes(self, n: int, rule: Method, tokens: int, writing: bool, offload: bool) -> int:
+        """Bytes of keys and values, or of a state, in layer `n` under its `rule`."""
+        layer, user, (keys, values), found = self.seam.layout[n], self._users[n], self._slot_sizes[n], Fraction(0)
+        for each, share in shares(rule):
+            count = slots(each, tokens, user, offload)
+            copies = copies_of_keys(each, layer.encoding) if writing and layer.latent is None else 0
+            found += share * (min(count, 1) if layer.recurrent else count) * (keys * (1 + copies) + values)
+        return int(found)
+
+    @cached_property
+    def _users(self) -> list[int]:
+        return last_users(self.seam.layout)
 
     def _block_bytes(self, rules: Sequence[Method], length: int) -> int:
         """What layers that fetch remember of the blocks of a text of `length` tokens."""
@@ -185,7 +195,7 @@ class Model:
             yield self.forward(part, cache, retrieves=start == len(ids))
 
 
-def suited(key: str, train_length: int, target_length: int, recommended: dict[str, dict[str, int]]) -> Method:
+def suited(key: str, train_length: int, target_length: int, recommended: Recommended) -> Method:
     """The method `key` with its rule-of-thumb parameters, or those that are recommended."""
     if key not in METHODS:
         raise LongSightError(f"There is no method {key!r}; there are {', '.join(METHODS)}.")
@@ -217,7 +227,7 @@ def adopt(
     hf: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase | None = None,
     name: str | None = None,
-    found: dict[str, dict[str, int]] | None = None,
+    found: Recommended | None = None,
 ) -> Model:
     """Patch a model that is already in memory, after proving that vanilla computes what it computed before."""
     check_language_model(hf)

@@ -10,9 +10,13 @@ from pathlib import Path
 from transformers import AutoConfig, PretrainedConfig
 
 from longsight.errors import LongSightError
+from longsight.models import published_heads
 from longsight.models.families import family_of, train_length
 from longsight.models.text_inside import HOLDS_TEXT
 from longsight.models.unreadable import understood
+
+Recommended = dict[str, dict[str, int | str]]
+"""Parameters of methods, by the method's key and the parameter's name."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Known:
     billions: float
     licence: str
     gated: bool = False
-    recommended: dict[str, dict[str, int]] = field(default_factory=dict)
+    recommended: Recommended = field(default_factory=dict)
     completes: bool = False
     """Whether it answers better where a text is to be completed than where it is asked in a chat."""
 
@@ -34,10 +38,13 @@ class Known:
 
 
 # The example of SelfExtend's authors for both models (github.com/datamllab/LongLM, README, section 2.2).
-SELF_EXTEND_7B = {"self-extend": {"group": 4, "window": 1024}}
-GEMMA_2B = {"self-extend": {"group": 8, "window": 1024}}  # the same authors' gemma_example.py
+SELF_EXTEND_7B: Recommended = {"self-extend": {"group": 4, "window": 1024}}
+GEMMA_2B: Recommended = {"self-extend": {"group": 8, "window": 1024}}  # the same authors' gemma_example.py
 # LM-Infinite, section 4.3: retrieval from layer 5 of 32 on, at half the trained length, five tokens.
-LM_INFINITE_7B = {"lm-infinite": {"top_k": 5, "from_layer": 5, "insert_at": 2048}}
+LM_INFINITE_7B: Recommended = {"lm-infinite": {"top_k": 5, "from_layer": 5, "insert_at": 2048}}
+
+DUO_MISTRAL_7B: Recommended = {"duo": published_heads.MISTRAL_7B}
+DUO_LLAMA_3_1_8B: Recommended = {"duo": published_heads.LLAMA_3_1_8B}
 
 REGISTRY: dict[str, Known] = {
     known.source: known
@@ -47,8 +54,8 @@ REGISTRY: dict[str, Known] = {
             "meta-llama/Llama-2-7b-chat-hf", 4096, 6.74, "llama2", gated=True,
             recommended=SELF_EXTEND_7B | LM_INFINITE_7B,
         ),
-        Known("meta-llama/Llama-3.1-8B-Instruct", 131072, 8.03, "llama3.1", gated=True),
-        Known("mistralai/Mistral-7B-Instruct-v0.2", 32768, 7.24, "apache-2.0", gated=True),
+        Known("meta-llama/Llama-3.1-8B-Instruct", 131072, 8.03, "llama3.1", gated=True, recommended=DUO_LLAMA_3_1_8B),
+        Known("mistralai/Mistral-7B-Instruct-v0.2", 32768, 7.24, "apache-2.0", gated=True, recommended=DUO_MISTRAL_7B),
         Known("upstage/SOLAR-10.7B-v1.0", 4096, 10.73, "apache-2.0"),
         Known("microsoft/phi-2", 2048, 2.78, "mit"),
         Known("EleutherAI/gpt-j-6b", 2048, 6.05, "apache-2.0"),
@@ -102,7 +109,7 @@ def hub_id(source: str | Path) -> str:
     return str(source) if found is None else found.hub
 
 
-def recommended(source: str | Path) -> dict[str, dict[str, int]]:
+def recommended(source: str | Path) -> Recommended:
     """Published parameters per method for a known model, or nothing."""
     known = REGISTRY.get(hub_id(source))
     return known.recommended if known is not None else {}

@@ -29,6 +29,7 @@ from longsight.methods.base import LARGEST
 from longsight.methods.contract import check_contract
 from longsight.models.attention_seam import NAME, attention_function, no_mask, shimmed
 from longsight.models.families import Family, family_of, layers_of
+from longsight.models.key_heads import KeyHeads, check_told_apart
 from longsight.models.module_patching import Shadowed, cache_keyword, replace_forward, restore, shadow
 from longsight.models.number_format import proven_exactly
 from longsight.models.shims import Shim
@@ -48,6 +49,7 @@ class Seam:
     layout: tuple[Layer, ...]  # what tells its layers apart
     attention: str  # the attention implementation it had
     forwards: list[Shadowed]
+    heads: tuple[int, ...]  # of each layer, how many its keys have; 0 where they cannot be told apart
     difference: float = math.nan  # largest logit difference of vanilla to the stock model, on the probe's tokens
     proven_in: torch.dtype = torch.float32  # the number format of that comparison
 
@@ -76,8 +78,10 @@ class Seam:
         return next((encoding for encoding in heard if encoding.kind != "none"), heard[0])
 
     def rules(self, method: Method) -> tuple[Method, ...]:
-        """What runs in each layer under `method`: layers with a window of their own keep it."""
-        return tuple(layer.rule(method) for layer in self.layout)
+        """What runs in each layer under `method`: those with their own window keep it. Raises as `in_layers` does."""
+        told = method.in_layers(self.heads)
+        sources = (n if layer.keys_of is None else layer.keys_of for n, layer in enumerate(self.layout))
+        return tuple(layer.rule(told[source]) for layer, source in zip(self.layout, sources, strict=True))
 
     def check_method(self, method: Method) -> None:
         """Raise LongSightError when the method breaks its contract, or could have no effect on this model: nothing is
@@ -89,6 +93,7 @@ class Seam:
                 "choose one that changes visibility or distances."
             )
         check_contract(method)
+        check_told_apart(method, self.layout, self.heads, name)
         self.encoding.under(method, method.length_at(torch.tensor(0)))  # refused when it has too few frequencies
         self._check_effect(method)
         retrieval = method.retrieval
@@ -262,7 +267,8 @@ def open_seam(hf: PreTrainedModel) -> Seam:
     with proven_exactly(hf), torch.inference_mode():
         with understood(f"This {type(hf).__name__}"):
             stock = hf(input_ids=ids[None].to(input_device(hf)), use_cache=False).logits[0].float()
-        seam = Seam(hf, family, layers_of(hf, family), hf.config._attn_implementation, [])
+        layout = layers_of(hf, family)
+        seam = Seam(hf, family, layout, hf.config._attn_implementation, [], (0,) * len(layout))
         hf.config._attn_implementation_internal = NAME
         try:
             if family.given_up is not None:
@@ -272,17 +278,19 @@ def open_seam(hf: PreTrainedModel) -> Seam:
                 for block in getattr(hf.base_model, shim.blocks):
                     module = getattr(block, shim.attention)
                     seam.forwards.append(replace_forward(module, shimmed(module, shim)))
-            proven = replace(seam, difference=check_unchanged(seam, ids, stock), proven_in=hf.dtype)
+            difference, heads = check_unchanged(seam, ids, stock)
+            proven = replace(seam, difference=difference, proven_in=hf.dtype, heads=heads)
         except BaseException:
             seam.close()
             raise
     return replace(proven, layout=layers_of(hf, family))  # what was compared has the frequencies that a cast rounded
 
 
-def check_unchanged(seam: Seam, ids: Tensor, stock: Tensor) -> float:
-    """The largest difference of vanilla's logits for `ids` (n,) to the stock model's (n, vocab); LongSightError when it
-    is more than rounding."""
-    logits = seam.forward(ids, seam.new_cache(METHODS["vanilla"]())).float()
+def check_unchanged(seam: Seam, ids: Tensor, stock: Tensor) -> tuple[float, tuple[int, ...]]:
+    """The largest difference of vanilla's logits for `ids` (n,) to the stock model's (n, vocab), and the heads of the
+    keys of each layer; LongSightError when the difference is more than rounding."""
+    cache, heads = seam.new_cache(METHODS["vanilla"]()), KeyHeads()
+    logits = seam.forward(ids, cache, observer=heads).float()
     difference = float((logits - stock).abs().max())
     allowed = TOLERANCE[seam.hf.dtype] * float(stock.abs().max())
     if not difference <= allowed:  # also catches NaN
@@ -290,4 +298,4 @@ def check_unchanged(seam: Seam, ids: Tensor, stock: Tensor) -> float:
             f"{type(seam.hf).__name__}: patched, its logits differ from the stock model by {difference:.2g} "
             f"(allowed {allowed:.2g}); LongSight does not compute this model correctly and refuses it."
         )
-    return difference
+    return difference, heads.count(cache, seam.layout)

@@ -101,6 +101,13 @@ def test_texts_and_numbers_in_each_other_s_place_are_refused(model, line, said):
     assert str(caught.value).startswith(said)
 
 
+def test_parameters_of_another_model_are_refused_where_they_are_read(model):
+    (read,) = runs.read(model, 'duo:heads="10 01 1"', 100)
+    assert read.heads == "10 01 1"
+    with pytest.raises(LongSightError, match="heads has words for 2 layers, but the model has 3"):
+        runs.read(model, 'duo:heads="10 01"', 100)
+
+
 def test_a_rule_is_shown_in_a_label_only_where_it_is_short():
     def labels(*rules):
         return [run.label for run in runs.make_runs([METHODS["composed"](rule=rule) for rule in rules])]

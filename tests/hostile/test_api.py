@@ -68,7 +68,7 @@ def test_a_question_is_answered_with_each_method_as_the_command_line_names_them(
         ("maps", {"small": 10**6}, "The small text must have 4 to 24 tokens, but 1000000 was given"),
         ("maps", {"length": -5}, "1 to 10,000,000 tokens, but -5"),
         ("maps", {"length": 10**15}, "1 to 10,000,000 tokens"),
-        ("maps", {"group": -1}, "A group of frequencies is a whole number from 1"),
+        ("maps", {"group": -1}, "A group of frequencies or heads is a whole number from 1"),
         ("maps", {"numbers": "some"}, "numbers must be summary or all, but 'some' was given"),
         ("passkey", keys_asked(lengths="10"), "Lengths must be a whole number from 64 to 131,072, but 10 was given"),
         ("passkey", keys_asked(depths="0-100"), "1 to 21 depths can be shown, but 101 were given"),

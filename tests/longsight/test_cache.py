@@ -107,7 +107,7 @@ def test_only_layers_that_retrieve_keep_everything(grouped):
     method = METHODS["lm-infinite"](window=TRAINED, starting=4, top_k=3, from_layer=2)
     cache = prefill(grouped, ids(200), method).cache
     assert [layer.window for layer in cache.layers] == [TRAINED, TRAINED, UNLIMITED]
-    assert slots([method] * 3, 200, range(3)) == [TRAINED + 4, TRAINED + 4, 200]
+    assert [slots(method, 200, layer) for layer in range(3)] == [TRAINED + 4, TRAINED + 4, 200]
 
 
 def test_growing_token_by_token_takes_at_most_a_quarter_more_than_is_needed():

@@ -72,10 +72,35 @@ def spread_out(block, j, bands):
     return logits, distance
 
 
+def of_group_of_heads(step, block, number):
+    """What a block shows of one of the groups of heads of a step, as a block of its own."""
+    bands = [len(part.method.bands) for _, part in step.groups]
+    heads, before = step.groups[number][0], sum(bands[:number])
+    own = (block.band >= before) & (block.band < before + bands[number])
+    others = [head for head in range(len(step.q)) if head not in heads]
+    assert bool((block.logits[others][:, :, own] == -torch.inf).all())
+    return replace(
+        block, j=block.j[own], band=block.band[own] - before, distance=block.distance[:, own],
+        logits=block.logits[heads][:, :, own],
+    )  # fmt: skip
+
+
 def check_blocks(step, budget=2**23, rows=slice(None)):
+    """Every block is the law of its step; where heads follow rules of their own, of each group of them."""
+    blocks = list(step.blocks(budget, rows))
+    for number, (heads, part) in enumerate(getattr(step, "groups", ())):
+        own = replace(part, q=step.q[heads], i=step.i)
+        check_law(own, [of_group_of_heads(step, block, number) for block in blocks], rows)
+    if step.method.head_groups:
+        assert not any(block.alike for block in blocks)
+    else:
+        check_law(step, blocks, rows)
+    return blocks
+
+
+def check_law(step, blocks, rows):
     expected, j = law(step)
     expected, at = expected[:, rows], step.i[rows]
-    blocks = list(step.blocks(budget, rows))
     found = [spread_out(block, j, step.method.bands) for block in blocks]
     assert torch.cat([block.i for block in blocks]).tolist() == at.tolist()
     logits, distance = (torch.cat([pair[n] for pair in found], dim=-2) for n in (0, 1))
@@ -84,7 +109,6 @@ def check_blocks(step, budget=2**23, rows=slice(None)):
     told = of_group(step.method.distance(at[:, None], j[None])).float()
     visible = step.method.visible(at[:, None], j[None])
     torch.testing.assert_close(distance[visible], told[visible], atol=1e-4, rtol=1e-6)
-    return blocks
 
 
 @pytest.mark.parametrize("key", METHODS)
@@ -120,29 +144,32 @@ def test_logits_are_shown_after_their_cap(key):
         assert check_blocks(step)[-1].logits.max() > 1.5, "the cap is never reached"
 
 
+@pytest.mark.parametrize("key", ["self-extend", "duo"])
 @pytest.mark.parametrize("budget", [1, 700, 2**23])
-def test_no_block_exceeds_its_budget_unless_it_is_one_query(budget, grouped):
-    step = watched(grouped, tiny.defaults("self-extend", N), N).steps[0]
+def test_no_block_exceeds_its_budget_unless_it_is_one_query(budget, key, grouped):
+    step = watched(grouped, tiny.defaults(key, N), N).steps[0]
     blocks = check_blocks(step, budget)
     assert all(block.logits.numel() <= budget or len(block.i) == 1 for block in blocks)
     assert len(blocks) > 1 or budget == 2**23
 
 
+@pytest.mark.parametrize("key", ["dynamic-ntk", "duo"])
 @pytest.mark.parametrize("rows", [slice(0, 1), slice(20, 50), slice(89, None)])
-def test_only_the_rows_asked_for_are_computed(rows, grouped):
-    check_blocks(watched(grouped, tiny.defaults("dynamic-ntk", N), N).steps[1], rows=rows)
+def test_only_the_rows_asked_for_are_computed(rows, key, grouped):
+    check_blocks(watched(grouped, tiny.defaults(key, N), N).steps[1], rows=rows)
 
 
-def test_queries_may_be_picked_apart(grouped):
+@pytest.mark.parametrize("key", ["dynamic-ntk", "duo"])
+def test_queries_may_be_picked_apart(key, grouped):
     """As probes do that measure some queries only."""
-    step = watched(grouped, tiny.defaults("dynamic-ntk", N), N).steps[1]
+    step = watched(grouped, tiny.defaults(key, N), N).steps[1]
     picked = torch.tensor([0, 3, 40, 41, 88])
     check_blocks(replace(step, q=step.q[:, picked], i=step.i[picked]))
 
 
 def test_biases_are_in_the_logits():
     model = tiny.model("mpt", d_model=32, n_heads=4, n_layers=2, expansion_ratio=2, max_seq_len=tiny.TRAINED)
-    for key in ("vanilla", "lm-infinite", "position-interpolation"):
+    for key in ("vanilla", "lm-infinite", "position-interpolation", "duo"):
         for step in watched(model, tiny.defaults(key, N), 37).steps:
             check_blocks(step)
 

@@ -177,13 +177,12 @@ def test_the_memory_told_for_writing_is_the_memory_taken_and_given_back(grouped,
         tokens = decode(grouped, read, Sampling(stop=frozenset(), max_new_tokens=9))
         for _ in range(4):
             next(tokens)
-        slots = [layer.keys.shape[2] for layer in read.cache.layers]
-        counts = [copies_of_keys(method, layer.encoding) for layer in grouped.seam.layout]
-        keys = [layer.keys.nbytes for layer in read.cache.layers]
-        held = sum(layer.keys.nbytes + layer.values.nbytes for layer in read.cache.layers)
-        held += sum(memory.nbytes for layer in read.cache.layers for memory in layer.memories.values())
-        assert held < read.cache.nbytes <= held + sum(size * count for size, count in zip(keys, counts, strict=True))
-        if set(slots) == {read.cache.layers[0].capacity}:
+        layers = list(read.cache.kept_layers)
+        copies = copies_of_keys(method, grouped.seam.encoding)
+        held = sum(layer.keys.nbytes + layer.values.nbytes for layer in layers)
+        held += sum(memory.nbytes for layer in layers for memory in layer.memories.values())
+        assert held < read.cache.nbytes <= held + copies * sum(layer.keys.nbytes for layer in layers)
+        if all(layer.keys.shape[2] == layer.capacity for layer in layers):
             assert read.cache.nbytes == grouped.cache_bytes(method, read.cache.length, writing=True)
         tokens.close()
         assert read.cache.nbytes == held
@@ -198,8 +197,8 @@ def test_writing_without_turned_keys_gives_the_same_logits(grouped, key):
         for token in ids(12, 1):
             with_turned, without = (grouped.forward(token[None], each, retrieves=True) for each in (cache, fork))
             torch.testing.assert_close(with_turned, without, atol=1e-4, rtol=0, msg=method.describe())
-        assert not any(layer.turned for layer in fork.layers)
-        assert cache.fork().nbytes < cache.nbytes or not any(layer.turned for layer in cache.layers)
+        assert not any(layer.turned for layer in fork.kept_layers)
+        assert cache.fork().nbytes < cache.nbytes or not any(layer.turned for layer in cache.kept_layers)
 
 
 def test_beams_take_their_turned_keys_along():

@@ -37,12 +37,13 @@ def test_the_size_in_a_name_is_the_size_in_the_table():
 
 
 def test_suggested_parameters_make_a_method_that_reaches_past_the_trained_length():
+    """DuoAttention needs less memory, and reaches no further."""
     assert RECOMMENDED
     for known, key in RECOMMENDED:
         suited = METHODS[key].for_model(known.train_length, 4 * known.train_length)
         method = type(suited)(**{**vars(suited), **known.recommended[key]})
         reach = method.reach(known.train_length)
-        assert reach is None or reach > known.train_length, known.source
+        assert reach is None or reach > known.train_length or key == "duo", known.source
 
 
 def test_what_selfextends_authors_ran_is_suggested():

@@ -87,6 +87,8 @@ SPREAD = {
 }
 GROUPS = ("1", "2", "2 1", "3 1 6", "2 8 2 8", "1 2 4 1 3")
 """Group sizes for `dpe`."""
+HEADS = ("", "0", "1")
+"""Which heads see everything, for `duo`: words that fit every model."""
 
 
 @cache
@@ -120,7 +122,7 @@ def _drawn(spec, draw):
     """A value for a field; one that has a default keeps it half of the time."""
     if spec.default is not MISSING and draw.random() < 0.5:
         return spec.default
-    return draw.choice(GROUPS if spec.name == "groups" else SPREAD[spec.type])
+    return draw.choice({"groups": GROUPS, "heads": HEADS}.get(spec.name, SPREAD[spec.type]))
 
 
 SHORTER_PROMISE = {
@@ -134,6 +136,7 @@ SHORTER_PROMISE = {
     "string": lambda method: method.shift,
     "dpe": lambda method: method.window,
     "lampe": lambda method: method.head,
+    "duo": lambda method: method.window,
     "infllm": lambda method: method.window,
     "composed": lambda method: int(method.rule.removeprefix("d < ").partition(":")[0]),
     "reattention": lambda method: (method.starting + method.local) // method.queries * method.queries,

@@ -25,12 +25,14 @@ def test_one_key_more_is_not_clearly_better(found, clearly):
 
 
 def test_the_best_is_chosen_and_read_back(place):
-    """Only retrieval from layer 1 at half the length helps, and only SelfExtend with groups of 16."""
+    """Only retrieval from layer 1 at half the length helps, only SelfExtend with groups of 16, and DuoAttention with as
+    few full heads as there may be."""
     tried = []
 
-    def found(methods):
+    def found(methods, lengths):
         tried.extend(methods)
-        good = ("lm-infinite:top_k=5,from_layer=1,insert_at=64", "self-extend:group=16,")
+        assert lengths == ([128] if methods[0].startswith("duo") else (256,))
+        good = ("lm-infinite:top_k=5,from_layer=1,insert_at=64", "self-extend:group=16,", "duo")
         return [(5 if method.startswith(good) else 0,) for method in methods]
 
     model = load(place)
@@ -38,7 +40,11 @@ def test_the_best_is_chosen_and_read_back(place):
     assert choice.recommended == {
         "lm-infinite": {"top_k": 5, "from_layer": 1, "insert_at": 64},
         "self-extend": {"group": 16, "window": 32},
+        "duo": {"window": 32, "starting": 8, "heads": choice.duo[0].parameters["heads"]},
     }
+    full = [str(each.parameters["heads"]).count("1") for each in choice.duo]
+    assert len(set(full)) == len(full)
+    assert model.method("duo", 256) != load(place).method("window", 256)
     assert [sum(each.found) for each in choice.lm_infinite].count(5) == 1
     usual = next(method for method in tried if method.startswith("self-extend"))
     thumb = METHODS["self-extend"].for_model(128, 256)
@@ -51,7 +57,7 @@ def test_the_best_is_chosen_and_read_back(place):
 
 
 def test_the_rule_of_thumb_stays_where_it_is_as_good(place):
-    choice = choose.choose(load(place), (256,), 5, lambda methods: [(5,)] * len(methods))
+    choice = choose.choose(load(place), (256,), 5, lambda methods, lengths: [(5,)] * len(methods))
     assert "self-extend" not in choice.recommended
     assert choose.read(place) is None
     (place / choose.FILE).write_text(json.dumps({"recommended": {}}))

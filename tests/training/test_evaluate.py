@@ -38,7 +38,13 @@ def command(model, folder, tmp_path):
 
 @pytest.fixture
 def _little_choice(monkeypatch):
-    for name, tried in (("PARTS", (1 / 2,)), ("TOP_K", (5, 1)), ("WINDOWS", (1 / 4,)), ("GROUPS", (8,))):
+    for name, tried in (
+        ("PARTS", (1 / 2,)),
+        ("TOP_K", (5, 1)),
+        ("WINDOWS", (1 / 4,)),
+        ("GROUPS", (8,)),
+        ("FULL_HEADS", (1 / 2,)),
+    ):
         monkeypatch.setattr(choose, name, tried)
 
 
@@ -59,7 +65,7 @@ def test_the_card_is_written_and_nothing_is_measured_twice(command, model, tmp_p
     assert "Reported: " not in text
     assert load(model).recommended == choose.read(model).recommended
     chosen = [row for row in rows if row.seed == CHOOSING_SEED]
-    assert {row.length for row in chosen} == {256}
+    assert {row.length for row in chosen} == {128, 256}
     assert f"of {sum(len(row.cases) for row in chosen[:1])} at 256 tokens" in printed
     again, steps = [], runner.cell_steps
     monkeypatch.setattr(runner, "cell_steps", lambda cell, *more: again.append(cell.key) or steps(cell, *more))

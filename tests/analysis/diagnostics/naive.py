@@ -50,7 +50,17 @@ class Naive:
         return [self._layer(step) for step in self.capture.steps]
 
     def _layer(self, step):
-        i, method = torch.arange(self.n), self.method
+        """Of all heads, those that follow rules of their own by their own step."""
+        if not step.method.head_groups:
+            return self._heads(step, self.method)
+        whole = [np.empty((len(step.q), self.n, self.n), kind) for kind in (float, float, bool)]
+        for heads, part in step.groups:
+            for all_heads, own in zip(whole, self._heads(part, part.method), strict=True):
+                all_heads[heads] = own
+        return whole
+
+    def _heads(self, step, method):
+        i = torch.arange(self.n)
         k = step.k.repeat_interleave(len(step.q) // len(step.k), dim=0)
         logits = torch.full((len(step.q), self.n, self.n), torch.nan, dtype=torch.float64)
         distance, fetched = torch.full_like(logits, torch.nan), torch.zeros_like(logits, dtype=torch.bool)

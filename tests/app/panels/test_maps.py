@@ -3,6 +3,7 @@
 import json
 
 import gradio as gr
+import numpy as np
 import pytest
 
 from analysis.diagnostics.distance_map import DistanceMap
@@ -85,5 +86,11 @@ def test_where_groups_of_frequencies_differ_one_of_them_is_picked(panel, asked):
         told[group] = float(record.effective[-1, 0])
         assert from_npz(DistanceMap, files["map-window.npz"]).note == ""
     assert told == {0: 299 // 4 + 8 - 2, 1: 299.0, 2: 299 // 4 + 8 - 2, 3: 299 // 4 + 8 - 2}
-    with pytest.raises(gr.Error, match="A group of frequencies is a whole number from 1, the fastest, to 64"):
+    shown = {}
+    for group in (0, 1, 2):
+        _, files = panel.files("npz", *asked(METHODS["duo"](window=20, starting=4), group=group))
+        shown[group] = from_npz(DistanceMap, files["map-duo.npz"])
+    assert [bool(np.isnan(shown[group].effective[-1, 10])) for group in (0, 1, 2)] == [True, False, True]
+    assert "drawn is group 2 of 2, Λ only (window=20, starting=4); others: Vanilla." in shown[0].note
+    with pytest.raises(gr.Error, match="A group of frequencies or heads is a whole number from 1, the first, to 64"):
         panel.show(*asked(*methods, group=65))

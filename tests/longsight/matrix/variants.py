@@ -9,6 +9,7 @@ from functools import cache
 import torch
 from transformers import PreTrainedModel
 
+from longsight.attention.layer import acting
 from longsight.methods import METHODS, Method
 from longsight.models.families import FAMILIES
 from longsight.models.model import Model, adopt
@@ -297,11 +298,24 @@ def applies(name: str, method: Method) -> bool:
     """Whether a method can have an effect on a variant."""
     if "windows in every layer" in name:
         return method.key in ("vanilla", "truncation")
+    seam = adopted(name).seam
+    if method.key == "duo" and not all(seam.heads[n] for n in acting(seam.layout)):
+        return False
     encoding = adopted(name).position_encoding
     if encoding == "none":
         return method.key in VISIBILITY or method.log_n > 0
     return method.needs in (None, encoding)
 
 
-VISIBILITY = ("vanilla", "window", "truncation", "lambda", "lm-infinite", "streaming-llm", "infllm", "reattention")
+VISIBILITY = (
+    "vanilla",
+    "window",
+    "truncation",
+    "lambda",
+    "lm-infinite",
+    "streaming-llm",
+    "infllm",
+    "reattention",
+    "duo",
+)
 """Methods that do something where no distance is heard: they change what is seen, or nothing at all."""

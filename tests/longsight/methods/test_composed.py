@@ -155,7 +155,7 @@ def test_a_method_s_rule_computes_the_same_logits(key):
 
 def test_those_without_a_rule_say_none():
     assert set(METHODS) - set(SAYING_THEMSELVES) == {
-        "composed", "dpe", "truncation", "ntk", "dynamic-ntk", "yarn", "infllm", "reattention",
+        "composed", "dpe", "duo", "truncation", "ntk", "dynamic-ntk", "yarn", "infllm", "reattention",
     }  # fmt: skip
     assert METHODS["lm-infinite"](window=8, top_k=2).rule is None
     assert Method.rule.fget(METHODS["vanilla"]()) is None

@@ -88,6 +88,7 @@ LAWS = {
     "yarn": lambda m, i, j: i - j,
     "dual-chunk": dual_chunk,
     "dpe": dpe,
+    "duo": lambda m, i, j: i - j if set(m.heads) != {"0"} or i - j < m.window or j < m.starting else None,
     "lampe": lampe,
     "string": lambda m, i, j: i - j if i - j < m.shift else i - j - m.shift + m.local,
     "infllm": lambda m, i, j: min(i - j, m.window - 1) if i - j < m.window or out_of_blocks(m, i, j) else None,

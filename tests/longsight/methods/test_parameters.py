@@ -30,7 +30,7 @@ def refused(spec):
 def refused_texts(name, low, high):
     for value in (8, 0.5, None, True, ["x"]):
         yield value, f"{name} must be a text, but {value!r} was given."
-    for value in ("x" * (low - 1), "x" * (high + 1)):
+    for value in (*["x" * (low - 1)] * (low > 0), "x" * (high + 1)):
         yield value, f"{name} must have between {low:,} and {high:,} characters, but has {len(value):,}."
     for character in '"\n\t\x00\u2028':
         sentence = (
