@@ -1,14 +1,14 @@
 """The interface for programs: what the page does, as functions with names, over HTTP, gradio_client and MCP alike.
 
-A client that keeps its session, as gradio_client does, keeps its text and what was read of it from call to call. Calls
-by MCP share one session of Gradio's among all who make them, so each of them gets a session of its own.
+A client that keeps its session, as gradio_client does, keeps its text and what was read of it from call to call. A call
+by MCP is a session of its own (`tool_calls`).
 
-No parameter may be an object: Gradio carries calls by MCP out with a client of its own on this very machine, which
-would upload any file of the server that an object names. A file is therefore named by a text, the path of its upload.
+No parameter may be an object: the client by which Gradio carries out calls by MCP would upload any file of the server
+that an object names. A file is therefore named by a text, the path of its upload.
 """
 
 import inspect
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -42,6 +42,7 @@ from app.session.measurement_request import MeasurementRequest
 from app.session.passkey_grids import OWN, GridSettings
 from app.session.program_results import AskResult, DocumentResult, LookResult, MapsResult, PasskeyResult
 from app.session.sessions import Session
+from app.tool_calls import is_tool_call, session_of
 from longsight.errors import LongSightError
 from longsight.methods import Method
 from longsight.models.model import Model
@@ -49,11 +50,6 @@ from longsight.models.model import Model
 USUAL = ";".join(FIRST_METHODS)
 Numbers = Literal["summary", "all"]
 READING = "reading the text"
-
-
-def is_tool_call(headers: Mapping[str, str]) -> bool:
-    """Whether a request comes from the client by which Gradio carries out calls by MCP, or says so."""
-    return headers.get("x-gradio-user") == "mcp"
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,9 @@ class ProgramInterface:
         """The caller's: the one of its session, or of this call alone."""
         states, name = self.demo.state_holder, request.session_hash
         assert isinstance(states, SessionStates)
-        if name is None or is_tool_call(request.headers):
+        if is_tool_call(request.headers):
+            return session_of(request.headers)
+        if name is None:
             return Session()
         found = states[name][self.state._id]
         assert isinstance(found, Session)

@@ -15,12 +15,11 @@ import gradio as gr
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from gradio.routes import App
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import is_tool_call
 from app.components import permalink, theme
 from app.components.session_states import SessionStates
 from app.panels import method_controls
@@ -29,6 +28,7 @@ from app.session.device_sharing import MOST_AT_ONCE
 from app.session.documents import MOST_BYTES
 from app.session.housekeeping import Idle
 from app.session.sessions import Session
+from app.tool_calls import ToolCalls
 
 LOG = logging.getLogger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -103,7 +103,7 @@ def middleware(bound_to: str) -> list[Middleware]:
     """What every request goes through. A server of this machine alone answers only to this machine's names: else a
     page elsewhere could have its own name lead here (DNS rebinding) and read along."""
     hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, *_named_hosts()])]
-    return [Middleware(AnswerHeaders), Middleware(NoUploadByTools), *(hosts if bound_to in LOOPBACK else [])]
+    return [Middleware(AnswerHeaders), Middleware(ToolCalls), *(hosts if bound_to in LOOPBACK else [])]
 
 
 def _named_hosts() -> list[str]:
@@ -124,19 +124,6 @@ class AnswerHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
-
-
-class NoUploadByTools:
-    """Refuses uploads of the client by which Gradio carries out calls by MCP: they would be files of this server."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        uploads = scope["type"] == "http" and scope["path"].rstrip("/").endswith("/upload")
-        refused = PlainTextResponse("Files cannot be given this way; upload them over HTTP.", 403)
-        answer = refused if uploads and is_tool_call(Headers(scope=scope)) else self.app
-        await answer(scope, receive, send)
 
 
 def claim_upload_folder() -> None:

@@ -52,6 +52,8 @@ def take_steps(session: Session, model: Model, given: GivenText) -> Generator[Pr
         yield from document_loading.document_steps(document, session, model)
     else:
         yield from document_loading.take_steps(session, model, at_once(_known(document)))
+    if session.document is not document:
+        raise LongSightError("This text gave way to a newer one of the same session, or its session has ended.")
 
 
 def _known(document: Document) -> Callable[[], Document]:

@@ -145,11 +145,16 @@ def test_uploads_of_the_client_that_calls_tools_are_refused(client):
 
 
 def test_a_call_of_a_tool_has_no_session_whatever_it_says(client):
-    session = uuid.uuid4().hex
     for headers, known in (({}, True), ({"x-gradio-user": "mcp"}, False)):
+        session = uuid.uuid4().hex
         body = {"data": ["", "Words.", "", ""], "session_hash": session}
         call = client.http.post("/gradio_api/call/document", json=body, headers=headers).json()["event_id"]
         assert "event: complete" in client.http.get(f"/gradio_api/call/document/{call}").text
         last = client.call(client.named("ask"), ["Hi", "", "", "", "vanilla", "", 2, 0, 0], session=session)[-1]
         assert (last["output"]["data"][0]["document"] is not None) is known
-        session = uuid.uuid4().hex
+
+
+def test_nobody_can_name_the_call_of_another(client):
+    headers = {"x-gradio-user": "mcp", "x-longsight-call": "0" * 32}
+    call = client.http.post("/gradio_api/call/v2/maps", json={}, headers=headers).json()["event_id"]
+    assert "Whoever asked for this has left." in client.http.get(f"/gradio_api/call/v2/maps/{call}").text
