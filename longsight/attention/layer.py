@@ -11,6 +11,7 @@ from longsight.attention.encoding import Encoding
 from longsight.methods import Method, Vanilla, Window
 from longsight.methods.bands import Band, Footprint, Span
 from longsight.methods.base import parameter
+from longsight.methods.fetching import LAST
 
 QueryScale = Callable[[Tensor], Tensor]
 """Positions (n,) -> the factor that queries there are multiplied by (n,) float64."""
@@ -104,6 +105,12 @@ def last_users(layers: Sequence[Layer]) -> list[int]:
         if layer.keys_of is not None:
             users[layer.keys_of] = n
     return users
+
+
+def share_and_fetch(layers: Sequence[Layer], rules: Sequence[Method]) -> bool:
+    """Whether queries fetch together, each for the others, in a layer that uses the keys of another."""
+    found = [rule.retrieval_in(n) for n, rule in enumerate(rules) if layers[n].keys_of is not None]
+    return any(retrieval is not None and retrieval.queries != LAST for retrieval in found)
 
 
 def limits(layers: Sequence[Layer]) -> dict[str, int]:

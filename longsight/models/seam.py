@@ -20,7 +20,7 @@ from transformers.utils import ModelOutput
 from longsight.attention.chunk import Chunk
 from longsight.attention.encoding import Encoding
 from longsight.attention.kv_cache import Cache
-from longsight.attention.layer import Layer, acting, attending, last_users, limits
+from longsight.attention.layer import Layer, acting, attending, last_users, limits, share_and_fetch
 from longsight.attention.observer import Observer
 from longsight.attention.transfer import sent
 from longsight.errors import LongSightError
@@ -167,6 +167,9 @@ class Seam:
         if token_mask is not None and len(self.attending) < self.layers:
             self._check_pads(token_mask, tokens.shape[1])
             kwargs["attention_mask"] = sent(token_mask.long(), tokens.device)
+        keep = kwargs.get("logits_to_keep")  # for a number Gemma 4 hands layers that share keys only as many queries
+        if isinstance(keep, int) and keep and share_and_fetch(self.layout, cache.rules):
+            kwargs["logits_to_keep"] = torch.arange(-min(keep, tokens.shape[1]), 0, device=tokens.device)
         chunk = Chunk(self.layout, cache, retrieves, token_mask, observer, only_last)
         if self.shim is None:
             kwargs |= {"chunk": chunk, "position_ids": torch.zeros(1, 1, dtype=torch.int64, device=tokens.device)}

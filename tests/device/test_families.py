@@ -30,7 +30,9 @@ def suited(name, first):
     return METHODS["vanilla"]()
 
 
-CELLS = {name: suited(name, n) for n, name in enumerate(VARIANTS)}
+NAMES = list(dict.fromkeys([*{family: name for name, (family, _) in reversed(VARIANTS.items())}.values(), *ATTENTIONS]))
+"""One variant of each family, and those that attend otherwise."""
+CELLS = {name: suited(name, n) for n, name in enumerate(NAMES)}
 
 
 def test_every_method_meets_a_family():
@@ -43,15 +45,15 @@ def close(there, here):
 
 
 def read(model, method, goes_on):
-    """Read in chunks and written after, and gone on with from a fork: logits, and what was written."""
-    first = prefill(model, TEXT, method, chunk=20)
-    found = [first.logits]
-    if goes_on:
-        found.append(prefill(model, TEXT[:5], method, first.cache.fork()).logits)
-    return found, list(decode(model, first, Sampling(max_new_tokens=2, stop=frozenset())))
+    """Read as a chunk and a single token; gone on with from a fork, and written after: logits, and what was written."""
+    first = prefill(model, TEXT, method, chunk=len(TEXT) - 1)
+    if not goes_on:
+        return [first.logits], []
+    more = prefill(model, TEXT[:5], method, first.cache.fork())
+    return [first.logits, more.logits], list(decode(model, first, Sampling(max_new_tokens=3, stop=frozenset())))
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_family_computes_there_what_it_computes_here(name):
     models, method = (on_cuda(name), variants.adopted(name)), CELLS[name]
     (there, said), (here, expected) = (read(model, method, name in ATTENTIONS) for model in models)

@@ -15,7 +15,7 @@ from tests.longsight import tiny
 from tests.longsight.matrix import cell, variants
 from tests.longsight.test_offloaded_keys import METHODS_THAT_FETCH
 
-READ, WRITTEN = tiny.distinct(34), 6
+READ, WRITTEN = tiny.distinct(34), 5
 LETTING_GO = variants.method("lm-infinite")
 
 

@@ -9,6 +9,7 @@ import torch
 
 from longsight.errors import LongSightError
 from longsight.generation.patching import patch
+from longsight.generation.prefill import prefill
 from longsight.methods import METHODS
 from longsight.models.families import FAMILIES
 from tests.longsight import tiny
@@ -73,6 +74,13 @@ def test_retrieval_is_the_definition(name):
     cell.check(name, method)
     if name in SCALED:
         cell.check(name, replace(method, log_n=8))
+
+
+@pytest.mark.parametrize("key", ["infllm", "reattention"])
+def test_queries_fetch_together_though_only_the_last_logits_are_wanted(key):
+    """In layers that share keys too, to which Gemma 4 else hands the last queries alone."""
+    model, method, text = variants.adopted("gemma4_text, layers that share keys"), variants.method(key), tiny.ids(TEXT)
+    cell.close(prefill(model, text, method).logits, model.logits(text, method)[-1], "prefill")
 
 
 SCALED = ("llama", "mpt, six heads")
