@@ -33,7 +33,9 @@ class Command:
 
 COMMANDS = {
     "doctor": Command("longsight.doctor", "what would happen to a model, before anyone builds on it"),
-    "heads": Command(f"{ANALYSIS}.heads", "which heads see everything under duo, found in a model or read from a file"),
+    "heads": Command(
+        f"{ANALYSIS}.diagnostics.heads", "which heads see everything under duo, found in a model or read from a file"
+    ),
     "look": Command(f"{ANALYSIS}.look", "one diagnostic of a model on a text, as a page and as data", ("drawing",)),
     "evaluate": Command(
         f"{ANALYSIS}.evaluate", "methods on the lengths of a task, resumable", ("drawing", "evaluation")

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from analysis.diagnostics.retrieval_heads import retrieval_scores
 from analysis.evaluation.report_parts import ReportPart, ReportTable
-from analysis.retrieval_heads import retrieval_scores
 from analysis.typed import quoted
 from longsight.methods import METHODS
 from longsight.methods.duo import Duo

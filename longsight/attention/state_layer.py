@@ -7,6 +7,8 @@ from typing import Any
 from torch import Tensor
 from transformers.cache_utils import LinearAttentionLayer
 
+from longsight.errors import LongSightError
+
 
 class StateLayer(LinearAttentionLayer):
     """What one layer with linear attention has made of all tokens so far: of constant size, and never let go of."""
@@ -46,3 +48,15 @@ class StateLayer(LinearAttentionLayer):
     def _each(self, change: Callable[[Tensor], Tensor]) -> None:
         for states in (self.conv_states, self.recurrent_states):
             states.update({n: change(state) for n, state in states.items() if state is not None})
+
+
+def check_pads(token_mask: Tensor, new: int, model: str) -> None:
+    """Raise `LongSightError` for pads that would go into a state as if they were text; `new` tokens of the mask (batch,
+    token) are read now."""
+    real = token_mask.long()
+    begins = real[:, 0] + (real.diff(dim=-1) > 0).sum(-1)
+    if bool((begins > 1).any()) or (new == 1 and not bool(real[:, -1].all())):
+        raise LongSightError(
+            f"{model} keeps a state of the text, which pads between its tokens, or read by themselves, would change; "
+            "pad at the beginning, and read the pads together with what follows them."
+        )

@@ -22,6 +22,7 @@ from longsight.attention.encoding import Encoding
 from longsight.attention.kv_cache import Cache
 from longsight.attention.layer import Layer, acting, attending, last_users, limits, share_and_fetch
 from longsight.attention.observer import Observer
+from longsight.attention.state_layer import check_pads
 from longsight.attention.transfer import sent
 from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
@@ -165,7 +166,7 @@ class Seam:
         tokens = next(kwargs[name] for name in ("input_ids", "inputs_embeds") if kwargs.get(name) is not None)
         self._set_text(cache, start + tokens.shape[1], token_mask)
         if token_mask is not None and len(self.attending) < self.layers:
-            self._check_pads(token_mask, tokens.shape[1])
+            check_pads(token_mask, tokens.shape[1], type(self.hf).__name__)
             kwargs["attention_mask"] = sent(token_mask.long(), tokens.device)
         keep = kwargs.get("logits_to_keep")  # for a number Gemma 4 hands layers that share keys only as many queries
         if isinstance(keep, int) and keep and share_and_fetch(self.layout, cache.rules):
@@ -187,16 +188,6 @@ class Seam:
                 "the model cannot be used."
             )
         return out
-
-    def _check_pads(self, token_mask: Tensor, new: int) -> None:
-        """LongSightError for pads that would go into the state of linear attention as if they were text."""
-        real = token_mask.long()
-        begins = real[:, 0] + (real.diff(dim=-1) > 0).sum(-1)
-        if bool((begins > 1).any()) or (new == 1 and not bool(real[:, -1].all())):
-            raise LongSightError(
-                f"{type(self.hf).__name__} keeps a state of the text, which pads between its tokens, or read by "
-                "themselves, would change; pad at the beginning, and read the pads together with what follows them."
-            )
 
     @cached_property
     def switches(self) -> set[int]:

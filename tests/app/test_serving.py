@@ -1,6 +1,7 @@
 """What the server does while it serves."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 from app import serving
 from app.components.session_states import SessionStates
@@ -31,7 +32,8 @@ def test_a_look_that_fails_is_told_and_the_next_one_follows(monkeypatch, caplog,
 
     loop = None
     monkeypatch.setattr(housekeeping, "tidy", tidy)
-    asyncio.run(two_looks())
+    with ThreadPoolExecutor(1) as beside:  # browsers in the same process have an event loop of their own here
+        beside.submit(asyncio.run, two_looks()).result()
     folder.close()
     assert looks[:2] == [housekeeping.NOTHING] * 2
     assert "dictionary changed size" in caplog.text

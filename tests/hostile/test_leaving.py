@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from mcp import ClientSession
@@ -56,6 +57,7 @@ def test_work_for_an_assistant_that_left_ends(client):
             call = asyncio.ensure_future(session.call_tool("ask", given))
             await asyncio.gather(watch(call), call, return_exceptions=True)
 
-    asyncio.run(leave_in_the_middle())
+    with ThreadPoolExecutor(1) as beside:  # browsers in the same process have an event loop of their own here
+        beside.submit(asyncio.run, leave_in_the_middle()).result()
     assert seen == [True]
     assert_free_soon(line)

@@ -5,6 +5,7 @@ import inspect
 import re
 import subprocess
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from gradio_client import Client, handle_file
@@ -110,7 +111,8 @@ def tools(client, *calls):
             answers = [await session.call_tool(name, given) for name, given in calls]
             return known, [(answer.isError, answer.content[0].text) for answer in answers]
 
-    return asyncio.run(use())
+    with ThreadPoolExecutor(1) as beside:  # browsers in the same process have an event loop of their own here
+        return beside.submit(asyncio.run, use()).result()
 
 
 def test_assistants_have_the_same_tools_and_share_nothing(client):

@@ -58,7 +58,7 @@ ENTRIES = [
     for path in (ROOT / folder).rglob("*.py")
     if 'if __name__ == "__main__":' in path.read_text(encoding="utf-8") and path.name != "__main__.py"
 ]
-WITHOUT_TORCH = {"analysis/report.py", "analysis/diagnostics/umap_process.py"}
+WITHOUT_TORCH = {"analysis/report.py", "analysis/diagnostics/umap_process.py", "analysis/documents/reader_process.py"}
 
 
 def test_every_module_that_can_be_started_chooses_before_its_first_import():

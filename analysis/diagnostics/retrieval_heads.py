@@ -13,7 +13,7 @@ from longsight.attention.observer import AttentionStep, Observer
 from longsight.methods import METHODS
 from longsight.models.model import Model
 
-from .diagnostics.attention_block import make_view
+from .attention_block import make_view
 
 PASSAGES = 4
 MOST_TOKENS = 2048

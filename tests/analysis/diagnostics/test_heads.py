@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from analysis import runs
-from analysis.heads import main
-from analysis.retrieval_heads import retrieval_scores
+from analysis.diagnostics.heads import main
+from analysis.diagnostics.retrieval_heads import retrieval_scores
 from longsight.attention.observer import Observer
 from longsight.methods import METHODS
 from longsight.models.head_scores import words
@@ -17,7 +17,7 @@ from tests.longsight.matrix import variants
 from tests.longsight.test_head_scores import write
 from tests.longsight.test_observer import law
 
-SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "models"
+SHIPPED = Path(__file__).resolve().parents[3] / "assets" / "models"
 
 
 @pytest.mark.parametrize(("name", "heads"), [("rope-small", "0 10000 0 0"), ("alibi-small", "0 00010 0 0")])

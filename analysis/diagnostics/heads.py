@@ -24,8 +24,8 @@ from longsight.methods.duo import Duo
 from longsight.models.head_scores import PATTERN, read_pattern, words
 from longsight.models.model import load
 
+from ..typed import quoted
 from .retrieval_heads import retrieval_scores
-from .typed import quoted
 
 
 def found(source: str, share: float) -> Duo:
@@ -39,7 +39,7 @@ def found(source: str, share: float) -> Duo:
     return method
 
 
-def main(arguments: Sequence[str] | None = None, prog: str = "python -m analysis.heads") -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m analysis.diagnostics.heads") -> int:
     """Print the line; 1 and one sentence when there is none."""
     parser = argparse.ArgumentParser(
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
