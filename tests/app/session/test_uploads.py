@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -97,3 +98,10 @@ def test_folders_of_servers_that_were_killed_are_cleared_and_those_at_work_are_n
     assert [killed.exists(), young.exists(), folder.path.exists()] == [False, True, True]
     other.close()
     assert not other.path.exists()
+
+
+def test_a_folder_that_another_server_clears_at_the_same_moment_is_no_hindrance(folder, tmp_path, monkeypatch):
+    gone, base = tmp_path / "temporary" / "longsight-uploads-gone", tmp_path / "temporary"
+    glob = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda path, pattern: [*glob(path, pattern), gone])
+    UploadFolder(base).close()
