@@ -145,7 +145,7 @@ class ProgramInterface:
             mark: A position to be marked.
             numbers: summary: mean and extremes of each array; all: every value as well.
         """
-        session, chosen = self.session(request), _model(model)
+        session, chosen, whole = self.session(request), _model(model), _whole(numbers)
         for step in given_texts.take_steps(session, chosen, GivenText(text, file, example)):
             yield {"doing": step.doing, "document": None, "runs": []}
         typed = {
@@ -155,7 +155,7 @@ class ProgramInterface:
         wanted = _measurement(session, chosen, panel, methods, length, typed)
         for _ in measurements.measure_steps(session, wanted):
             yield program_results.look_result(session, chosen, READING)
-        yield program_results.look_result(session, chosen, whole=_whole(numbers))
+        yield program_results.look_result(session, chosen, whole=whole)
 
     def passkey(
         self, request: gr.Request, lengths: str = "256, 512, 1024, 2048", depths: str = "0, 25, 50, 75, 100",
@@ -253,17 +253,15 @@ def _measurement(
     if not isinstance(panel, str) or panel not in PANELS:
         raise LongSightError(f"There is no panel {panel!r}; there are {', '.join(PANELS)}.")
     found = PANELS[panel]
-    unread = [name for name, value in typed.items() if name not in found.reads and value not in ("", _usual(name))]
+    unread = [
+        name for name, value in typed.items() if name not in found.reads and value not in ("", getattr(DEFAULT, name))
+    ]
     if unread:
         raise LongSightError(f"{found.title} does not read {', '.join(unread)}; it reads {', '.join(found.reads)}.")
     options = option_controls.read_options(found, typed)
     texts = measurements.read_texts(session, model, found, measurements.check_length(length), [])
     chosen = make_runs(_methods(model, methods, max(len(text.ids) for text in texts)))
     return MeasurementRequest(model, found, texts, chosen, options)
-
-
-def _usual(name: str) -> Any:
-    return getattr(DEFAULT, name)
 
 
 def _whole(numbers: Any) -> bool:

@@ -19,7 +19,7 @@ def costs_view(session: Session, model: Model, methods: Sequence[Method], note: 
     if tokens == 0:
         return ""
     speakers = session.speakers_for(model.name, methods)
-    sides = [(run, speaker) for run, speaker in zip(make_runs(methods), speakers, strict=True)]
+    sides = list(zip(make_runs(methods), speakers, strict=True))
     expected = [_expected(model, speaker, run.method, tokens) for run, speaker in sides]
     parts = "".join(_cost(model, *side, tokens, forecast) for side, forecast in zip(sides, expected, strict=True))
     together = estimate.total(forecast.seconds for forecast in expected)

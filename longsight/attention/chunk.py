@@ -49,9 +49,8 @@ class Chunk:
     logits_to_keep: int = 0  # of how many last tokens the logits are wanted; 0: of all
     reached: set[int] = field(default_factory=set)
     _plans: dict[tuple, Callable] = field(default_factory=dict)
-    _encodings: dict[tuple[int, tuple[int, ...]], Encoding] = field(
-        default_factory=dict
-    )  # of some heads: of which object, of which
+    _encodings: dict[tuple[int, tuple[int, ...]], Encoding] = field(default_factory=dict)
+    """Those of some heads, by the object that is all heads' and by which they are."""
 
     @torch.compiler.disable  # plans follow from positions, which a compiled graph would make constants
     def attention(

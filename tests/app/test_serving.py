@@ -1,13 +1,13 @@
 """What the server does while it serves."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 from app import serving
 from app.components.session_states import SessionStates
 from app.page import build_page
 from app.session import housekeeping, uploads
 from app.session.housekeeping import Used
+from tests.event_loops import run_apart
 
 
 def test_a_look_that_fails_is_told_and_the_next_one_follows(monkeypatch, caplog, tmp_path):
@@ -32,8 +32,7 @@ def test_a_look_that_fails_is_told_and_the_next_one_follows(monkeypatch, caplog,
 
     loop = None
     monkeypatch.setattr(housekeeping, "tidy", tidy)
-    with ThreadPoolExecutor(1) as beside:  # browsers in the same process have an event loop of their own here
-        beside.submit(asyncio.run, two_looks()).result()
+    run_apart(two_looks())
     folder.close()
     assert looks[:2] == [housekeeping.NOTHING] * 2
     assert "dictionary changed size" in caplog.text

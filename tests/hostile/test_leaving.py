@@ -3,13 +3,13 @@
 import asyncio
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from app.session.device_sharing import line_of
+from tests.event_loops import run_apart
 
 PATIENCE = 60.0  # seconds, on the most crowded machine
 LONG = "The grass is green. The sky is blue. " * 40_000
@@ -57,7 +57,6 @@ def test_work_for_an_assistant_that_left_ends(client):
             call = asyncio.ensure_future(session.call_tool("ask", given))
             await asyncio.gather(watch(call), call, return_exceptions=True)
 
-    with ThreadPoolExecutor(1) as beside:  # browsers in the same process have an event loop of their own here
-        beside.submit(asyncio.run, leave_in_the_middle()).result()
+    run_apart(leave_in_the_middle())
     assert seen == [True]
     assert_free_soon(line)

@@ -1,11 +1,9 @@
 """What programs are told: the examples of docs/api.md as they stand, named parameters, and tools that share nothing."""
 
-import asyncio
 import inspect
 import re
 import subprocess
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from gradio_client import Client, handle_file
@@ -15,6 +13,7 @@ from mcp.client.streamable_http import streamable_http_client
 from app.panels.option_controls import KINDS
 from tests.analysis.documents.made_files import pdf
 from tests.conftest import ROOT
+from tests.event_loops import run_apart
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 NAMES = ("ask", "look", "passkey", "maps", "document")
@@ -111,8 +110,7 @@ def tools(client, *calls):
             answers = [await session.call_tool(name, given) for name, given in calls]
             return known, [(answer.isError, answer.content[0].text) for answer in answers]
 
-    with ThreadPoolExecutor(1) as beside:  # browsers in the same process have an event loop of their own here
-        return beside.submit(asyncio.run, use()).result()
+    return run_apart(use())
 
 
 def test_assistants_have_the_same_tools_and_share_nothing(client):
