@@ -13,7 +13,7 @@ from typing import Any
 
 from analysis.diagnostics.retrieval_heads import retrieval_scores
 from analysis.evaluation.report_parts import ReportPart, ReportTable
-from analysis.typed import quoted
+from analysis.runs.typed import quoted
 from longsight.methods import METHODS
 from longsight.methods.duo import Duo
 from longsight.methods.lm_infinite import LMInfinite

@@ -12,7 +12,7 @@ import torch
 from ..drawing.curves import mark_trained, run_edges, short, small_multiples, spread_layers, thinned
 from ..drawing.drawn_figure import DrawnFigure
 from ..drawing.palette import PART_COLOURS
-from ..records import array, value
+from ..export.records import array, value
 from ..runs import Run
 from .attention_block import OWN_POSITION, AttentionWeights
 from .attention_map import AttentionMap, MapProbe, difference_figure, map_figure, overview_cells, overview_figure

@@ -14,7 +14,7 @@ from ..drawing.curves import short
 from ..drawing.layout import INK, MOST_CELLS, plain_layout
 from ..drawing.palette import DIFFERENCE, WEIGHT
 from ..drawing.powers_of_ten import colour_by_powers
-from ..records import array, value
+from ..export.records import array, value
 from .attention_block import AttentionWeights
 from .observed import Observed
 from .probing import Probe

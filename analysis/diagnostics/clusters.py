@@ -16,7 +16,7 @@ from ..drawing.curves import spread_layers, with_legend_above
 from ..drawing.drawn_figure import DrawnFigure
 from ..drawing.layout import INK, plain_layout
 from ..drawing.palette import MARKERS
-from ..records import Record, array, value
+from ..export.records import Record, array, value
 from ..runs import Run
 from .base import Panel, Records
 from .hidden_states import HiddenProbe, HiddenRecord

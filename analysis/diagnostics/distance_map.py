@@ -16,7 +16,7 @@ from longsight.methods.base import of_group
 
 from ..drawing.layout import MOST_CELLS, plain_layout
 from ..drawing.palette import SEEN, UNSEEN
-from ..records import Column, Record, array, value
+from ..export.records import Column, Record, array, value
 from .effective_distance import ORDINARY_FREQUENCIES, slowest_rotation
 
 NUMBERED_TOKENS = 24

@@ -13,7 +13,7 @@ import torch
 from ..drawing.curves import line_of, mark_trained, short, small_multiples
 from ..drawing.drawn_figure import DrawnFigure
 from ..drawing.layout import INK
-from ..records import array, value
+from ..export.records import array, value
 from ..runs import Run
 from .attention_block import AttentionWeights
 from .base import Panel, first

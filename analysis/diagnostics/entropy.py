@@ -21,7 +21,7 @@ from ..drawing.curves import (
 )
 from ..drawing.drawn_figure import DrawnFigure
 from ..drawing.layout import INK
-from ..records import Column, array
+from ..export.records import Column, array
 from ..runs import Run
 from .attention_block import AttentionWeights
 from .base import Panel, first

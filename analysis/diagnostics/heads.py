@@ -24,7 +24,7 @@ from longsight.methods.duo import Duo
 from longsight.models.head_scores import PATTERN, read_pattern, words
 from longsight.models.model import load
 
-from ..typed import quoted
+from ..runs.typed import quoted
 from .retrieval_heads import retrieval_scores
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..records import array
+from ..export.records import array
 from .observed import Observed
 from .probing import Probe
 from .reading import Reading, chosen, draw

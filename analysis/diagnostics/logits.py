@@ -18,7 +18,7 @@ from ..drawing.curves import (
     spread_layers,
 )
 from ..drawing.drawn_figure import DrawnFigure
-from ..records import array
+from ..export.records import array
 from ..runs import Run
 from .attention_block import AttentionWeights
 from .base import Panel, first

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ..drawing.curves import line_of, lines_on_top, mark_trained, run_edges, short, small_multiples
 from ..drawing.drawn_figure import DrawnFigure
 from ..drawing.palette import SURPRISE
-from ..records import array
+from ..export.records import array
 from ..runs import Run
 from .base import Panel, first
 from .observed import Observed

@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from ..records import Record, array, value
+from ..export.records import Record, array, value
 
 
 class ReadingHeader(TypedDict):

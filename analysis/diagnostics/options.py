@@ -7,8 +7,8 @@ from typing import Any
 
 from longsight.errors import LongSightError
 
-from .. import typed
 from ..drawing.layout import MOST_CELLS
+from ..runs import typed
 from .projection import PROJECTIONS
 from .reading import MOST_QUERIES, STARTING
 

@@ -14,7 +14,7 @@ from longsight.methods import Method
 from longsight.models.model import Ids, Model
 from longsight.progress import Progress
 
-from ..records import Record
+from ..export.records import Record
 from .attention_block import AttentionWeights, make_view
 from .observed import QueriesHeader
 from .reading import MOST_QUERIES, Reading, new_reading

@@ -8,7 +8,7 @@ import torch
 
 from ..drawing.curves import with_legend_above
 from ..drawing.layout import INK, plain_layout
-from ..records import Column, array, value
+from ..export.records import Column, array, value
 from ..runs import Run
 from .attention_block import AttentionWeights
 from .observed import Observed

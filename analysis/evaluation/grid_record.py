@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..records import Record, array, value
+from ..export.records import Record, array, value
 from .score_table import label_of
 
 

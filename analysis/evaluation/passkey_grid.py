@@ -17,7 +17,7 @@ from longsight.methods import METHODS, Method
 from longsight.models.model import Model
 from longsight.progress import Progress
 
-from ..records import Column, Record, array, value
+from ..export.records import Column, Record, array, value
 from ..runs import Run, make_runs
 from .grid_record import GridRecord
 from .limits import sight

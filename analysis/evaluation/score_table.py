@@ -8,8 +8,8 @@ import numpy as np
 
 from longsight.methods import METHODS
 
-from .. import typed
-from ..records import Record, array, value
+from ..export.records import Record, array, value
+from ..runs import typed
 from .report_parts import ReportTable
 from .row import Row
 

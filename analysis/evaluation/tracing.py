@@ -17,7 +17,7 @@ from longsight.progress import Progress
 from ..diagnostics.attention_block import make_view
 from ..diagnostics.observed import Observed
 from ..diagnostics.reading import new_reading, token_texts
-from ..records import array, value
+from ..export.records import array, value
 from .tasks.base import tokenizer_of
 from .tasks.hidden_key import KeyCase
 from .tasks.passkey import Passkey

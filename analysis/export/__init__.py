@@ -1,1 +1,1 @@
-"""Records as files for other programs, and figures as a page that stands alone."""
+"""Records, as files for other programs, and figures as a page that stands alone."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from longsight.errors import LongSightError
 
-from ..records import Column, Record
+from .records import Column, Record
 
 R = TypeVar("R", bound=Record)
 

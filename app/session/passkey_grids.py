@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis import typed
 from analysis.evaluation.grid_figure import grid_figure
 from analysis.evaluation.passkey_grid import MOST, TrialGrid, new_grid
 from analysis.evaluation.tasks.passkey import CHAT, COMPLETION, Passkey
 from analysis.evaluation.tasks.passkey import OWN as OWN_PROMPT
 from analysis.evaluation.tasks.texts import HIDDEN, PAPER, PROSE
 from analysis.export.files import file_of, from_json
-from analysis.runs import Run
+from analysis.runs import Run, typed
 from app.session import document_loading, finished_examples, progress_view
 from app.session.sessions import Session
 from app.session.shown_grid import ShownGrid

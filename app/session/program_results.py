@@ -9,7 +9,7 @@ import numpy as np
 from analysis.diagnostics.comparing import Side
 from analysis.diagnostics.distance_map import DistanceMap
 from analysis.export.files import file_of
-from analysis.records import Column, Record
+from analysis.export.records import Column, Record
 from analysis.runs import Run
 from app.session import distance_maps, document_loading, side_by_side
 from app.session.answers import Answer

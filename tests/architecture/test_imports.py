@@ -48,7 +48,7 @@ def graph(trees):
 
 def test_the_imports_are_found(graph):
     assert "longsight.errors" in graph["longsight.progress"] | graph["longsight.methods.base"]
-    assert "analysis.records" in graph["analysis.export.files"]  # a relative import
+    assert "analysis.export.records" in graph["analysis.export.files"]  # a relative import
     assert "app.session.running" in graph["app.panels.passkey"]  # from a package
     assert len(graph) > 100
 

@@ -62,7 +62,7 @@ def test_this_project_can_be_published():
 
 def test_this_project_publishes_what_the_page_needs_and_nothing_else():
     paths = set(Spacefile.read(ROOT).published(ROOT))
-    assert {"app.py", "app/space.py", "longsight/methods/base.py", "analysis/records.py", "README.md"} <= paths
+    assert {"app.py", "app/space.py", "longsight/methods/base.py", "analysis/export/records.py", "README.md"} <= paths
     tops = {path.split("/")[0] for path in paths if "/" in path}
     assert tops == {"app", "longsight", "analysis", "assets"}
     assert not any("__pycache__" in path for path in paths)

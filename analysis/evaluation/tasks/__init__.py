@@ -4,7 +4,7 @@ from dataclasses import fields
 
 from longsight.errors import LongSightError
 
-from ... import typed
+from ...runs import typed
 from .base import Case as Case
 from .base import Facts as Facts
 from .base import Outcome as Outcome

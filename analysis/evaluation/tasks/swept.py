@@ -3,7 +3,7 @@
 from longsight.methods.self_extend import SelfExtend
 from longsight.methods.truncation import Truncation
 
-from ...typed import named
+from ...runs.typed import named
 from ..row import Row
 
 SWEPT = {SelfExtend.key: "group", Truncation.key: "length"}

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from analysis.export.files import from_npz, to_csv, to_json, to_npz
-from analysis.records import Record, array
+from analysis.export.records import Record, array
 from longsight.errors import LongSightError
-from tests.analysis.test_records import Entropy, TwoTables, entropy
+from tests.analysis.export.test_records import Entropy, TwoTables, entropy
 
 
 def test_npz_reads_back_equal_and_knows_its_type():

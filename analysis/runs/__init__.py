@@ -17,8 +17,8 @@ from longsight.errors import LongSightError
 from longsight.methods import METHODS, Method
 from longsight.models.model import Model
 
+from ..drawing.palette import colour, dash, repeats
 from . import typed
-from .drawing.palette import colour, dash, repeats
 
 EVERY = "all"
 """Stands for every method there is."""

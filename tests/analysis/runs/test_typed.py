@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.typed import numbers, span, whole
+from analysis.runs.typed import numbers, span, whole
 from longsight.errors import LongSightError
 
 

@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, dataclass
 import numpy as np
 import pytest
 
-from analysis.records import Record, array, value
+from analysis.export.records import Record, array, value
 from longsight.errors import LongSightError
 
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import runs, typed
+from analysis import runs
 from analysis.drawing import palette
 from analysis.evaluation.tasks import TASKS, read_task
 from analysis.evaluation.tasks.passkey import Passkey
+from analysis.runs import typed
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
 from tests.longsight import tiny
