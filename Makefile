@@ -42,7 +42,7 @@ LENGTHS ?= 512,1024,2048,4096,8192,16384
 SHORTER ?= 512,1024,2048,4096
 TRIALS ?= 2
 EVALUATE = $(BIN)/python -m analysis.evaluate --model $(MODELS) --out $(RESULTS) --threads 1 --forget --trials $(TRIALS)
-METHODS := all;lm-infinite:top_k=0
+METHODS := all;lm-infinite:top_k=0;lm-infinite:queries=64
 GROUPS := $(foreach G,2 4 8 16 32,;self-extend:group=$(G),window=128)
 CUTS := ;truncation:length=128;truncation:length=256;truncation:length=384
 
