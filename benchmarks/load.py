@@ -1,10 +1,11 @@
 """Many visitors at once: is every one answered rightly, how long do they wait, and is the memory given back?
 
 `python -m benchmarks.load --sessions 50 --seconds 600` starts the page in a process of its own and sends visitors to it
-over HTTP, each with a text and a pass key of its own. When one is answered, it asks again. An answer with another
-visitor's key is a mix-up. Times are told as 50 % / 95 % / at worst: until the first sign of life after a question,
-until the first written token, and until the whole answer. The fair share is what lone visitors, before all the others,
-wait for the first token, times the visitors: of a first question, for which the text is read, and of later ones.
+over HTTP, each with a text and a pass key of its own. When one is answered, it asks again, and after `QUESTIONS` it
+leaves and comes anew: how long a conversation a method can follow is another question. An answer with another visitor's
+key is a mix-up. Times are told as 50 % / 95 % / at worst: until the first sign of life after a question, until the
+first written token, and until the whole answer. The fair share is what lone visitors, before all the others, wait for
+the first token, times the visitors: of a first question, for which the text is read, and of later ones.
 """
 
 if __name__ == "__main__":  # before torch is imported
@@ -45,6 +46,7 @@ PATIENCE = 1800.0  # seconds that a question may take
 AFTERWARDS = 60.0  # seconds in which memory is to come back
 ALONE = 3  # visitors whose times the fair share is made of
 LOOK = 0.05  # seconds between two looks at what came in
+QUESTIONS = 20  # that a visitor asks before it leaves and comes anew
 
 
 @dataclass(frozen=True)
@@ -62,26 +64,38 @@ OUTCOMES = RIGHT, WRONG, MIXED_UP, FAILED, LOST = "right", "wrong", "mixed up", 
 
 @dataclass
 class Visitor:
-    """Has a text with a key of its own, and asks for it again and again."""
+    """Has a text with a key of its own, and asks for it again and again. `visits`: its turns, visit by visit."""
 
+    address: str
     key: str
     text: Path
-    client: Client
-    turns: list[TimedTurn] = field(default_factory=list)
+    visits: list[list[TimedTurn]] = field(default_factory=list)
 
     def visit(self, options: argparse.Namespace, keys: frozenset[str], until: float) -> None:
-        """Give the text once, then ask until the time is over, and once at least."""
-        try:
-            self.client.predict(file=handle_file(self.text), model=options.model, api_name="/document")
-            while not self.turns or time.monotonic() < until:
-                self.turns.append(self._ask(options, keys))
-        except Exception as problem:  # one visitor's trouble is a line of the table
-            self.turns.append(TimedTurn(FAILED))
-            print(f"{type(problem).__name__}: {problem}", file=sys.stderr)
+        """Come, and come anew, until the time is over."""
+        while not self.visits or time.monotonic() < until:
+            turns: list[TimedTurn] = []
+            self.visits.append(turns)
+            try:
+                self._stay(turns, options, keys, until)
+            except Exception as problem:  # one visitor's trouble is a line of the table
+                turns.append(TimedTurn(FAILED))
+                print(f"{type(problem).__name__}: {problem}", file=sys.stderr)
+                return
 
-    def _ask(self, options: argparse.Namespace, keys: frozenset[str]) -> TimedTurn:
+    def _stay(self, turns: list[TimedTurn], options: argparse.Namespace, keys: frozenset[str], until: float) -> None:
+        """Give the text once, then ask until the time or the visit is over, and once at least."""
+        client = Client(self.address, verbose=False, httpx_kwargs={"timeout": PATIENCE})
+        try:
+            client.predict(file=handle_file(self.text), model=options.model, api_name="/document")
+            while not turns or (len(turns) < QUESTIONS and time.monotonic() < until):
+                turns.append(self._ask(client, options, keys))
+        finally:
+            client.close()
+
+    def _ask(self, client: Client, options: argparse.Namespace, keys: frozenset[str]) -> TimedTurn:
         start, sign, token = time.monotonic(), float("nan"), float("nan")
-        job = self.client.submit(
+        job = client.submit(
             QUESTION, model=options.model, longest=options.longest, methods=options.method, api_name="/ask"
         )
         answer, document = {}, None
@@ -153,7 +167,7 @@ def visitors(address: str, count: int, folder: Path, characters: int) -> list[Vi
         sentences.insert(int(rng.integers(len(sentences) // 2, len(sentences))), STATEMENT.format(value=key))
         path = folder / f"text_{number}.txt"
         path.write_text(PREAMBLE + " ".join(sentences), encoding="utf-8")
-        found.append(Visitor(key, path, Client(address, verbose=False, httpx_kwargs={"timeout": PATIENCE})))
+        found.append(Visitor(address, key, path))
     return found
 
 
@@ -193,11 +207,6 @@ def let_visit(visiting: list[Visitor], options: argparse.Namespace, seconds: flo
         thread.start()
     for thread in threads:
         thread.join()
-
-
-def leave(visiting: list[Visitor]) -> None:
-    for visitor in visiting:
-        visitor.client.close()
 
 
 def spread(seconds: Sequence[float]) -> str:
@@ -249,8 +258,7 @@ def visit_alone(address: str, options: argparse.Namespace, folder: Path) -> list
     lone = visitors(address, 1 + ALONE, folder, options.characters)
     for visitor in lone:
         let_visit([visitor], options, min(5.0, options.seconds))
-    leave(lone)
-    return [visitor.turns for visitor in lone[1:]]
+    return [visit for visitor in lone[1:] for visit in visitor.visits]
 
 
 def run(options: argparse.Namespace, folder: Path) -> str:
@@ -264,13 +272,12 @@ def run(options: argparse.Namespace, folder: Path) -> str:
         watching.start()
         visiting = visitors(address, options.sessions, folder, options.characters)
         let_visit(visiting, options, options.seconds)
-        leave(visiting)
         memory["peak"] = watch.peak
         time.sleep(AFTERWARDS)
         memory["a minute afterwards"] = watch.now
         watch.over.set()
         watching.join()
-        return report([visitor.turns for visitor in visiting], alone, memory, options)
+        return report([visit for visitor in visiting for visit in visitor.visits], alone, memory, options)
 
 
 def main() -> None:

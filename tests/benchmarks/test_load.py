@@ -4,7 +4,7 @@ import argparse
 import signal
 from collections import Counter
 
-from gradio_client import handle_file
+from gradio_client import Client, handle_file
 
 from benchmarks import load
 
@@ -17,16 +17,17 @@ def test_everyone_gets_their_own_key_and_the_server_ends_cleanly_in_the_middle(t
     with load.server(tmp_path / "log") as (address, process):
         visiting = load.visitors(address, 3, tmp_path, options.characters)
         load.let_visit(visiting, options, seconds=0.5)
-        turns = [turn for visitor in visiting for turn in visitor.turns]
+        visits = [visit for visitor in visiting for visit in visitor.visits]
+        turns = [turn for visit in visits for turn in visit]
         assert Counter(turn.outcome for turn in turns) == {load.RIGHT: len(turns)}
         assert len(turns) >= 3
         assert all(0 <= turn.sign <= turn.token <= turn.end for turn in turns)
-        visits = [visitor.turns for visitor in visiting]
         assert "0 mixed up, 0 failed" in load.report(visits, visits[:1], {"before": 10**6}, options)
 
         [reader] = load.visitors(address, 1, tmp_path, 400_000)
-        reader.client.predict(file=handle_file(reader.text), model=MODEL, api_name="/document")
-        views = iter(reader.client.submit(load.QUESTION, model=MODEL, methods="vanilla", api_name="/ask"))
+        client = Client(address, verbose=False)
+        client.predict(file=handle_file(reader.text), model=MODEL, api_name="/document")
+        views = iter(client.submit(load.QUESTION, model=MODEL, methods="vanilla", api_name="/ask"))
         while "reading" not in str(next(views)):
             pass
         process.send_signal(signal.SIGTERM)

@@ -127,6 +127,21 @@ def test_who_has_had_least_is_next_and_a_newcomer_is_ahead():
             line._wanting.remove(a)
 
 
+def test_on_a_processor_work_counts_and_not_what_others_kept_it_from():
+    """A slice of a second in which nothing was worked takes next to nothing of a visitor's share."""
+
+    def work():
+        time.sleep(1.0)
+        yield 1
+
+    line = device_sharing.line_of(CPU)
+    with line.place(Visitor(), nobody_knows) as place:
+        before = place.used
+        for _ in place.take_turns(work(), lambda: False):
+            pass
+        assert place.used - before < 0.5
+
+
 def test_who_has_had_enough_gives_the_place_up_and_closes_the_work(monkeypatch):
     line, enough, closed = DeviceLine(), threading.Event(), []
 
