@@ -27,7 +27,7 @@ from analysis.evaluation.worker import loaded
 from analysis.report import make_parts
 from analysis.runs import methods_argument
 from longsight.errors import LongSightError
-from longsight.methods import METHODS
+from longsight.methods import METHODS, Method
 from longsight.models.model import Model
 from training import card, choose
 from training.card_cells import CARD_TASKS, CHOOSING_SEED, CardCells, hold_out
@@ -82,9 +82,13 @@ def _methods(model: Model, target: int) -> Iterator[str]:
     """Every method that suits the model, as text; one that retrieves without its retrieval as well."""
     for key, method in METHODS.items():
         if method.needs in (None, model.position_encoding):
-            if model.method(key, target).retrieval is not None:
+            if model.method(key, target).retrieval is not None and _may_fetch_nothing(method):
                 yield f"{key}:top_k=0"
             yield key
+
+
+def _may_fetch_nothing(method: type[Method]) -> bool:
+    return any(spec.name == "top_k" and spec.metadata["low"] == 0 for spec in dataclasses.fields(method))
 
 
 def _choose(model: Model, cells: CardCells, options: argparse.Namespace, results: Results, workers: Workers) -> None:

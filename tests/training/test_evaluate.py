@@ -7,12 +7,14 @@ import shutil
 import pytest
 
 from analysis import evaluate as runner
+from analysis import runs
 from analysis.evaluation.results import read_results
 from analysis.evaluation.tasks.passkey import Passkey
+from longsight.methods import METHODS
 from longsight.models.model import load
 from training import card, choose
 from training.card_cells import CHOOSING_SEED
-from training.evaluate import main
+from training.evaluate import _methods, main
 from training.questions import Questions
 from training.samples import Samples
 
@@ -117,3 +119,10 @@ def test_texts_too_short_are_said_to_be(command, tmp_path, capsys):
 def test_parameters_cannot_be_chosen_inside_the_trained_length(command, capsys):
     assert command("--only", "choose", "--lengths", "200") == 1
     assert "--lengths must go to 256 tokens at least" in capsys.readouterr().err
+
+
+def test_each_method_that_is_measured_unasked_suits_the_model(model):
+    loaded = load(str(model))
+    found = [runs.read_one(loaded, text, 600) for text in _methods(loaded, 600)]
+    assert {method.key for method in found} == set(METHODS)
+    assert [method.retrieval for method in found if method.key == "lm-infinite"].count(None) == 1
