@@ -104,7 +104,7 @@ def _choose(model: Model, cells: CardCells, options: argparse.Namespace, results
         return [tuple(counts[method, length] for length in lengths) for method in methods]
 
     known, each = choose.read(options.model), cells.choosing_keys
-    if known is None or (known.lengths, known.each) != (lengths, each):
+    if known is None or (known.lengths, known.each, set(known.tried)) != (lengths, each, choose.TRIED):
         choose.write(options.model, choose.choose(model, lengths, each, found))
 
 

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from analysis import runs
 from longsight.methods import METHODS
 from longsight.models.model import load
 from training import choose
@@ -25,14 +26,14 @@ def test_one_key_more_is_not_clearly_better(found, clearly):
 
 
 def test_the_best_is_chosen_and_read_back(place):
-    """Only retrieval from layer 1 at half the length helps, only SelfExtend with groups of 16, and DuoAttention with as
-    few full heads as there may be."""
+    """Only retrieval from layer 1 at half the length helps, only SelfExtend with groups of 16, InfLLM with a window of
+    three quarters, and DuoAttention with as few full heads as there may be."""
     tried = []
 
     def found(methods, lengths):
         tried.extend(methods)
         assert lengths == ([128] if methods[0].startswith("duo") else (256,))
-        good = ("lm-infinite:top_k=5,from_layer=1,insert_at=64", "self-extend:group=16,", "duo")
+        good = ("lm-infinite:top_k=5,from_layer=1,insert_at=64", "self-extend:group=16,", "infllm:window=96", "duo")
         return [(5 if method.startswith(good) else 0,) for method in methods]
 
     model = load(place)
@@ -40,12 +41,13 @@ def test_the_best_is_chosen_and_read_back(place):
     assert choice.recommended == {
         "lm-infinite": {"top_k": 5, "from_layer": 1, "insert_at": 64},
         "self-extend": {"group": 16, "window": 32},
-        "duo": {"window": 32, "starting": 8, "heads": choice.duo[0].parameters["heads"]},
+        "infllm": {"window": 96, "block": 4, "top_k": 8, "queries": 48},
+        "duo": {"window": 32, "starting": 8, "heads": choice.tried["duo"][0].parameters["heads"]},
     }
-    full = [str(each.parameters["heads"]).count("1") for each in choice.duo]
+    full = [str(each.parameters["heads"]).count("1") for each in choice.tried["duo"]]
     assert len(set(full)) == len(full)
     assert model.method("duo", 256) != load(place).method("window", 256)
-    assert [sum(each.found) for each in choice.lm_infinite].count(5) == 1
+    assert [sum(each.found) for each in choice.tried["lm-infinite"]].count(5) == 1
     usual = next(method for method in tried if method.startswith("self-extend"))
     thumb = METHODS["self-extend"].for_model(128, 256)
     assert usual == f"self-extend:group={thumb.group},window={thumb.window}", "not what the model now recommends"
@@ -62,3 +64,17 @@ def test_the_rule_of_thumb_stays_where_it_is_as_good(place):
     assert choose.read(place) is None
     (place / choose.FILE).write_text(json.dumps({"recommended": {}}))
     assert choose.read(place) is None
+
+
+def test_whatever_is_tried_suits_a_model_and_stays_inside_what_it_was_trained_on(place):
+    """What is seen at once, fetched or recent, fits into the trained length."""
+    model = load(place)
+    for key, options in choose.BESIDE_A_RULE.items():
+        tried = list(options(model.train_length))
+        assert len(tried) > 3
+        for parameters in tried:
+            method = runs.build(model, key, parameters, 256)
+            if key == "infllm":
+                assert method.window + method.top_k * method.block <= model.train_length
+            if key == "reattention":
+                assert method.local + method.starting + method.most * method.span <= model.train_length

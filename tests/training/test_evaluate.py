@@ -45,6 +45,10 @@ def _little_choice(monkeypatch):
         ("TOP_K", (5, 1)),
         ("WINDOWS", (1 / 4,)),
         ("GROUPS", (8,)),
+        ("FETCHING_WINDOWS", (1 / 2,)),
+        ("FETCHED", (1 / 8,)),
+        ("HEADS", (1 / 8,)),
+        ("USES", (1 / 4,)),
         ("FULL_HEADS", (1 / 2,)),
     ):
         monkeypatch.setattr(choose, name, tried)
