@@ -1,8 +1,8 @@
 """The seams through which a transformers model is patched: what the monkey patch takes hold of.
 
 Attention goes through one function of ours, and every token is given position 0, at which every rotation is the
-identity: so queries, keys and the cache stay unrotated without touching the rotary embedding. Which method runs is
-never state of the model: it travels with the call, inside a `Chunk`.
+identity: so queries, keys and the cache stay unrotated without touching the rotary embedding (`no_rotation` also saves
+the work). Which method runs is never state of the model: it travels with the call, inside a `Chunk`.
 """
 
 import math
@@ -32,6 +32,7 @@ from longsight.models.attention_seam import NAME, attention_function, no_mask, s
 from longsight.models.families import Family, family_of, layers_of
 from longsight.models.key_heads import KeyHeads, check_told_apart
 from longsight.models.module_patching import Shadowed, cache_keyword, replace_forward, restore, shadow
+from longsight.models.no_rotation import leave_rotation_out
 from longsight.models.number_format import proven_exactly
 from longsight.models.shims import Shim
 from longsight.models.unreadable import understood
@@ -272,6 +273,8 @@ def open_seam(hf: PreTrainedModel) -> Seam:
                 for block in getattr(hf.base_model, shim.blocks):
                     module = getattr(block, shim.attention)
                     seam.forwards.append(replace_forward(module, shimmed(module, shim)))
+            else:
+                seam.forwards.extend(leave_rotation_out(hf))
             difference, heads = check_unchanged(seam, ids, stock)
             proven = replace(seam, difference=difference, proven_in=hf.dtype, heads=heads)
         except BaseException:
