@@ -23,8 +23,8 @@ def costs_view(session: Session, model: Model, methods: Sequence[Method], note: 
     expected = [_expected(model, speaker, run.method, tokens) for run, speaker in sides]
     parts = "".join(_cost(model, *side, tokens, forecast) for side, forecast in zip(sides, expected, strict=True))
     together = estimate.total(forecast.seconds for forecast in expected)
-    total = f"<span>together {formatting.about(together)}</span>" if together is not None and len(methods) > 1 else ""
-    return f'<div class="costs"><span>Next question</span>{parts}{total}<span>{note}</span></div>'
+    total = f", together <b>{formatting.about(together)}</b>" if together is not None and len(methods) > 1 else ""
+    return f'<div class="costs"><span>Next question{total}</span>{parts}<span>{note}</span></div>'
 
 
 def _expected(model: Model, speaker: Speaker, method: Method, tokens: int) -> Forecast:

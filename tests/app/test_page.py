@@ -1,6 +1,7 @@
 """The page as a whole: it builds, opens as its address says, and translates errors in one place."""
 
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -214,6 +215,13 @@ def test_nothing_the_page_loads_comes_from_elsewhere():
     assert "http" not in looks.replace("http://www.w3.org", "")
     assert theme.PLOTLY_JS.exists()
     assert all((theme.STYLES / name).exists() for name in theme.FONT_RANGES)
+
+
+def test_no_rule_of_the_style_sheet_is_taken_apart():
+    """Gradio cuts selectors at every comma."""
+    sheet = (theme.STYLES / "longsight.css").read_text(encoding="utf-8")
+    selectors = re.findall(r"([^{}]+)\{", re.sub(r"(?s)/\*.*?\*/", "", sheet))
+    assert [selector for selector in selectors if re.search(r"\([^()]*,", selector) and "@" not in selector] == []
 
 
 def test_nothing_is_kept_in_the_visitors_browser_and_little_on_the_server():

@@ -28,6 +28,8 @@ def long_text(page_tokens):
 
 BACKGROUND = "Math.max(...getComputedStyle(document.querySelector('.cell')).backgroundColor.match(/\\d+/g).slice(0, 3))"
 
+INK = "getComputedStyle(document.querySelector('.verdict[data-mood=bad] b')).color.match(/\\d+/g).map(Number)"
+
 
 def test_the_first_thing_seen_is_a_finished_conversation_and_in_the_dark_it_is_dark(visit_page):
     page = visit_page()
@@ -42,6 +44,8 @@ def test_the_first_thing_seen_is_a_finished_conversation_and_in_the_dark_it_is_d
     shoot(page, "first-sight")
     page.click("#shade")
     page.wait_for_function(f"{BACKGROUND} < 60")
+    red, green, blue = page.evaluate(INK)
+    assert red > 200 > 150 > max(green, blue)  # what is bad is red in the dark, too
     shoot(page, "dark")
 
 
@@ -107,6 +111,7 @@ def test_a_text_far_past_the_trained_length_is_read_by_three_methods(visit_page)
     expect(page.locator("#costs")).to_contain_text(re.compile(r"Vanilla cache \d+\.\d MB, about .*SelfExtend"))
     ask(page, QUESTION)
     expect(cells(page, "reading").first).to_contain_text(re.compile(r"prefill .*/1\d.*k · .* tok/s · .* left"))
+    expect(page.locator("#costs")).to_be_hidden()  # there is one total at a time
     shoot(page, "reading")
     expect(cells(page, "done")).to_have_count(3)
     shoot(page, "chat")

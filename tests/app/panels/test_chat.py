@@ -54,7 +54,7 @@ def test_all_methods_have_one_total(model, session, document, monkeypatch):
     finish(document_loading.take_steps(session, model, at_once(lambda: document)))
     assert "together" not in costs_view(session, model, methods)  # the machine was not measured
     monkeypatch.setattr(Speed, "seconds", lambda self, tokens, pairs: 119.6)
-    assert "<span>together about 3 min 59 s</span>" in costs_view(session, model, methods)
+    assert "Next question, together <b>about 3 min 59 s</b>" in costs_view(session, model, methods)
     assert "together" not in costs_view(session, model, methods[:1])
 
 
