@@ -52,6 +52,7 @@ function buildTurn(parent) {
   node.about = make('span', 'about', ask);
   node.question = make('p', 'question', ask);
   node.left = make('span', 'left', ask);
+  node.by = make('p', 'by', node);
   node.cells = make('div', 'cells', node);
   return node;
 }
@@ -66,6 +67,7 @@ function buildCell(parent) {
   node.copy.textContent = 'Copy';
   node.copy.onclick = () => navigator.clipboard.writeText(node.answer.text);
   node.detail = make('small', '', head);
+  node.unseen = make('p', 'unseen', node);
   node.verdict = make('p', 'verdict', node);
   node.word = make('b', '', node.verdict);
   node.why = make('span', '', node.verdict);
@@ -84,6 +86,7 @@ function drawCell(node, cell) {
   node.style.setProperty('--method', cell.colour);
   write(node.heading, cell.title);
   write(node.detail, cell.detail);
+  write(node.unseen, cell.unseen ?? '');
   writeAnswer(node.answer, cell);
   write(node.problem, cell.error);
   node.verdict.hidden = !cell.verdict;
@@ -101,6 +104,7 @@ function drawTurn(node, turn) {
   write(node.about, turn.about);
   write(node.question, turn.question);
   write(node.left, turn.left ?? '');
+  write(node.by, turn.by ?? '');
   node.question.dir = 'auto';
   node.cells.style.setProperty('--columns', turn.cells.length);
   turn.cells.forEach((cell, n) => drawCell(child(node.cells, n, buildCell), cell));

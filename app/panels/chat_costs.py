@@ -14,17 +14,28 @@ from longsight.models.model import Model
 
 def costs_view(session: Session, model: Model, methods: Sequence[Method], note: str = "") -> str:
     """For each method what it will keep and how long it will read, and how long all of them together; nothing where
-    there is no text to read."""
+    there is no text to read. And who knows nothing of the conversation so far."""
     tokens = document_loading.token_count(session, model)
+    sides = list(zip(make_runs(methods), session.speakers_for(model.name, methods), strict=True))
+    unseen = _unseen(session, model, sides)
     if tokens == 0:
-        return ""
-    speakers = session.speakers_for(model.name, methods)
-    sides = list(zip(make_runs(methods), speakers, strict=True))
+        return f'<div class="costs">{unseen}</div>' if unseen else ""
     expected = [_expected(model, speaker, run.method, tokens) for run, speaker in sides]
     parts = "".join(_cost(model, *side, tokens, forecast) for side, forecast in zip(sides, expected, strict=True))
     together = estimate.total(forecast.seconds for forecast in expected)
     total = f", together <b>{formatting.about(together)}</b>" if together is not None and len(methods) > 1 else ""
-    return f'<div class="costs"><span>Next question{total}</span>{parts}<span>{note}</span></div>'
+    return f'<div class="costs"><span>Next question{total}</span>{parts}{unseen}<span>{note}</span></div>'
+
+
+def _unseen(session: Session, model: Model, sides: Sequence[tuple[Run, Speaker]]) -> str:
+    """Who will answer without having seen all turns of the conversation, as HTML: another model, or other methods."""
+    turns = len(session.turns)
+    missed = {run.label: speaker.unseen(turns) for run, speaker in sides}
+    new = not any(speaker.exchanges for speaker in session.speakers.get(model.name, ()))
+    if new or len(missed) > 1 == len(set(missed.values())):
+        missed = {model.name: max(missed.values(), default=0)}
+    said = [f"{who} {formatting.unseen(count, turns)}" for who, count in missed.items() if count]
+    return f'<span class="unseen">{html.escape("; ".join(said))}</span>' if said else ""
 
 
 def _expected(model: Model, speaker: Speaker, method: Method, tokens: int) -> Forecast:

@@ -18,7 +18,8 @@ OPEN = Verdict("", "")
 
 class CellView(TypedDict):
     """An answer, also as `elements` where it is Markdown; `progress` is how much is read, from 0 to 1, and None before
-    and afterwards. `verdict`, `why` and `mood` are what a finished one amounts to, `lesson` what its failure shows."""
+    and afterwards. `verdict`, `why` and `mood` are what a finished one amounts to, `lesson` what its failure shows;
+    `unseen` says which turns above its writer knows nothing of."""
 
     title: str
     detail: str
@@ -31,15 +32,18 @@ class CellView(TypedDict):
     why: str
     mood: str
     lesson: str
+    unseen: str
     progress: float | None
     status: str
 
 
 class TurnView(TypedDict):
-    """A question, what it is about, how long its answers will take together, and they."""
+    """A question, what it is about, who answers where not all is by one model, how long its answers will take together,
+    and they."""
 
     question: str
     about: str
+    by: str
     left: str
     cells: list[CellView]
 
@@ -54,17 +58,23 @@ class ConversationView(TypedDict):
 
 def conversation(turns: Sequence[ConversationTurn], note: str = "", asked: int = 0) -> ConversationView:
     """The value of the conversation on the page; `asked` questions were accepted there so far, forgotten ones too."""
-    views = [turn_view(turn) for turn in turns]
+    views = [turn_view(turn, place) for place, turn in enumerate(turns)]
+    if len({turn.model for turn in turns}) > 1:
+        for view, turn in zip(views, turns, strict=True):
+            view["by"] = f"Answered by {turn.model}"
     taught = [cell for view in views for cell in view["cells"] if cell["lesson"]]
     for cell in taught[1:]:
         cell["lesson"] = ""
     return {"note": note, "asked": asked, "turns": views}
 
 
-def turn_view(turn: ConversationTurn) -> TurnView:
+def turn_view(turn: ConversationTurn, before: int = 0) -> TurnView:
+    """A turn as it is drawn after so many others."""
     judged = [verdicts.verdict(cell.text, turn.keys) if cell.state == Answer.DONE else OPEN for cell in turn.cells]
     cells = [_cell(cell, turn, found, judged) for cell, found in zip(turn.cells, judged, strict=True)]
-    return {"question": turn.question, "about": turn.about, "left": _left(turn), "cells": cells}
+    for view, cell in zip(cells, turn.cells, strict=True):
+        view["unseen"] = formatting.unseen(cell.unseen, before).capitalize()
+    return {"question": turn.question, "about": turn.about, "by": "", "left": _left(turn), "cells": cells}
 
 
 def _left(turn: ConversationTurn) -> str:
@@ -90,6 +100,7 @@ def _cell(cell: Answer, turn: ConversationTurn, judged: Verdict, beside: Sequenc
         "why": judged.why,
         "mood": judged.mood,
         "lesson": verdicts.lesson(cell.run.method, judged, beside, read, turn.train_length),
+        "unseen": "",
         "progress": cell.done / cell.total if cell.state == Answer.READING and cell.total else None,
         "status": " · ".join(filter(None, STATUS[cell.state](cell, turn.cells, turn.waiting))),
     }

@@ -42,6 +42,7 @@ class Answer:
     written: int = 0
     write_seconds: float = 0.0
     cache_bytes: int = 0
+    unseen: int = 0  # turns of the conversation before that whoever speaks knows nothing of
 
     WAITING, READING, WRITING, DONE, STOPPED, FAILED = "waiting", "reading", "writing", "done", "stopped", "failed"
 
@@ -76,6 +77,10 @@ class Speaker:
     method: Method
     exchanges: list[Exchange] = field(default_factory=list)
     cache: Cache | None = None
+
+    def unseen(self, turns: int) -> int:
+        """How many of the `turns` of a conversation it took no part in."""
+        return max(turns - len(self.exchanges), 0)
 
     @property
     def nbytes(self) -> int:

@@ -22,7 +22,8 @@ EXCERPT = 160  # characters shown of either end
 class Document:
     """A text with its name and its size in bytes as it came in.
 
-    `form` and `note`: what it was, and what is to be said of how it was read (`FileText`).
+    `form` and `note`: what it was, and what is to be said of how it was read (`FileText`). `example`: the key of the
+    example document that it is, if it is one.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Document:
     nbytes: int
     form: str = ""
     note: str = ""
+    example: str = ""
 
     @property
     def head(self) -> str:

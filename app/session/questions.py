@@ -81,9 +81,11 @@ def ask_steps(session: Session, model: Model, question: ChatQuestion) -> Generat
     """
     with running.at_work(session, ANSWERING):
         session.check_kept()
-        turn = ConversationTurn(question.text, "", [Answer(run) for run in question.runs], model.train_length)
+        cells = [Answer(run) for run in question.runs]
+        turn = ConversationTurn(question.text, "", cells, model.train_length, model=model.name)
         session.turns.append(turn)
         session.asked += 1
+        session.begun = True
         drawings = DrawingPace(TICK)
         try:
             with contextlib.closing(_answer(session, model, question, turn)) as steps:
@@ -102,8 +104,8 @@ def _answer(
     session: Session, model: Model, question: ChatQuestion, turn: ConversationTurn
 ) -> Generator[None, None, None]:
     """Yields, the first time at once, whenever there may be something new to see."""
-    yield
     try:
+        yield
         for step in until(session.stop.is_set, document_loading.tokens_steps(session, model)):
             turn.about = f"{step.doing} …"
             yield
@@ -113,9 +115,10 @@ def _answer(
     except LongSightError as error:
         for cell in turn.cells:
             cell.fail(str(error))
-    for cell in turn.cells:
-        if cell.state == Answer.WAITING:  # stopped before its first turn
-            cell.state = Answer.STOPPED
+    finally:
+        for cell in turn.cells:
+            if cell.state == Answer.WAITING:  # stopped before its first turn
+                cell.state = Answer.STOPPED
 
 
 def _answer_in_turn(
@@ -124,6 +127,7 @@ def _answer_in_turn(
     speakers = session.let_speak(model.name, [run.method for run in question.runs])
     sides, document = list(zip(speakers, turn.cells, strict=True)), session.tokens.get(model.name)
     for speaker, cell in sides:
+        cell.unseen = speaker.unseen(len(session.turns) - 1)
         _expect(session, model, speaker, cell, question.sampling.max_new_tokens)
     able = [(speaker, cell) for speaker, cell in sides if not cell.finished]
     if not able:

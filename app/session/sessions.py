@@ -23,7 +23,7 @@ class ConversationTurn:
     """A question as it stands on the page, with one cell per method.
 
     `about`: the document, when it is a new one; `keys`: what it hides, where it is asked for that; `train_length`:
-    tokens that the model was trained on.
+    tokens that the `model` of this name was trained on.
     """
 
     question: str
@@ -31,7 +31,12 @@ class ConversationTurn:
     cells: list[Answer]
     train_length: int
     keys: frozenset[str] = frozenset()
+    model: str = ""
     place: Place | None = None  # at the device, while it is being answered
+
+    @property
+    def finished(self) -> bool:
+        return all(cell.finished for cell in self.cells)
 
     @property
     def others(self) -> int:
@@ -56,6 +61,7 @@ class Session:
         self.tokens: dict[str, EncodedText] = {}  # by model: the document
         self.turns: list[ConversationTurn] = []
         self.asked = 0  # questions that were accepted
+        self.begun = False  # something of the visitor's own: the recorded example is over
         self.speakers: dict[str, list[Speaker]] = {}  # by model: who has spoken in the conversation
         self.incoming: object = None  # the text being taken in; a newer one makes an older one give up
         self.panel = ""  # the diagnostics panel that is open
@@ -105,6 +111,7 @@ class Session:
         """Go on with another document, or with none; the methods start afresh, the page keeps what was said."""
         self.free()
         self.document, self.tokens, self.speakers = document, {}, {}
+        self.begun |= document is not None and not document.example
         self.lost = "" if document is not None else self.lost
 
     def speakers_for(self, model: str, methods: Sequence[Method]) -> list[Speaker]:
@@ -130,7 +137,7 @@ class Session:
 
     def forget_conversation(self) -> None:
         self.free()
-        self.turns, self.speakers = [], {}
+        self.turns, self.speakers, self.begun = [], {}, True
 
     def free(self) -> None:
         """Let go of all caches; a later question reads the text again."""

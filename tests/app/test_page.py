@@ -244,7 +244,7 @@ def test_a_listener_notes_what_it_listens_to_also_where_it_is_no_input(model):
 def test_every_callback_that_may_refuse_tells_the_visitor_so():
     """Those that are not `for_visitor` look nothing up."""
     bare = {fn.fn.__name__ for fn in page.build_page().fns.values() if fn.fn is not None and not marked(fn.fn)}
-    assert bare <= {"<lambda>", "stop", "restart", "other_trial", "unload"}
+    assert bare <= {"<lambda>", "stop", "other_trial", "unload"}
 
 
 def marked(callback):
