@@ -15,6 +15,7 @@ from app.components.changes import when_changed
 from app.components.checked_blocks import span, told, whole
 from app.components.downloads import build_downloads, wire_downloads
 from app.components.errors import as_notice, for_visitor
+from app.components.glossary import explained
 from app.components.permalink import LinkedControl
 from app.components.run_controls import RunControls, Updates, build_run, wire_run
 from app.panels import option_controls
@@ -215,7 +216,7 @@ def _wire(panel: DiagnosticsPanel, tab: gr.Tab) -> None:
 def sentence(panel: Panel) -> str:
     """What to look for, and the figure of the papers that shows it."""
     source = f'<span class="source">Compare: {html.escape(panel.paper)}.</span>'
-    return f'<div class="lead"><p>{html.escape(panel.look)} {source}</p></div>'
+    return f'<div class="lead"><p>{explained(panel.look)} {source}</p></div>'
 
 
 def _panel_key(key: Any) -> str:

@@ -9,6 +9,8 @@ import gradio as gr
 
 from analysis.runs import Run, make_runs
 from app.components import edited_line
+from app.components.glossary import explained
+from app.components.sources import link, linked
 from app.session import formatting, side_by_side
 from app.session.side_by_side import MOST_METHODS
 from longsight.methods import METHODS, Composed, Method
@@ -206,7 +208,14 @@ def head(run: Run, train_length: int, problem: str = "") -> str:
     why it cannot be."""
     label = "" if problem or run.label == run.method.title else f"<b>{html.escape(run.label)}</b>"
     reach = f"<small>{formatting.reach(run.method, train_length)}</small>"
+    where = f'<small class="source">{source(run.method)}</small>' if "<a " in source(run.method) else ""
     last = f'<em role="alert">{html.escape(problem)}</em>' if problem else reach
     return (
-        f'<div class="method-head" style="--method:{run.colour}">{label}<span>{run.method.summary}</span>{last}</div>'
+        f'<div class="method-head" style="--method:{run.colour}">{label}<span>{explained(run.method.summary)}</span>'
+        f"{last}{where}</div>"
     )
+
+
+def source(method: Method | type[Method]) -> str:
+    """Where a method is from, as HTML with links: its paper, and its authors' code where they published it."""
+    return linked(method.paper) + (f" · {link(f'https://{method.code}', 'code')}" if method.code else "")

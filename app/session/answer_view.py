@@ -107,9 +107,18 @@ def _cell(cell: Answer, turn: ConversationTurn, judged: Verdict, beside: Sequenc
 
 
 def shown(text: str) -> str:
-    """An answer in which more than two empty lines in a row are counted: a broken model may write little else, and an
-    empty box would look like no answer."""
-    return re.sub(r"\n{4,}", lambda run: f"\n[{len(run[0])} line feeds]\n", text)
+    """An answer from its first word to its last one, in which more than two empty lines in a row are counted."""
+    return re.sub(r"\n{4,}", lambda run: f"\n… {len(run[0]) - 1} empty lines …\n", text.strip())
+
+
+def blank(text: str) -> str:
+    """How many empty lines stand around what is `shown` of an answer: a broken model may write little else."""
+    begun = text.lstrip()
+    before, after = text.removesuffix(begun).count("\n"), begun.removeprefix(begun.rstrip()).count("\n")
+    if not begun:
+        return f"nothing but {before:,} empty lines" if before > 1 else ""
+    said = [f"{before:,} empty lines before it"] * (before > 1) + [f"{after:,} after it"] * (after > 1)
+    return ", ".join(said)
 
 
 def parameters(method: Method) -> str:
@@ -126,7 +135,7 @@ def _waiting(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[s
 def _reading(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[str]:
     left = _seconds_to_read(cell, beside, waiting)
     return [
-        f"prefill {formatting.short_count(cell.done)}/{formatting.short_count(cell.total)}",
+        f"reading {formatting.short_count(cell.done)}/{formatting.short_count(cell.total)}",
         *_reused(cell),
         f"{formatting.short_count(cell.done / cell.read_seconds)} tok/s" if cell.read_seconds else "",
         "" if left is None else f"{formatting.duration(left)} left",
@@ -151,7 +160,7 @@ def wall_seconds(cell: Answer, beside: Sequence[Answer]) -> float | None:
 
 def _writing(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[str]:
     shared = str(waiting) if waiting.others else ""
-    return ["writing", _write_speed(cell), f"cache {formatting.size(cell.cache_bytes)}", shared]
+    return ["writing", _write_speed(cell), blank(cell.text), f"cache {formatting.size(cell.cache_bytes)}", shared]
 
 
 def _done(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[str]:
@@ -160,6 +169,7 @@ def _done(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[str]
         f"{formatting.short_count(cell.done / cell.read_seconds)} tok/s" if cell.read_seconds else "",
         *_reused(cell),
         f"wrote {cell.written:,} at {_write_speed(cell)}",
+        blank(cell.text),
         f"cache {formatting.size(cell.cache_bytes)}",
     ]
 

@@ -18,9 +18,8 @@ def describe(session: Session, model: Model) -> str:
     """The document in one line, as it stands above the first question about it."""
     if session.document is None:
         return ""
-    tokens = token_count(session, model)
-    size = formatting.size(session.document.nbytes)
-    return f"{session.document.name} · {size} · {tokens:,} tokens = {formatting.times(tokens, model.train_length)}"
+    length = formatting.of_trained(token_count(session, model), model.train_length)
+    return f"{session.document.name} · {formatting.size(session.document.nbytes)} · {length}"
 
 
 def take_steps(session: Session, model: Model, reading: Reading) -> Generator[Progress[None], None, None]:

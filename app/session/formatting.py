@@ -59,6 +59,11 @@ def unseen(turns: int, of: int) -> str:
     return "has not seen the turn above" if turns == 1 else f"has not seen the {turns:,} turns above"
 
 
+def of_trained(tokens: int, train_length: int) -> str:
+    """A text's length: 2,464 tokens = 4.8 × the trained length."""
+    return f"{tokens:,} tokens = {times(tokens, train_length)} the trained length"
+
+
 def reach(method: Method, train_length: int) -> str:
     """How far a method reaches with this model, as a sentence."""
     tokens = method.reach(train_length)
