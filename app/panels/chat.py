@@ -9,6 +9,7 @@ import gradio as gr
 
 from app.components.changes import when_changed
 from app.components.conversation import conversation
+from app.components.downloads import build_downloads, wire_downloads
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
 from app.components.run_controls import STARTING, STOPPING, Updates, build_mark, marked, rest_after
@@ -25,6 +26,7 @@ from app.session import (
     suggestions,
 )
 from app.session.answer_view import ConversationView
+from app.session.conversation_files import FORMATS, files
 from app.session.finished_examples import CHAT
 from app.session.running import stop
 from app.session.sessions import Session
@@ -161,6 +163,8 @@ def build_chat_panel(shared: SharedControls) -> ChatPanel:
             longest = gr.Number(64, label="Longest answer [tokens]", precision=0, elem_id="longest")
             temperature = gr.Number(0, label="Temperature", info="0: always the likeliest token", elem_id="temperature")
             seed = gr.Number(0, label="Seed", precision=0, elem_id="seed")
+    saved = build_downloads("conversation", "This conversation, with all that it depended on:", FORMATS)
+    wire_downloads(saved, files, [shared.session])
     attached = gr.Textbox(visible="hidden", elem_id="attached", label="attached file")
     taken = gr.Textbox(visible="hidden", label="file taken in")
     return ChatPanel(shared, shown, mark, costs, question, chips, new, longest, temperature, seed, attached, taken)

@@ -121,13 +121,11 @@ class DiagnosticsPanel:
 
     def _known(self, session: Session, request: MeasurementRequest, fresh: bool) -> Updates:
         """What is known of a request without reading: its figures, or how long measuring will take."""
-        before = None if fresh else session.measurement
-        if before is not None and before.answers(request):
-            session.measurement = Measurement(request, before.sides)
-            same = before.request.options == request.options
-            figures = {} if same else {self.board: drawn(measurements.draw(request, before.sides))}
-            return {self.run.status: MEASURED, **figures}
-        sides = measurements.from_cache(request)
+        before = session.measurement
+        mine = before is not None and before.answers(request)
+        if before is not None and mine and not fresh and before.request.options == request.options:
+            return {self.run.status: MEASURED}
+        sides = before.sides if before is not None and mine else measurements.from_cache(request)
         if sides is None:
             return {self.run.status: f"<span>{html.escape(measurements.plan(request))}</span>"}
         session.measurement = Measurement(request, sides)

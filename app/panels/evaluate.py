@@ -49,12 +49,16 @@ class EvaluatePanel:
     @property
     def shown(self) -> list[Any]:
         """What `show` updates."""
-        return [self.note, self.lead, self.figures, self.tables, self.about]
+        return [self.part, self.note, self.lead, self.figures, self.tables, self.about]
 
     @for_visitor
     def show(self, part: Any, session: Session) -> Updates:
         """One part of the results, and what is said of all of them."""
-        return self.drawn(opened(session), part, "" if session.results else EXAMPLE)
+        results = opened(session)
+        return {
+            self.part: gr.Dropdown(results.choices),
+            **self.drawn(results, part, "" if session.results else EXAMPLE),
+        }
 
     @for_visitor
     def load_results(self, path: str | None, session: Session) -> Updates:
@@ -83,7 +87,7 @@ def build_evaluate(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
     panel = build_panel()
     when_changed([panel.part.change], panel.show, [panel.part, shared.session], panel.shown, tab)
     panel.load.upload(
-        panel.load_results, [panel.load, shared.session], [panel.part, *panel.shown],
+        panel.load_results, [panel.load, shared.session], panel.shown,
         show_progress="hidden", api_visibility="private",
     )  # fmt: skip
     return [LinkedControl("part", panel.part, lambda text: opened(Session()).known(int(text)))]

@@ -82,7 +82,9 @@ def ask_steps(session: Session, model: Model, question: ChatQuestion) -> Generat
     with running.at_work(session, ANSWERING):
         session.check_kept()
         cells = [Answer(run) for run in question.runs]
-        turn = ConversationTurn(question.text, "", cells, model.train_length, model=model.name)
+        turn = ConversationTurn(
+            question.text, "", cells, model.train_length, model=model.name, sampling=question.sampling
+        )
         session.turns.append(turn)
         session.asked += 1
         session.begun = True

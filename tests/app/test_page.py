@@ -43,12 +43,13 @@ def callback(demo, name):
 def opened(model):
     """Opens the page with a query and returns what every component is told, by its elem_id, and the session."""
     demo = page.build_page()
+    serving.watch_sessions(demo)
     opening, filling = callback(demo, "Page.open"), callback(demo, "Page.fill")
 
-    def open_with(query):
+    def open_with(query, visit=""):
         request = gr.Request(session_hash="s1")
         request.query_params = query
-        told = _named(opening(request))
+        told = _named(opening(visit, request))
         for updates in filling(told["model"], told["State"], request):
             told |= _named(updates)
         return told

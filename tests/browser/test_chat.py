@@ -1,5 +1,6 @@
 """The chat in a real browser, with the embedded model: answers side by side, follow-ups, Stop, two visitors."""
 
+import json
 import re
 from itertools import pairwise
 
@@ -119,6 +120,41 @@ def test_a_text_far_past_the_trained_length_is_read_by_three_methods(visit_page)
     shoot(page, "reading")
     expect(cells(page, "done")).to_have_count(3)
     shoot(page, "chat")
+
+
+def test_loading_the_page_again_loses_nothing_and_a_link_says_what_it_cannot_carry(visit_page):
+    page = visit_page("?text=none&longest=8&methods=vanilla;window")
+    paste(page, long_text(1_500))
+    expect(page.locator("#document .name")).to_have_text("pasted text")
+    ask(page, QUESTION)
+    expect(cells(page, "done")).to_have_count(2)
+    said = page.locator(".conversation").inner_text()
+    page.click("#link")
+    expect(page.locator("#link")).to_have_text("Copied")
+    expect(page.locator("#link")).to_have_attribute("data-note", "Your text is not in the link")
+    with page.expect_download() as saved:
+        page.click("#conversation-json")
+    told = json.loads(saved.value.path().read_text(encoding="utf-8"))
+    assert [answer["method"] for answer in told["turns"][0]["answers"]] == ["vanilla", "window"]
+    page.get_by_role("tab", name="Diagnostics").click()
+    expect(page.locator("#diagnostics-status")).to_contain_text("with 2 methods")
+    page.click("#diagnostics-run")
+    expect(page.locator(".side[data-state=done]")).to_have_count(2)
+
+    for _ in range(2):  # at once, and once more: the second one goes on with what the first one took over
+        page.reload()
+    expect(page.locator("#diagnostics-status")).to_contain_text("measured")
+    expect(page.locator(".side[data-state=done]")).to_have_count(2)
+    page.get_by_role("tab", name="Chat").click()
+    expect(page.locator("#document .name")).to_have_text("pasted text")
+    assert page.locator(".conversation").inner_text() == said
+    ask(page, "And again?")
+    expect(cells(page, "done")).to_have_count(4)
+
+    other = visit_page(f"?{page.url.partition('?')[2]}")
+    expect(other.locator("#document .empty")).to_be_visible()
+    assert other.evaluate("longsight.visit") != page.evaluate("longsight.visit")
+    assert page.evaluate("sessionStorage.getItem('longsight-visit')") is None  # a copy of the tab finds nothing
 
 
 def test_stop_in_the_middle_of_reading_frees_the_device_and_the_memory(visit_page):

@@ -238,8 +238,20 @@ def test_records_are_saved_in_every_format(reader, panel, asked):
     assert from_npz(LogitRecord, measurements.files("npz", reader)[1]["logits-window.npz"]).n == LENGTH
     with pytest.raises(LongSightError, match="There is no format 'xls'"):
         measurements.files("xls", reader)
-    reader.leave()
+    reader.let_go("It had to go.")
     assert reader.measurement is None
+
+
+def test_a_page_that_is_loaded_again_shows_what_was_measured(reader, panel, asked):
+    last(panel.measure(*asked()))
+    assert panel.board not in panel.show(*asked())  # it is there
+    measurements.result_cache.clear()
+    again = Session()
+    again.take_over(reader)
+    told = panel.show(*asked(session=again))
+    assert told[panel.run.status] == diagnostics.MEASURED
+    assert [figure["name"] for figure in told[panel.board]["figures"]] == ["logits"]
+    assert told[panel.sides].count('data-state="done"') == 2
 
 
 def test_a_click_marks_a_position_or_picks_a_head_and_a_frame_asks_for_its_tokens(panel):

@@ -50,7 +50,9 @@ def test_a_file_of_ones_own_takes_the_place_and_survives_a_bad_one(panel, sessio
     with pytest.raises(gr.Error, match="line 1 is not a cell"):
         panel.load_results(saved(upload_folder, [{"cell": 1}]), session)
     assert session.results is before
-    session.leave()
+    again = panel.show(0, session)  # as a page does that is loaded again
+    assert (again[panel.part].choices, again[panel.note]) == (dropdown.choices, "")
+    session.let_go("It had to go.")
     assert session.results is None
 
 
