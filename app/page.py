@@ -30,8 +30,8 @@ from app.session import devices, document_loading, model_catalogue, side_by_side
 from app.session.documents import at_once
 from app.session.samples import sample, samples
 from app.session.sessions import Session
+from app.session.side_by_side import ChosenMethod
 from longsight.errors import LongSightError
-from longsight.methods import Method
 from longsight.models.model import Model
 from longsight.progress import finish
 
@@ -187,13 +187,14 @@ def _warn(sentence: str) -> None:
     gr.Warning(html.escape(sentence), title="Address")
 
 
-def _restored_methods(model: Model, line: str | None, length: int) -> list[Method]:
+def _restored_methods(model: Model, line: str | None, length: int) -> list[ChosenMethod]:
     usual = ";".join(FIRST_METHODS)
     try:
-        return side_by_side.read(model, line or usual, length)
+        side_by_side.read(model, line or usual, length)
     except LongSightError as error:
         _warn(f"The address asks for methods that cannot be shown. {error}")
-        return side_by_side.read(model, usual, length)
+        line = usual
+    return side_by_side.read_each(model, line or usual, length)
 
 
 def _or_first(asked: str | None, offered: list[str]) -> str:

@@ -8,7 +8,7 @@ import gradio as gr
 from analysis.drawing import palette
 from app.components.glossary import explained, glossary_list
 from app.components.permalink import LinkedControl
-from app.panels.method_controls import source
+from app.panels.method_head import source
 from longsight.methods import METHODS
 
 TEXT = (files(__package__) / "about.md").read_text(encoding="utf-8")

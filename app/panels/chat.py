@@ -103,6 +103,8 @@ class ChatPanel:
             yield {self.costs: ""}
             return
         session, model = asked.session, asked.model
+        for step in document_loading.tokens_steps(session, model):
+            yield {self.costs: f'<div class="costs"><span>{step.doing} …</span></div>'}
         try:
             methods = asked.methods()
         except LongSightError as error:
@@ -137,7 +139,8 @@ def build_chat(shared: SharedControls) -> list[LinkedControl]:
     _wire_questions(panel)
     _wire_document(panel)
     text = [shared.context.length.change, shared.context.example.change]
-    when_changed([*text, shared.methods.line.change], panel.show_costs, shared.inputs, [panel.costs, shared.speed])
+    changes = [*text, shared.methods.line.change, shared.model.change]
+    when_changed(changes, panel.show_costs, shared.inputs, [panel.costs, shared.speed])
     when_changed([*text, shared.model.change], panel.show, [shared.model, shared.session], panel.shown)
     return [
         LinkedControl("longest", panel.longest, lambda text: questions.check_longest(int(text))),

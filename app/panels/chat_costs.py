@@ -4,7 +4,7 @@ import html
 from collections.abc import Sequence
 
 from analysis.runs import Run, make_runs
-from app.session import document_loading, estimate, formatting
+from app.session import document_loading, estimate, formatting, suitability
 from app.session.answers import Speaker
 from app.session.estimate import Forecast
 from app.session.sessions import Session
@@ -22,8 +22,9 @@ def costs_view(session: Session, model: Model, methods: Sequence[Method], note: 
         return f'<div class="costs">{unseen}</div>' if unseen else ""
     expected = [_expected(model, speaker, run.method, tokens) for run, speaker in sides]
     parts = "".join(_cost(model, *side, tokens, forecast) for side, forecast in zip(sides, expected, strict=True))
-    together = estimate.total(forecast.seconds for forecast in expected)
-    total = f", together <b>{formatting.about(together)}</b>" if together is not None and len(methods) > 1 else ""
+    able = [forecast for forecast in expected if not suitability.refusal(model, forecast.method)]
+    together = estimate.total(forecast.seconds for forecast in able)
+    total = f", together <b>{formatting.about(together)}</b>" if together is not None and len(able) > 1 else ""
     return f'<div class="costs"><span>Next question{total}</span>{parts}{unseen}<span>{note}</span></div>'
 
 
@@ -45,11 +46,15 @@ def _expected(model: Model, speaker: Speaker, method: Method, tokens: int) -> Fo
 
 
 def _cost(model: Model, run: Run, speaker: Speaker, tokens: int, forecast: Forecast) -> str:
-    method, reused = run.method, forecast.reused
+    method, reused, reach = run.method, forecast.reused, run.method.reach(model.train_length)
     head = f'<span class="cost" style="--method:{run.colour}"><b>{html.escape(run.label)}</b> '
+    if suitability.refusal(model, method):
+        return f"{head}<em>cannot be run by {html.escape(model.name)}</em></span>"
     if not estimate.fits(model, method, tokens, speaker.nbytes):
         return f"{head}<em>cache of {formatting.size(model.cache_bytes(method, tokens))} does not fit here</em></span>"
     again = f"{reused:,} tokens reused, " if reused else ""
     memory = formatting.size(model.cache_bytes(method, max(tokens, reused)))
     seconds = "" if forecast.seconds is None else f", {formatting.about(forecast.seconds)}"
-    return f"{head}{again}cache {memory}{seconds}</span>"
+    past = reach is not None and reach < tokens + document_loading.ANSWER_ROOM
+    short = f', <span class="short">distances familiar up to {reach:,}</span>' if past else ""
+    return f"{head}{again}cache {memory}{seconds}{short}</span>"

@@ -83,14 +83,14 @@ class DiagnosticsPanel:
         """Run: read the text with each method and measure."""
         asked = self.read(*values)
         session, request = asked.session, self.request(asked)
-        session.panel = request.panel.key
+        session.panel, fitted = request.panel.key, _fitted(asked, request)
         for view in measurements.measure_steps(session, request):
             if session.panel != request.panel.key:  # another panel was opened meanwhile
                 running.stop(session)
                 yield {}
                 continue
             figures = {} if view.figures is None else {self.board: drawn(view.figures)}
-            yield {self.run.status: view.status, self.sides: view.sides, **figures}
+            yield {self.run.status: view.status or fitted, self.sides: view.sides, **figures}
 
     @for_visitor
     def show(self, *values: Any) -> Updates:
@@ -110,7 +110,8 @@ class DiagnosticsPanel:
             return {**head, **blank, self.run.status: said}
         if session.busy.locked():
             return {**head, **blank}
-        return {**head, **blank, **self._known(session, request, fresh)}
+        known = self._known(session, request, fresh)
+        return {**head, **blank, **known, self.run.status: known[self.run.status] + _fitted(asked, request)}
 
     @for_visitor
     def change_model(self, panel: str, model_name: str, session: Session) -> Updates:
@@ -199,7 +200,7 @@ def _wire(panel: DiagnosticsPanel, tab: gr.Tab) -> None:
     changes = [
         panel.panel.change, panel.others.input, panel.length.submit, panel.length.blur,
         *option_controls.changes(options), shared.methods.line.change, shared.context.length.change,
-        shared.speed.change,
+        shared.speed.change, shared.model.change,
     ]  # fmt: skip
     when_changed(changes, panel.show, inputs, panel.shown, tab)
     when_changed([shared.model.change], panel.change_model, [panel.panel, shared.model, shared.session], [panel.board])
@@ -209,6 +210,12 @@ def _wire(panel: DiagnosticsPanel, tab: gr.Tab) -> None:
     )
     zoomed = [options["queries"], options["keys"], panel.again]
     panel.board.zoom(panel.zoom, [*zoomed], zoomed, **HIDDEN)
+
+
+def _fitted(asked: Asked, request: MeasurementRequest) -> str:
+    """What of the methods was fitted to the text that is read, as HTML."""
+    said = asked.fitted(request.tokens)
+    return f' <span class="fitted">{html.escape(said)}</span>' if said else ""
 
 
 def sentence(panel: Panel) -> str:

@@ -71,6 +71,14 @@ def token_count(session: Session, model: Model) -> int:
     return len(session.tokens.get(model.name, ()))
 
 
+def said_of_target(session: Session, model: Model) -> str:
+    """What `target_length` is made of: 2,720 tokens, the 2,464 of the text and 256 for a question and its answer."""
+    count, target = token_count(session, model), target_length(session, model)
+    if not count:
+        return f"{target:,} tokens, the trained length"
+    return f"{target:,} tokens, the {count:,} of the text and {ANSWER_ROOM:,} for a question and its answer"
+
+
 def target_length(session: Session, model: Model) -> int:
     """How long a text the methods are to reach: the document with room for an answer, or the trained length."""
     count = token_count(session, model)

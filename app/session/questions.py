@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.runs import Run, make_runs
-from app.session import answer_view, answers, document_loading, estimate, running, verdicts
+from app.session import answer_view, answers, document_loading, estimate, running, suitability, verdicts
 from app.session.answer_view import ConversationView
 from app.session.answers import Answer, Speaker
 from app.session.device_sharing import line_of
@@ -152,6 +152,7 @@ def _expect(session: Session, model: Model, speaker: Speaker, cell: Answer, long
     forecast = estimate.Forecast(model, method, max(tokens, reused), reused)
     cell.left_seconds, cell.answer_seconds = forecast.seconds, estimate.write_seconds(model, longest)
     try:
+        suitability.check(model, method)
         estimate.check_time(model, method, tokens, forecast.seconds, session)
     except LongSightError as error:
         cell.fail(str(error))

@@ -101,7 +101,7 @@ def test_the_page_opens_as_its_address_says(opened, warned):
     told = opened({"tab": "maps", "text": "none", "methods": "window:window=9;vanilla", "small": "12", "longest": "8"})
     assert told["tabs"].constructor_args["selected"] == "maps"
     assert told["method-line"] == told["method-draft"] == "window:window=9;vanilla"
-    assert [told[f"method-{place}-picker"] for place in (0, 1)] == ["window", "vanilla"]
+    assert [told[f"method-{place}-picker"].value for place in (0, 1)] == ["window", "vanilla"]
     assert [told[f"method-{place}"].constructor_args["visible"] for place in range(3)] == [True, True, False]
     assert told["small"] == 12
     assert told["longest"] == 8

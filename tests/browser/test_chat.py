@@ -101,7 +101,14 @@ def test_one_method_answers_beside_itself_and_the_link_restores_both(visit_page)
 
     page.click("#link")
     link = page.evaluate("navigator.clipboard.readText()")
-    assert "methods=self-extend:group=4,window=128;self-extend:group=16,window=128" in link
+    assert "methods=self-extend:group=4,window=128;self-extend:group=16&" in link  # what is left out follows the text
+    page.click("#method-1-pin")
+    expect(page.locator("#method-1-pin")).to_have_text("Fit to the text again")
+    assert page.evaluate("longsight.view.get('methods')").endswith(";self-extend:group=16,window=128,log_n=0")
+    page.click("#method-1-pin")
+    expect(page.locator("#method-1-pin")).to_have_text("Pin these values")
+    page.locator("#method-1").get_by_label(re.compile("^group ")).fill("16")
+    expect(heads(page).last).to_contain_text("SelfExtend G=16")
     again = visit_page(f"?{link.partition('?')[2]}")
     expect(heads(again)).to_contain_text(["SelfExtend G=4", "SelfExtend G=16"])
     for place, group in enumerate(("4", "16")):

@@ -6,7 +6,7 @@ import pytest
 
 from app.components.sources import linked
 from app.panels.about import methods_table
-from app.panels.method_controls import source
+from app.panels.method_head import source
 from longsight.methods import METHODS
 
 

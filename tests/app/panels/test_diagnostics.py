@@ -161,11 +161,16 @@ def test_opening_another_panel_ends_the_run(model, panel, asked):
 
 
 def test_parameters_follow_the_length_that_is_looked_at_unless_they_were_set(model, reader, panel, asked):
-    whole = document_loading.target_length(reader, model)
-    fitted, own = model.method("self-extend", whole), METHODS["window"](window=7)
-    values = asked(methods=[fitted, own])
+    values = [*asked()[:-1], "self-extend;window:window=7"]
     request = panel.request(panel.read(*values))
-    assert tuple(run.method for run in request.runs) == (model.method("self-extend", LENGTH), own)
+    fitted = model.method("self-extend", LENGTH)
+    assert fitted != model.method("self-extend", document_loading.target_length(reader, model))
+    assert tuple(run.method for run in request.runs) == (fitted, METHODS["window"](window=7))
+    said = f"fitted to {LENGTH} tokens: SelfExtend group {fitted.group}, window {fitted.window}"
+    assert said in panel.show(*values)[panel.run.status]
+    assert said in last(panel.measure(*values))[panel.run.status]
+    assert said in panel.show(*values)[panel.run.status]
+    assert "fitted" not in panel.show(*asked())[panel.run.status]
 
 
 @pytest.mark.parametrize(
