@@ -74,11 +74,36 @@ function buildCell(parent) {
   node.lesson = make('p', 'lesson', node);
   node.answer = make('div', 'answer', node);
   node.answer.dir = 'auto';
+  node.sources = make('details', 'sources', node);
+  make('summary', '', node.sources).textContent = 'Where it looked';
+  node.passages = make('div', '', node.sources);
   node.problem = make('p', 'problem', node);
   node.bar = make('progress', 'bar', node);
   node.bar.max = 1;
   node.status = make('footer', '', node);
   return node;
+}
+
+// A passage is shown by itself, and opened in its surroundings.
+function buildPassage(parent) {
+  const node = make('details', 'passage', parent);
+  const head = make('summary', '', node);
+  node.excerpt = make('q', '', head);
+  node.said = make('small', '', head);
+  const around = make('p', 'around', node);
+  node.before = make('span', '', around);
+  node.mark = make('mark', '', around);
+  node.after = make('span', '', around);
+  around.dir = 'auto';
+  return node;
+}
+
+function drawPassage(node, passage) {
+  write(node.excerpt, passage.text.trim());
+  write(node.said, passage.said);
+  write(node.before, `… ${passage.before}`);
+  write(node.mark, passage.text);
+  write(node.after, `${passage.after} …`);
 }
 
 function drawCell(node, cell) {
@@ -95,6 +120,10 @@ function drawCell(node, cell) {
   write(node.why, cell.why ?? '');
   write(node.lesson, cell.lesson ?? '');
   write(node.status, cell.status);
+  const passages = cell.passages ?? [];
+  node.sources.hidden = !passages.length;
+  passages.forEach((passage, n) => drawPassage(child(node.passages, n, buildPassage), passage));
+  trim(node.passages, passages.length);
   node.copy.hidden = cell.text === '';
   node.bar.hidden = cell.progress === null;
   node.bar.value = cell.progress ?? 0;

@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from app.session import answers, formatting, verdicts
 from app.session.answers import Answer
+from app.session.attended_passages import Passage
 from app.session.device_sharing import Waiting
 from app.session.markdown import Element, elements
 from app.session.sessions import ConversationTurn
@@ -16,10 +17,19 @@ OPEN = Verdict("", "")
 """Of an answer that is not finished."""
 
 
+class PassageView(TypedDict):
+    """A passage of the document that an answer looked at: how hard and where, in words, and what stands around it."""
+
+    said: str
+    before: str
+    text: str
+    after: str
+
+
 class CellView(TypedDict):
     """An answer, also as `elements` where it is Markdown; `progress` is how much is read, from 0 to 1, and None before
     and afterwards. `verdict`, `why` and `mood` are what a finished one amounts to, `lesson` what its failure shows;
-    `unseen` says which turns above its writer knows nothing of."""
+    `unseen` says which turns above its writer knows nothing of, `passages` where in the document it looked."""
 
     title: str
     detail: str
@@ -33,6 +43,7 @@ class CellView(TypedDict):
     mood: str
     lesson: str
     unseen: str
+    passages: list[PassageView]
     progress: float | None
     status: str
 
@@ -101,9 +112,15 @@ def _cell(cell: Answer, turn: ConversationTurn, judged: Verdict, beside: Sequenc
         "mood": judged.mood,
         "lesson": verdicts.lesson(cell.run.method, judged, beside, read, turn.train_length),
         "unseen": "",
+        "passages": [passage_view(passage) for passage in cell.passages] if cell.finished else [],
         "progress": cell.done / cell.total if cell.state == Answer.READING and cell.total else None,
         "status": " · ".join(filter(None, STATUS[cell.state](cell, turn.cells, turn.waiting))),
     }
+
+
+def passage_view(passage: Passage) -> PassageView:
+    said = f"from token {passage.token:,} on: up to {passage.share:.0%} of a head's attention".replace("%", " %")
+    return {"said": said, "before": passage.before, "text": passage.text, "after": passage.after}
 
 
 def shown(text: str) -> str:

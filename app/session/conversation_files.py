@@ -4,16 +4,76 @@ import json
 import re
 from dataclasses import asdict
 from hashlib import sha256
-from typing import Any
+from typing import TypedDict
 
 import longsight
 from analysis.evaluation.worker import versions
 from app.session import formatting, verdicts
 from app.session.answers import Answer
+from app.session.documents import Document
 from app.session.sessions import ConversationTurn, Session
 from longsight.errors import LongSightError
 
 FORMATS = ("md", "json")
+
+
+class SavedDocument(TypedDict):
+    """What tells a document from others, not what it says."""
+
+    name: str
+    bytes: int
+    characters: int
+    sha256: str
+
+
+class SavedPassage(TypedDict):
+    """A passage of the document that was looked at, from its `token` on, with up to a `share` of a head's attention."""
+
+    token: int
+    text: str
+    share: float
+
+
+class SavedAnswer(TypedDict):
+    """An answer of a method with its `parameters`; `verdict` and `why` None where it did not come to its end."""
+
+    method: str
+    label: str
+    parameters: dict[str, int | float | str]
+    state: str
+    text: str
+    error: str
+    verdict: str | None
+    why: str | None
+    turns_not_seen: int
+    passages: list[SavedPassage]
+    tokens_read: int
+    tokens_reused: int
+    seconds_reading: float
+    tokens_written: int
+    seconds_writing: float
+    cache_bytes: int
+
+
+class SavedTurn(TypedDict):
+    """A question to a model of `train_length` tokens, and how its answers were chosen."""
+
+    question: str
+    about: str
+    model: str
+    train_length: int
+    longest: int
+    temperature: float
+    seed: int | None
+    answers: list[SavedAnswer]
+
+
+class SavedConversation(TypedDict):
+    """All of it. `versions` by the name of the package."""
+
+    versions: dict[str, str]
+    document: SavedDocument | None
+    turns: list[SavedTurn]
 
 
 def files(kind: str, session: Session) -> tuple[str, dict[str, bytes]]:
@@ -25,20 +85,25 @@ def files(kind: str, session: Session) -> tuple[str, dict[str, bytes]]:
     return "longsight-conversation", {f"longsight-conversation.{kind}": text.encode()}
 
 
-def conversation(session: Session) -> dict[str, Any]:
-    """All of it as plain data. Of the document it says what tells it from others, not what it says."""
-    document = session.document
+def conversation(session: Session) -> SavedConversation:
+    """All of it as plain data."""
     return {
         "versions": {"longsight": longsight.__version__, **versions()},
-        "document": document and {
-            "name": document.name, "bytes": document.nbytes, "characters": len(document.text),
-            "sha256": sha256(document.text.encode()).hexdigest(),
-        },
+        "document": None if session.document is None else _document(session.document),
         "turns": [_turn(turn) for turn in session.turns],
-    }  # fmt: skip
+    }
 
 
-def _turn(turn: ConversationTurn) -> dict[str, Any]:
+def _document(document: Document) -> SavedDocument:
+    return {
+        "name": document.name,
+        "bytes": document.nbytes,
+        "characters": len(document.text),
+        "sha256": sha256(document.text.encode()).hexdigest(),
+    }
+
+
+def _turn(turn: ConversationTurn) -> SavedTurn:
     return {
         "question": turn.question,
         "about": turn.about,
@@ -51,7 +116,7 @@ def _turn(turn: ConversationTurn) -> dict[str, Any]:
     }
 
 
-def _answer(cell: Answer, turn: ConversationTurn) -> dict[str, Any]:
+def _answer(cell: Answer, turn: ConversationTurn) -> SavedAnswer:
     judged = verdicts.verdict(cell.text, turn.keys) if cell.state == Answer.DONE else None
     return {
         "method": cell.run.key,
@@ -60,9 +125,10 @@ def _answer(cell: Answer, turn: ConversationTurn) -> dict[str, Any]:
         "state": cell.state,
         "text": cell.text,
         "error": cell.error,
-        "verdict": judged and judged.word,
-        "why": judged and judged.why,
+        "verdict": None if judged is None else judged.word,
+        "why": None if judged is None else judged.why,
         "turns_not_seen": cell.unseen,
+        "passages": [{"token": each.token, "text": each.text, "share": each.share} for each in cell.passages],
         "tokens_read": cell.done,
         "tokens_reused": cell.reused,
         "seconds_reading": cell.read_seconds,
@@ -72,7 +138,7 @@ def _answer(cell: Answer, turn: ConversationTurn) -> dict[str, Any]:
     }
 
 
-def markdown(told: dict[str, Any]) -> str:
+def markdown(told: SavedConversation) -> str:
     """The same to be read. What was asked and answered stands in fences, so that it stays what it was."""
     lines = ["# A conversation", ""]
     if told["document"]:
@@ -89,7 +155,7 @@ def markdown(told: dict[str, Any]) -> str:
     return "\n".join([*lines, f"Made with {used}.", ""])
 
 
-def _facts(answer: dict[str, Any]) -> list[str]:
+def _facts(answer: SavedAnswer) -> list[str]:
     parameters = ", ".join(f"{name}={value}" for name, value in answer["parameters"].items())
     verdict = f"{answer['verdict']}: {answer['why']}" if answer["verdict"] else answer["state"]
     return [

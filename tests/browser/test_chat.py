@@ -62,6 +62,11 @@ def test_three_methods_answer_one_question_and_a_follow_up_reads_only_what_is_ne
     expect(page.locator(".turn .about")).to_contain_text(re.compile("tokens = .* × the trained length"))
     for cell in page.locator(".cell").all():
         expect(cell.locator("footer")).to_contain_text(re.compile(r"read [\d,]+ tokens in .* tok/s · wrote .* cache"))
+    sources = page.locator(".cell:nth-child(2) .sources")
+    sources.locator("> summary").click()
+    sources.locator(".passage > summary").first.press("Enter")
+    expect(sources.locator("mark").first).to_contain_text("86409")
+    expect(sources.locator(".around").first).to_contain_text("The grass is green.")
     ask(page, "Tell me the pass key.")
     expect(cells(page, "done")).to_have_count(6)
     statuses = page.locator(".turn:nth-child(2) .cell footer").all_inner_texts()
