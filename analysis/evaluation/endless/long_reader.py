@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,6 +30,18 @@ ReadingState: TypeAlias = dict[str, Any]
 """Everything that a reading goes on from: plain values and tensors."""
 
 
+@dataclass(frozen=True)
+class ReadingTerms:
+    """What a state must have been made with to be gone on from. `texts`: names and sizes [bytes]."""
+
+    model: str
+    dtype: str
+    methods: tuple[str, ...]
+    texts: tuple[tuple[str, int], ...]
+    chunk: int
+    lap: int | None
+
+
 def check_endless(model: Model, method: Method, tokens: int) -> None:
     """Raise `LongSightError` for a method that would need more memory for every token, or would not read all of them,
     or that the model cannot have."""
@@ -55,24 +67,25 @@ def _endless(model: Model) -> str:
 
 
 class LongReader:
-    """One method's way: its cache, and what it expects of the next token. `seconds`: that its last chunk took."""
+    """One method's way: its cache, and what it expects of the next token. `took`: the seconds of its last
+    chunk, and how many of them this process had the processor."""
 
     def __init__(self, model: Model, method: Method, tokens: int) -> None:
         self.model, self.cache = model, model.seam.new_cache(method)
         self.cache.reserve(tokens)
         self.expected: Tensor | None = None  # logits (vocab,)
-        self.seconds = 0.0
+        self.took = (0.0, 0.0)
 
     def read(self, ids: Tensor) -> np.ndarray:
         """Read `ids` (n,) -> negative log-likelihood [nats] (n,) of each; NaN for the first token of all."""
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), time.process_time()
         logits = self.model.forward(ids, self.cache)
         targets, first = ids.to(logits.device), logits.new_full((1,), torch.nan, dtype=torch.float32)
         if self.expected is not None:
             first = F.cross_entropy(self.expected[None].float(), targets[:1], reduction="none")
         nll = torch.cat((first, F.cross_entropy(logits[:-1].float(), targets[1:], reduction="none"))).cpu()
         self.expected = logits[-1].clone()
-        self.seconds = time.perf_counter() - begun
+        self.took = (time.perf_counter() - begun, time.process_time() - used)
         return nll.numpy()
 
 
@@ -116,26 +129,22 @@ class LongReading:
     def _read(self, piece: TextPiece) -> None:
         ids = torch.from_numpy(piece.ids).long()
         nll = np.stack([reader.read(ids) for reader in self.readers])
-        seconds = np.array([reader.seconds for reader in self.readers])
-        tally.add(self.stretches, piece.place.lap, nll, seconds, held_memory(self.model.device))
+        seconds, processor = (np.array(each) for each in zip(*(r.took for r in self.readers), strict=True))
+        tally.add(self.stretches, piece.place.lap, nll, seconds, processor, held_memory(self.model.device))
         self.position += len(ids)
         self.place = piece.then
 
-    def terms(self) -> dict[str, Any]:
-        """What a state must have been made with to be gone on from."""
-        return {
-            "model": self.model.name,
-            "dtype": str(self.model.dtype),
-            "methods": [method.describe() for method in self.methods],
-            "texts": [(text.name, text.size) for text in self.texts],
-            "chunk": self.chunk,
-            "lap": self.lap,
-        }
+    @property
+    def terms(self) -> ReadingTerms:
+        """What it is."""
+        texts = tuple((text.name, text.size) for text in self.texts)
+        methods = tuple(method.describe() for method in self.methods)
+        return ReadingTerms(self.model.name, str(self.model.dtype), methods, texts, self.chunk, self.lap)
 
     def state(self) -> ReadingState:
         """All that `restore` needs."""
         return {
-            "terms": self.terms(),
+            "terms": asdict(self.terms),
             "place": asdict(self.place),
             "position": self.position,
             "stretches": [asdict(stretch) for stretch in self.stretches],
@@ -144,7 +153,7 @@ class LongReading:
 
     def restore(self, state: ReadingState) -> None:
         """Go on from a `state`. Raises `LongSightError` for one of another reading, and says what differs."""
-        for name, mine in self.terms().items():
+        for name, mine in asdict(self.terms).items():
             if state["terms"][name] != mine:
                 raise LongSightError(
                     f"This reading was begun with the {name} {state['terms'][name]}, and not with {mine}; give another "

@@ -19,7 +19,7 @@ def odometer_figures(record: OdometerRecord) -> list[DrawnFigure]:
     """The three curves."""
     return [
         DrawnFigure("nll", _curves(record, record.nll, "negative log-likelihood, by stretches", "nats per token")),
-        DrawnFigure("speed", _curves(record, record.rate, "reading speed", "tokens per second", ",.0f")),
+        DrawnFigure("speed", _curves(record, record.rate, "reading speed", "tokens per second" + " of processor time" * (record.device == "cpu"), ",.0f")),
         DrawnFigure("memory", _memory(record)),
     ]  # fmt: skip
 

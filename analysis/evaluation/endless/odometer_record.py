@@ -35,6 +35,7 @@ class OdometerRecord(Record):
     resident: np.ndarray = array("stretch", "memory of the whole process at the end of the stretch", "bytes")
     nll: np.ndarray = array("run stretch", "mean negative log-likelihood given all earlier tokens", "nats")
     seconds: np.ndarray = array("run stretch", "time that reading took", "s")
+    processor: np.ndarray = array("run stretch", "how much of it this process had the processor", "s")
 
     @property
     def tokens(self) -> int:
@@ -48,8 +49,8 @@ class OdometerRecord(Record):
 
     @property
     def rate(self) -> np.ndarray:
-        """(run, stretch) tokens per second."""
-        return (self.end - self.begin) / self.seconds
+        """(run, stretch) tokens per second; on a processor per second of its time, which other programs cannot take."""
+        return (self.end - self.begin) / (self.processor if self.device == "cpu" else self.seconds)
 
     def columns(self) -> tuple[Column, ...]:
         """Besides the fields: the speed."""
@@ -91,4 +92,5 @@ def record_of(reading: LongReading, device: str) -> OdometerRecord:
         resident=np.array([stretch.resident for stretch in stretches]),
         nll=np.array([stretch.nll for stretch in stretches]).T / np.where(known, known, np.nan),
         seconds=np.array([stretch.seconds for stretch in stretches]).T,
+        processor=np.array([stretch.processor for stretch in stretches]).T,
     )  # fmt: skip

@@ -18,8 +18,8 @@ LAP_SHARE = 100
 class Stretch:
     """Tokens at positions `begin` to `end - 1`, of the lap `lap` or those up to it.
 
-    `known` of them were predicted; `nll` [nats] and `seconds`: sums for each run; `resident` [bytes]: the memory of the
-    process at the end.
+    `known` of them were predicted; `nll` [nats], `seconds` and `processor` [seconds of its time]: sums for each run;
+    `resident` [bytes]: the memory held at the end.
     """
 
     begin: int
@@ -28,23 +28,27 @@ class Stretch:
     known: int
     nll: list[float]
     seconds: list[float]
+    processor: list[float]
     resident: int = 0
 
 
-def add(stretches: list[Stretch], lap: int, nll: np.ndarray, seconds: np.ndarray, resident: int) -> None:
+def add(
+    stretches: list[Stretch], lap: int, nll: np.ndarray, seconds: np.ndarray, processor: np.ndarray, resident: int
+) -> None:
     """Go on with what was measured of the next tokens, all of one lap: `nll` (run, token) [nats], NaN where nothing
-    was predicted, and the `seconds` (run,) that all of them took."""
+    was predicted, and the `seconds` (run,) that all of them took, also of the `processor`."""
     start = stretches[-1].end if stretches else 0
     for first, last in _parts(start, start + nll.shape[1]):
         part = nll[:, first - start : last - start]
-        share = seconds * (last - first) / nll.shape[1]
+        share = (last - first) / nll.shape[1]
         if not stretches or _over(stretches[-1], lap):
-            stretches.append(Stretch(first, first, lap, 0, [0.0] * len(nll), [0.0] * len(nll)))
+            stretches.append(Stretch(first, first, lap, 0, *([0.0] * len(nll) for _ in range(3))))
         here = stretches[-1]
         here.end, here.lap, here.resident = last, lap, resident
         here.known += int(np.isfinite(part[0]).sum())
         here.nll = np.add(here.nll, np.nansum(part, axis=1, dtype=np.float64)).tolist()
-        here.seconds = np.add(here.seconds, share).tolist()
+        here.seconds = np.add(here.seconds, seconds * share).tolist()
+        here.processor = np.add(here.processor, processor * share).tolist()
 
 
 def _parts(start: int, end: int) -> Iterator[tuple[int, int]]:

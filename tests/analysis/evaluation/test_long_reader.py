@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -147,7 +148,7 @@ def test_at_two_hundred_million_tokens_it_reads_as_it_did_at_the_beginning(famil
     read(begun := reading_of(model, method, text=9000))
     near = reading_of(model, method, tokens=LENGTH + 2 * ahead, text=9000, chunk=chunk)
     far = reading_of(model, method, tokens=FAR + ahead, text=9000, chunk=chunk)
-    state = begun.state() | {"terms": near.terms()}
+    state = begun.state() | {"terms": asdict(near.terms)}
     turn = math.lcm(*(each.window for each in near.readers[0].cache.kept_layers))
     shift = (FAR - ahead - LENGTH) // turn * turn  # whole turns of the ring: each key lies where it did
     near.restore(saved_and_loaded(state))
@@ -162,7 +163,7 @@ def test_at_two_hundred_million_tokens_it_reads_as_it_did_at_the_beginning(famil
 
 def test_a_state_of_another_reading_is_refused_and_says_why(grouped):
     state = reading_of(grouped, defaults("window")).state()
-    with pytest.raises(LongSightError, match=r"begun with the methods \['Window \(window=32\)'\], and not with \['Λ"):
+    with pytest.raises(LongSightError, match=r"begun with the methods \('Window \(window=32\)',\), and not with \('Λ"):
         reading_of(grouped, defaults("lambda")).restore(state)
     with pytest.raises(LongSightError, match="begun with the lap None, and not with 7"):
         reading_of(grouped, defaults("window"), lap=7).restore(state)

@@ -17,7 +17,7 @@ def told(tokens, lap_tokens, pieces):
         size = min(pieces(), tokens - position, (lap + 1) * lap_tokens - position)
         nll = np.stack((np.arange(position, position + size) + 1.0, np.full(size, 2.0)))
         nll[:, : 1 if position == 0 else 0] = np.nan
-        add(stretches, lap, nll, np.full(2, size / 2), position + size)
+        add(stretches, lap, nll, np.full(2, size / 2), np.full(2, size / 4), position + size)
         position += size
     return stretches
 
@@ -34,6 +34,7 @@ def test_stretches_hold_the_sums_of_their_tokens_and_nothing_is_lost(seed):
         assert each.known == each.end - first
         assert each.nll == [sum(range(first + 1, each.end + 1)), 2 * each.known]
         assert each.seconds == pytest.approx([(each.end - each.begin) / 2] * 2)
+        assert each.processor == pytest.approx([(each.end - each.begin) / 4] * 2)
     assert [edge for edge in EDGES if edge < tokens] == [each.end for each in stretches[:-1] if each.end in EDGES]
 
 
