@@ -9,19 +9,24 @@ from ...drawing.layout import INK
 from .odometer_record import OdometerRecord
 
 LOOK = (
-    "Look for lines that stay level from the trained length, the dotted line, to the end. Where the text begins again, "
+    "Look for lines that stay level from the trained length, the dotted line, to the end. Where the texts begin again, "
     "every lap has the same tokens, so that a difference between two laps is one of position alone."
 )
 PAPER = "LM-Infinite, figure 4"
+RECORDED = {"opacity": 0.45, "marker": {"size": 3, "symbol": "circle-open"}}
 
 
-def odometer_figures(record: OdometerRecord) -> list[DrawnFigure]:
-    """The three curves."""
-    return [
-        DrawnFigure("nll", _curves(record, record.nll, "negative log-likelihood, by stretches", "nats per token")),
-        DrawnFigure("speed", _curves(record, record.rate, "reading speed", "tokens per second" + " of processor time" * (record.device == "cpu"), ",.0f")),
-        DrawnFigure("memory", _memory(record)),
-    ]  # fmt: skip
+def odometer_figures(record: OdometerRecord, beside: OdometerRecord | None = None) -> list[DrawnFigure]:
+    """The three curves; behind them, fainter, the negative log-likelihood of a reading that was recorded before."""
+    nll = _over_positions(record, "negative log-likelihood, stretch by stretch", "nats per token")
+    if beside is not None:
+        _add_curves(nll, beside, beside.nll, ".3f", "recorded: ", **RECORDED)
+    _add_curves(nll, record, record.nll, ".3f")
+    unit = "tokens per second of processor time" if record.device == "cpu" else "tokens per second"
+    speed = _over_positions(record, "reading speed", unit)
+    _add_curves(speed, record, record.rate, ",.0f")
+    figures = {"nll": lines_on_top(nll), "speed": lines_on_top(speed), "memory": _memory(record)}
+    return [DrawnFigure(name, figure) for name, figure in figures.items()]
 
 
 def middle(record: OdometerRecord) -> np.ndarray:
@@ -29,20 +34,22 @@ def middle(record: OdometerRecord) -> np.ndarray:
     return np.sqrt(np.maximum(record.begin, 1) * record.end.astype(np.float64))
 
 
-def _curves(record: OdometerRecord, values: np.ndarray, title: str, unit: str, shown: str = ".3f") -> go.Figure:
+def _add_curves(
+    figure: go.Figure, record: OdometerRecord, values: np.ndarray, shown: str, prefix: str = "", **looks: object
+) -> None:
     """`values` (run, stretch), one line a run."""
-    figure = _over_positions(record, title, unit)
+    looks = {"marker": {"size": 4}, **looks}
     for run, mine in zip(record.runs(), values, strict=True):
         figure.add_scatter(
-            x=middle(record), y=short(mine), mode="lines+markers", name=run.label, legendgroup=run.id,
-            line=line_of(run), marker={"size": 4}, customdata=np.stack((record.begin, record.end), 1),
-            hovertemplate=f"tokens %{{customdata[0]:,}} to %{{customdata[1]:,}}: %{{y:{shown}}}",
+            x=middle(record), y=short(mine), mode="lines+markers", name=f"{prefix}{run.label}",
+            legendgroup=f"{prefix}{run.id}", line=line_of(run), customdata=np.stack((record.begin, record.end), 1),
+            hovertemplate=f"tokens %{{customdata[0]:,}} to %{{customdata[1]:,}}: %{{y:{shown}}}", **looks,
         )  # fmt: skip
-    return lines_on_top(figure)
 
 
 def _memory(record: OdometerRecord) -> go.Figure:
-    figure = _over_positions(record, "memory of the whole process", "MB")
+    held = "memory of the whole process" if record.device == "cpu" else "memory held on the device"
+    figure = _over_positions(record, held, "MB")
     figure.add_scatter(
         x=record.end, y=short(record.resident / 1e6), mode="lines+markers", name="resident", showlegend=False,
         line={"color": INK, "width": 2}, marker={"size": 4}, hovertemplate="%{x:,} tokens: %{y:,.0f} MB",

@@ -42,7 +42,8 @@ def add(
         part = nll[:, first - start : last - start]
         share = (last - first) / nll.shape[1]
         if not stretches or _over(stretches[-1], lap):
-            stretches.append(Stretch(first, first, lap, 0, *([0.0] * len(nll) for _ in range(3))))
+            none = [0.0] * len(nll)
+            stretches.append(Stretch(first, first, lap, 0, none, none, none))
         here = stretches[-1]
         here.end, here.lap, here.resident = last, lap, resident
         here.known += int(np.isfinite(part[0]).sum())
