@@ -7,7 +7,6 @@ if __name__ == "__main__":  # before torch is imported
 
 import argparse
 import os
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -27,12 +26,12 @@ from .evaluation.endless.odometer_figure import LOOK, PAPER, odometer_figures
 from .evaluation.endless.odometer_record import OdometerRecord, record_of
 from .export.files import FORMATS, file_of, read_formats
 from .export.page import Section, stand_alone
+from .runs import typed
 
 MODULE = f"python -m {__spec__.name}"
 NAME = "odometer"
 STOPPED = 130
 """What a shell expects of a command that was interrupted."""
-SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 EXAMPLE = """For example:
 
   %(prog)s assets/models/rope-small --methods lm-infinite,streaming-llm --tokens 10M --text BOOK.txt --out FOLDER
@@ -57,7 +56,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = MODULE) -> int:
 def run(given: argparse.Namespace) -> None:
     """Read, save, draw."""
     folder, parts, formats = Path(given.out), runs.method_parts(given.methods), read_formats(given.formats)
-    tokens, lap = count("--tokens", given.tokens), None if given.lap is None else count("--lap", given.lap)
+    tokens = typed.count("--tokens", given.tokens)
+    lap = None if given.lap is None else typed.count("--lap", given.lap)
     folder.mkdir(parents=True, exist_ok=True)
     model = load(given.model, device=given.device).on_suited_threads()
     texts = [text_of_file(encoder_of(model.tokenizer), Path(path)) for path in given.text]
@@ -109,14 +109,6 @@ def make_page(record: OdometerRecord) -> str:
     )
     figures = {drawn.name: drawn.figure for drawn in odometer_figures(record)}
     return stand_alone("LongSight: Odometer", [Section("Odometer", LOOK, source, figures)])
-
-
-def count(asked: str, text: str) -> int:
-    """A number of tokens: 10M, 512k, 2,000,000. Raises `LongSightError` on anything else."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmg]?)", text.replace(",", "").lower())
-    if found is None or (tokens := round(float(found[1]) * SCALES[found[2]])) < 1:
-        raise LongSightError(f"{asked} must give a number of tokens, such as 10M or 512k, but {text!r} was given.")
-    return tokens
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from longsight.errors import LongSightError
+from longsight.generation.prefill import Chunk, StepSize, check_chunk
 from longsight.methods import METHODS, Method
 from longsight.models.model import Model
 from longsight.progress import Progress
@@ -38,7 +39,7 @@ class ReadingTerms:
     dtype: str
     methods: tuple[str, ...]
     texts: tuple[tuple[str, int], ...]
-    chunk: int
+    chunk: int | None
     lap: int | None
 
 
@@ -63,7 +64,7 @@ def is_endless(model: Model, method: Method) -> bool:
 
 def _endless(model: Model) -> str:
     keys = [key for key in METHODS if model.method(key, FAR).keeps(FAR) == FAR]
-    return " or ".join(key for key in keys if is_endless(model, model.method(key, FAR).while_reading))
+    return f"one of {', '.join(key for key in keys if is_endless(model, model.method(key, FAR).while_reading))}"
 
 
 class LongReader:
@@ -99,10 +100,11 @@ class LongReading:
 
     def __init__(
         self, model: Model, methods: Sequence[Method], texts: Sequence[LongText], tokens: int, *,
-        chunk: int = CHUNK, lap: int | None = None,
+        chunk: Chunk = CHUNK, lap: int | None = None,
     ) -> None:  # fmt: skip
-        if min(tokens, chunk, 1 if lap is None else lap) < 1 or not texts:
-            raise LongSightError("A reading needs at least one text, and at least one token, in a chunk and in a lap.")
+        check_chunk(chunk)
+        if min(tokens, 1 if lap is None else lap) < 1 or not texts:
+            raise LongSightError("A reading needs at least one text and one token, and a lap at least one token.")
         for method in methods:
             check_endless(model, method, tokens)
         self.model, self.methods, self.texts = model, tuple(methods), tuple(texts)
@@ -131,15 +133,22 @@ class LongReading:
         nll = np.stack([reader.read(ids) for reader in self.readers])
         seconds, processor = (np.array(each) for each in zip(*(r.took for r in self.readers), strict=True))
         tally.add(self.stretches, piece.place.lap, nll, seconds, processor, held_memory(self.model.device))
+        if isinstance(self.chunk, StepSize):
+            self.chunk.learn(len(ids), float(seconds.sum()))
         self.position += len(ids)
         self.place = piece.then
+
+    @property
+    def steady(self) -> int | None:
+        """How many tokens are read at once; None: as many as take an equal time."""
+        return self.chunk if isinstance(self.chunk, int) else None
 
     @property
     def terms(self) -> ReadingTerms:
         """What it is."""
         texts = tuple((text.name, text.size) for text in self.texts)
         methods = tuple(method.describe() for method in self.methods)
-        return ReadingTerms(self.model.name, str(self.model.dtype), methods, texts, self.chunk, self.lap)
+        return ReadingTerms(self.model.name, str(self.model.dtype), methods, texts, self.steady, self.lap)
 
     def state(self) -> ReadingState:
         """All that `restore` needs."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from longsight.errors import LongSightError
+from longsight.generation.prefill import Chunk
 from longsight.generation.text_encoding import TextEncoder
 from longsight.progress import Progress
 
@@ -76,7 +77,7 @@ class TextPiece:
 
 
 def piece_steps(
-    texts: Sequence[LongText], place: TextPlace, chunk: int, lap: int | None
+    texts: Sequence[LongText], place: TextPlace, chunk: Chunk, lap: int | None
 ) -> Generator[Progress[None] | TextPiece, None, None]:
     """Pieces of up to `chunk` tokens from `place` on, without end; between them, how far a text is made ids of.
 
@@ -88,7 +89,8 @@ def piece_steps(
         if not len(ids):
             raise LongSightError(f"{text.name} has no token in it; give texts with words.")
         while (place.lap, place.text) == (begun.lap, begun.text):
-            here, size = place, min(chunk, len(ids) - place.token)
+            here, size = place, chunk if isinstance(chunk, int) else chunk.tokens
+            size = min(size, len(ids) - place.token)
             if lap is not None:
                 size = min(size, lap - place.read)
             place = here.after(size)

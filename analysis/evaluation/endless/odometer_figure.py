@@ -18,14 +18,16 @@ RECORDED = {"opacity": 0.45, "marker": {"size": 3, "symbol": "circle-open"}}
 
 def odometer_figures(record: OdometerRecord, beside: OdometerRecord | None = None) -> list[DrawnFigure]:
     """The three curves; behind them, fainter, the negative log-likelihood of a reading that was recorded before."""
-    nll = _over_positions(record, "negative log-likelihood, stretch by stretch", "nats per token")
+    nll = _over_positions("negative log-likelihood, stretch by stretch", "nats per token")
     if beside is not None:
         _add_curves(nll, beside, beside.nll, ".3f", "recorded: ", **RECORDED)
     _add_curves(nll, record, record.nll, ".3f")
-    unit = "tokens per second of processor time" if record.device == "cpu" else "tokens per second"
-    speed = _over_positions(record, "reading speed", unit)
+    own = ", per second of processor time" if record.device == "cpu" else ""
+    speed = _over_positions(f"reading speed{own}", "tokens per second")
     _add_curves(speed, record, record.rate, ",.0f")
     figures = {"nll": lines_on_top(nll), "speed": lines_on_top(speed), "memory": _memory(record)}
+    for figure in figures.values():
+        mark_trained(figure, record.train_length)
     return [DrawnFigure(name, figure) for name, figure in figures.items()]
 
 
@@ -49,7 +51,7 @@ def _add_curves(
 
 def _memory(record: OdometerRecord) -> go.Figure:
     held = "memory of the whole process" if record.device == "cpu" else "memory held on the device"
-    figure = _over_positions(record, held, "MB")
+    figure = _over_positions(held, "MB")
     figure.add_scatter(
         x=record.end, y=short(record.resident / 1e6), mode="lines+markers", name="resident", showlegend=False,
         line={"color": INK, "width": 2}, marker={"size": 4}, hovertemplate="%{x:,} tokens: %{y:,.0f} MB",
@@ -57,9 +59,8 @@ def _memory(record: OdometerRecord) -> go.Figure:
     return figure
 
 
-def _over_positions(record: OdometerRecord, title: str, unit: str) -> go.Figure:
+def _over_positions(title: str, unit: str) -> go.Figure:
     figure = small_multiples(title, [""])
     figure.update_xaxes(type="log", title_text="position [tokens]", dtick=1, tickformat="~s")
     figure.update_yaxes(title_text=unit, rangemode="tozero")
-    mark_trained(figure, record.train_length)
     return figure

@@ -23,7 +23,7 @@ class OdometerRecord(Record):
     train_length: int = value("length of the model's training", "tokens")
     device: str = value("what it ran on")
     texts: tuple[str, ...] = value("names of the texts, in order")
-    chunk: int = value("tokens read at once", "tokens")
+    chunk: int | None = value("tokens read at once; None: as many as took an equal time", "tokens")
     lap_tokens: int | None = value("tokens after which the texts begin again; None: when they are at an end", "tokens")
     method: np.ndarray = array("run", "key of the method in METHODS")
     caption: np.ndarray = array("run", "the method and its parameters in one line")
@@ -83,7 +83,7 @@ def record_of(reading: LongReading, device: str) -> OdometerRecord:
     known = np.array([stretch.known for stretch in stretches])
     return OdometerRecord(
         model=model.name, train_length=model.train_length, device=device,
-        texts=tuple(text.name for text in reading.texts), chunk=reading.chunk, lap_tokens=reading.lap,
+        texts=tuple(text.name for text in reading.texts), chunk=reading.steady, lap_tokens=reading.lap,
         method=np.array([method.key for method in reading.methods]),
         caption=np.array([method.describe() for method in reading.methods]),
         parameters=np.array([json.dumps(asdict(method)) for method in reading.methods]),

@@ -107,7 +107,7 @@ def test_laps_read_the_same_tokens_again_as_a_text_that_goes_on(grouped):
 def test_a_method_is_read_in_memory_that_stays_or_it_is_refused(key, grouped):
     method = defaults(key).while_reading
     if key not in ENDLESS:
-        with pytest.raises(LongSightError, match=r"(remembers the whole|only the last).* lm-infinite or streaming"):
+        with pytest.raises(LongSightError, match=r"(remembers the whole|only the last).* lm-infinite, streaming"):
             reading_of(grouped, method)
         return
     reading = reading_of(grouped, method, tokens=900)
@@ -173,5 +173,5 @@ def test_nothing_read_is_nothing_to_show(grouped):
     with pytest.raises(LongSightError, match="Nothing was read yet"):
         record_of(reading_of(grouped, defaults("window")), "cpu")
     for wrong in ({"tokens": 0}, {"chunk": 0}, {"lap": 0}):
-        with pytest.raises(LongSightError, match="at least one token"):
+        with pytest.raises(LongSightError, match="at least (one|1) token"):
             reading_of(grouped, defaults("window"), **wrong)
