@@ -177,7 +177,7 @@ def answer_steps(
     question: str,
     sides: Sequence[tuple[Speaker, Answer]],
     sampling: Sampling,
-    stopped: Callable[[], bool],
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Generator[None, None, None]:
     """Let all sides answer; yields after each step of any. The device must be held by the caller.
 

@@ -12,7 +12,9 @@ from weakref import WeakKeyDictionary
 import torch
 
 from app.session import formatting
+from app.session.device_jobs import DeviceJob
 from longsight.errors import LongSightError
+from longsight.progress import until
 
 SLICE = 0.1  # seconds of work before whoever waits comes in
 CREDIT = 0.5  # seconds that a newcomer is ahead of those at work: a short answer comes before long readings go on
@@ -73,15 +75,13 @@ class Place:
         known = None if own is None or None in lefts else sum(min(own, left) for left in lefts if left is not None)
         return Waiting(len(lefts), known)
 
-    def take_turns(
-        self, work: Generator[S, None, R], leaves: Callable[[], bool]
-    ) -> Generator[S | Waiting, None, R | None]:
-        """Do `work` slice by slice; yields its steps, and `Waiting` while others have the device.
+    def take_turns(self, job: DeviceJob[S, R], leaves: Callable[[], bool]) -> Generator[S | Waiting, None, R | None]:
+        """Do `job` slice by slice; yields its steps, and `Waiting` while others have the device.
 
-        Returns what `work` returns, or None when `leaves` had enough. However it ends, `work` is closed, so that it
-        frees what it holds.
+        Returns what it returns, or None when `leaves` had enough. However it ends, its work is closed, so that it frees
+        what it holds. All that this page has a device do is done here.
         """
-        with contextlib.closing(work):
+        with contextlib.closing(until(leaves, job.steps())) as work:
             while not (leaves() or self.line.closed):
                 if not self.line.take(self):
                     yield self.waiting
@@ -239,9 +239,9 @@ def in_turn(
     device: torch.device,
     visitor: object,
     leaves: Callable[[], bool],
-    work: Generator[S, None, R],
+    job: DeviceJob[S, R],
     left: Seconds = nobody_knows,
 ) -> Generator[S | Waiting, None, R | None]:
     """`Place.take_turns` in the line of a device. Raises `LongSightError` where that is full."""
     with line_of(device).place(visitor, left) as place:
-        return (yield from place.take_turns(work, leaves))
+        return (yield from place.take_turns(job, leaves))

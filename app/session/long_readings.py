@@ -5,6 +5,8 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from analysis.drawing.drawn_figure import DrawnFigure
 from analysis.evaluation.endless.long_reader import LongReading, check_endless
 from analysis.evaluation.endless.long_text import LongText
@@ -13,8 +15,8 @@ from analysis.evaluation.endless.odometer_record import OdometerRecord, record_o
 from analysis.export.files import file_of
 from analysis.runs import Run, make_runs, typed
 from app.session import document_loading, estimate, finished_examples, formatting, progress_view, running
+from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import Waiting
-from app.session.documents import Document
 from app.session.estimate import Forecast
 from app.session.progress_view import DrawingPace, Pace
 from app.session.sessions import Session
@@ -22,7 +24,7 @@ from longsight.errors import LongSightError
 from longsight.generation.prefill import StepSize
 from longsight.methods import Method
 from longsight.models.model import Model
-from longsight.progress import Progress
+from longsight.progress import Progress, finish
 
 TASK = "odometer"
 MOST_TOKENS = 200_000_000
@@ -36,7 +38,8 @@ class LongRequest:
 
     model: Model
     runs: tuple[Run, ...]
-    text: LongText
+    name: str
+    ids: np.ndarray
     tokens: int
     problems: Mapping[str, str]
 
@@ -64,7 +67,8 @@ def make_request(session: Session, model: Model, methods: Sequence[Method], toke
     problems = {run.id: said for run in runs if (said := _problem(session, model, run.method, tokens))}
     if len(problems) == len(runs):
         raise LongSightError(next(iter(problems.values())))
-    return LongRequest(model, runs, _again_and_again(session.document, session, model), tokens, problems)
+    ids = finish(document_loading.document_steps(session.document, session, model)).ids
+    return LongRequest(model, runs, session.document.name, ids, tokens, problems)
 
 
 def _problem(session: Session, model: Model, method: Method, tokens: int) -> str:
@@ -78,11 +82,18 @@ def _problem(session: Session, model: Model, method: Method, tokens: int) -> str
     return ""
 
 
-def _again_and_again(document: Document, session: Session, model: Model) -> LongText:
-    def load() -> Generator[Progress[None], None, Any]:
-        return (yield from document_loading.document_steps(document, session, model)).ids
+def read_on(
+    model: Model, methods: Sequence[Method], name: str, ids: np.ndarray, tokens: int
+) -> Generator[Progress[OdometerRecord], None, None]:
+    """Read `ids` (n,) over and over, up to so many `tokens`; yields what is known after each chunk."""
 
-    return LongText(document.name, document.nbytes, load)
+    def load() -> Generator[Progress[None], None, np.ndarray]:
+        yield from ()
+        return ids
+
+    reading = LongReading(model, methods, [LongText(name, ids.nbytes, load)], tokens, chunk=StepSize())
+    for step in reading.steps():
+        yield Progress(step.done, step.total, step.doing, record_of(reading, model.device.type))
 
 
 def _forecast(model: Model, method: Method, tokens: int) -> Forecast:
@@ -112,67 +123,66 @@ class LongView:
 
 def read_steps(session: Session, request: LongRequest) -> Generator[LongView, None, None]:
     """Read for the visitor, in turn at the device; yields views, the last when all is read or was stopped."""
-    reading = LongReading(request.model, request.able, [request.text], request.tokens, chunk=StepSize())
-    pace, drawings = Pace(request.tokens), DrawingPace(PAUSE)
+    pace, drawings, record = Pace(request.tokens), DrawingPace(PAUSE), None
     beside = finished_examples.odometer(request.model.name)
-    steps = running.run_steps(session, request.model.device, reading.steps(), lambda: pace.left(reading.position))
-    for step in steps:
+    job = DeviceJob(read_on, (request.model, request.able, request.name, request.ids, request.tokens))
+    forecast = estimate.total(_forecast(request.model, method, request.tokens).seconds for method in request.able)
+
+    def left() -> float | None:
+        return forecast if record is None else pace.left(record.tokens)
+
+    for step in running.run_steps(session, request.model.device, job, left):
         if isinstance(step, Waiting):
-            yield LongView(progress_view.progress_bar(str(step)), _sides(request, reading, "working"))
+            yield LongView(progress_view.progress_bar(str(step)), _sides(request, record, "working"))
             continue
+        record, figures = step.result, None
         said = progress_view.progress_bar(f"{step.doing} {pace.said(step.done)}", step.done / step.total)
-        if reading.stretches and drawings.due():
+        if record is not None and drawings.due():
             with drawings.drawing():
-                session.odometer = record_of(reading, request.model.device.type)
-                yield LongView(said, _sides(request, reading, "working"), odometer_figures(session.odometer, beside))
+                session.odometer = record
+                figures = odometer_figures(record, beside)
+                yield LongView(said, _sides(request, record, "working"), figures)
         else:
-            yield LongView(said, _sides(request, reading, "working"))
-    if not reading.stretches:
-        yield LongView("<span>stopped before it began</span>", _sides(request, reading, "stopped"))
+            yield LongView(said, _sides(request, record, "working"))
+    if record is None:
+        yield LongView("<span>stopped before it began</span>", _sides(request, None, "stopped"))
         return
-    session.odometer = record_of(reading, request.model.device.type)
-    _learn(request, reading)
-    whole = reading.position == request.tokens
-    over = (
-        f"{reading.position:,} tokens read"
-        if whole
-        else f"stopped at {reading.position:,} of {request.tokens:,} tokens, memory freed"
-    )
-    told = _sides(request, reading, "done" if whole else "stopped")
-    yield LongView(f"<span>{over}</span>", told, odometer_figures(session.odometer, beside))
+    session.odometer = record
+    _learn(request, record)
+    whole = record.tokens == request.tokens
+    over = f"{record.tokens:,} tokens read" if whole else f"stopped at {record.tokens:,} of {request.tokens:,} tokens"
+    told = _sides(request, record, "done" if whole else "stopped")
+    yield LongView(f"<span>{over}{'' if whole else ', memory freed'}</span>", told, odometer_figures(record, beside))
 
 
-def _learn(request: LongRequest, reading: LongReading) -> None:
+def _learn(request: LongRequest, record: OdometerRecord) -> None:
     """How long it took is known from now on."""
-    for number, method in enumerate(request.able):
-        seconds = sum(stretch.seconds[number] for stretch in reading.stretches)
-        rules = request.model.seam.rules(method)
-        pairs = estimate.pairs(method, reading.position, rules=rules)
-        estimate.speed(request.model, TASK).add(reading.position, pairs, max(seconds, 1e-6))
+    for method, seconds in zip(request.able, record.seconds.sum(1).tolist(), strict=True):
+        pairs = estimate.pairs(method, record.tokens, rules=request.model.seam.rules(method))
+        estimate.speed(request.model, TASK).add(record.tokens, pairs, max(seconds, 1e-6))
 
 
-def _sides(request: LongRequest, reading: LongReading, state: str) -> str:
+def _sides(request: LongRequest, record: OdometerRecord | None, state: str) -> str:
     """How every run is doing, as HTML."""
     able = [run.id for run in request.runs if run.id not in request.problems]
-    parts = []
-    for run in request.runs:
-        if run.id in request.problems:
-            parts.append(progress_view.side_view(run, "failed", "", request.problems[run.id]))
-        else:
-            part = reading.position / request.tokens
-            parts.append(progress_view.side_view(run, state, _said(reading, able.index(run.id)), part=part))
+    part = 0.0 if record is None else record.tokens / request.tokens
+    parts = [
+        progress_view.side_view(run, "failed", "", request.problems[run.id])
+        if run.id in request.problems
+        else progress_view.side_view(run, state, _said(request, record, able.index(run.id)), part=part)
+        for run in request.runs
+    ]
     return f'<div class="sides">{"".join(parts)}</div>'
 
 
-def _said(reading: LongReading, number: int) -> str:
-    """The running negative log-likelihood, the speed and the cache of one run."""
-    known = sum(stretch.known for stretch in reading.stretches)
-    seconds = sum(stretch.seconds[number] for stretch in reading.stretches)
-    if not known or not seconds:
+def _said(request: LongRequest, record: OdometerRecord | None, number: int) -> str:
+    """The mean negative log-likelihood, the speed and the cache of one run."""
+    if record is None:
         return "waiting"
-    nll = sum(stretch.nll[number] for stretch in reading.stretches) / known
-    cache = formatting.size(reading.readers[number].cache.nbytes)
-    return f"NLL {nll:.3f} · {formatting.short_count(reading.position / seconds)} tokens a second · cache {cache}"
+    nll = record.mean_nll(record.inside(0, record.tokens))[number]
+    speed = formatting.short_count(record.tokens / float(record.seconds[number].sum()))
+    cache = formatting.size(request.model.cache_bytes(request.able[number], record.tokens))
+    return f"NLL {nll:.3f} · {speed} tokens a second · cache {cache}"
 
 
 def shown(session: Session, model_name: str) -> tuple[str, Sequence[DrawnFigure]]:
