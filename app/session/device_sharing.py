@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from app.session import formatting
+from app.session import devices, formatting, zero_gpu
 from app.session.device_jobs import DeviceJob
 from longsight.errors import LongSightError
 from longsight.progress import until
@@ -81,6 +81,8 @@ class Place:
         Returns what it returns, or None when `leaves` had enough. However it ends, its work is closed, so that it frees
         what it holds. All that this page has a device do is done here.
         """
+        if devices.LENT:
+            return (yield from zero_gpu.lent_steps(job, leaves, self.left()))
         with contextlib.closing(until(leaves, job.steps())) as work:
             while not (leaves() or self.line.closed):
                 if not self.line.take(self):
@@ -214,12 +216,14 @@ _making = threading.Lock()
 
 
 def line_of(device: torch.device) -> DeviceLine:
-    """The one line of a device.
+    """The one line of a device; where a GPU is lent to each visitor (ZeroGPU), a line of one's own.
 
     A processor is shared with everything else the machine does. Who worked while it was busy is not told the time that
     others took: two seconds of waiting, counted as work, would put the visitor behind all others for a minute.
     """
     clock = time.thread_time if device.type == "cpu" else time.monotonic
+    if devices.LENT:
+        return DeviceLine(clock)
     with _making:
         return _lines.setdefault(str(device), DeviceLine(clock))
 

@@ -140,7 +140,7 @@ def measure_steps(session: Session, request: MeasurementRequest) -> Generator[Me
         else:
             yield MeasurementView("", sides_view(sides, forecasts))
     for side in sides:
-        if side.state == comparing.WAITING:  # stopped before its first turn
+        if side.state in (comparing.WAITING, comparing.WORKING):  # stopped before its first turn, or far away
             side.state = comparing.STOPPED
         if side.state == comparing.DONE and side.done and len(request.texts) == 1:
             forecasts[side.run.id].learn(side.seconds)

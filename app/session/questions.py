@@ -115,8 +115,8 @@ def _answer(
         for cell in turn.cells:
             cell.fail(str(error))
     for cell in turn.cells:
-        if cell.state == Answer.WAITING:  # stopped before its first turn
-            cell.state = Answer.STOPPED
+        if not cell.finished:  # stopped before its first turn, or where it could not say so itself
+            cell.stop()
 
 
 def _answer_in_turn(
@@ -138,6 +138,8 @@ def _answer_in_turn(
             for _ in steps:
                 yield
     turn.place = None
+    for _, cell in able:
+        cell.learn(model)
 
 
 def _expect(session: Session, model: Model, speaker: Speaker, cell: Answer, longest: int) -> None:
