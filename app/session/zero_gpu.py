@@ -26,9 +26,10 @@ from longsight.models.model import Model
 S = TypeVar("S")
 R = TypeVar("R")
 
-LONGEST = 120.0
-"""Seconds that a GPU is asked for at most: what a visitor without an account has on a day."""
-UNKNOWN = 60.0  # seconds asked for while nobody knows how long a job takes
+LONGEST = 80.0
+"""Seconds that a GPU is asked for at most. The package asks for half as much again on the smaller of two sizes: for the
+two minutes that a visitor without an account has on a day."""
+UNKNOWN = 40.0  # seconds asked for while nobody knows how long a job takes
 MARGIN, MOVING = 2.0, 10.0
 """An estimate is doubled, and so many seconds are added in which a model comes onto the GPU: a job that takes longer
 than the GPU was lent for is ended."""

@@ -108,7 +108,7 @@ def test_a_diagnostic_a_grid_with_its_trials_and_the_odometer_come_back_whole(to
 
 def test_a_gpu_is_asked_for_by_the_estimate_with_a_margin_and_never_for_longer_than_it_is_lent(told):
     too_long, short, unknown, own = told["refused"]
-    assert too_long.startswith("This needs about 16 min 40 s of a GPU that this Space is lent for up to 2 min 0 s")
+    assert too_long.startswith("This needs about 16 min 40 s of a GPU that this Space is lent for up to 1 min 20 s")
     assert short == zero_gpu.MOVING + 5 * zero_gpu.MARGIN
     assert unknown == UNKNOWN
     assert own == "This grid hides its keys in 'grass.txt'; choose that text again to go on.", "a refusal comes through"
