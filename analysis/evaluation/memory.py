@@ -20,11 +20,16 @@ def forget_peak(device: torch.device | None = None) -> int:
         torch.cuda.empty_cache()  # or what earlier texts left in pieces could make a later one need more
         torch.cuda.reset_peak_memory_stats(device)
         return held_memory(device)
-    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # or what an earlier text needed would still count as held
-        libc.malloc_trim(0)
+    give_back()  # or what an earlier text needed would still count as held
     if MARKS.exists():
         MARKS.write_text("5")
     return held_memory()
+
+
+def give_back() -> None:
+    """Let the system have the memory that this process holds and does not use, where that can be asked for."""
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 def held_memory(device: torch.device | None = None) -> int:
