@@ -40,17 +40,22 @@ def record(out):
     return from_json(OdometerRecord, (out / "odometer.json").read_text(encoding="utf-8"))
 
 
+def position_in(saved):
+    """How far a state is: written whole or not at all, so it can be read at any moment."""
+    return torch.load(saved, weights_only=True)["position"] if saved.exists() else 0
+
+
 def test_killed_it_goes_on_and_comes_to_the_same_as_if_it_had_not_been(folder, tmp_path):
     saved, asked = (
         tmp_path / "killed" / "odometer.state",
         arguments(folder, tmp_path / "killed", "100M", "--every", "0"),
     )
     with subprocess.Popen([sys.executable, "-m", "analysis.odometer", *asked], cwd=ROOT, stderr=subprocess.PIPE) as one:
-        while not saved.exists() and one.poll() is None:
+        while not position_in(saved) and one.poll() is None:
             time.sleep(0.1)
         os.kill(one.pid, signal.SIGKILL)
     assert one.returncode == -signal.SIGKILL
-    position = torch.load(saved, weights_only=True)["position"]
+    position = position_in(saved)
     tokens = position + 3 * CHUNK
     for out in ("killed", "whole"):
         assert main(arguments(folder, tmp_path / out, tokens)) == 0

@@ -25,7 +25,7 @@ def saved(cache: Cache) -> list[LayerState]:
 def restore(cache: Cache, layers: Sequence[LayerState]) -> None:
     """Let a new cache of the same method go on from what was `saved`."""
     for each, state in zip(_parts(cache), layers, strict=True):
-        if isinstance(each, KeptLayer):
+        if isinstance(each, KeptLayer) and state["length"]:
             each.lazy_initialization(state["keys"], state["values"])
         each.__dict__.update(state)
     cache.text = cache.length
