@@ -4,7 +4,7 @@ import html
 from collections.abc import Sequence
 
 from analysis.runs import Run, make_runs
-from app.session import document_loading, estimate, formatting
+from app.session import devices, document_loading, estimate, formatting
 from app.session.answers import Speaker
 from app.session.estimate import Forecast
 from app.session.sessions import Session
@@ -24,7 +24,8 @@ def costs_view(session: Session, model: Model, methods: Sequence[Method], note: 
     parts = "".join(_cost(model, *side, tokens, forecast) for side, forecast in zip(sides, expected, strict=True))
     together = estimate.total(forecast.seconds for forecast in expected)
     total = f"<span>together {formatting.about(together)}</span>" if together is not None and len(methods) > 1 else ""
-    return f'<div class="costs"><span>Next question</span>{parts}{total}<span>{note}</span></div>'
+    anew = "<span>the text is read anew for each, as the GPU is lent for one at a time</span>" if devices.LENT else ""
+    return f'<div class="costs"><span>Next question</span>{parts}{total}{anew}<span>{note}</span></div>'
 
 
 def _expected(model: Model, speaker: Speaker, method: Method, tokens: int) -> Forecast:
