@@ -23,7 +23,7 @@ from .diagnostics.measuring import PartialRecords, Text, measure_steps
 from .diagnostics.options import OPTIONS, PanelOptions
 from .diagnostics.panels import PANELS
 from .documents.reading_files import read_path
-from .export.files import FORMATS, file_of
+from .export.files import FORMATS, file_of, read_formats
 from .export.page import Section, stand_alone
 from .runs import Run
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = MODULE) -> int:
 def run(given: argparse.Namespace) -> None:
     """Measure, save, draw."""
     panel, folder = PANELS[given.panel], Path(given.out)
-    formats, options, parts = _formats(given.formats), _options(given), runs.method_parts(given.methods)
+    formats, options, parts = read_formats(given.formats), _options(given), runs.method_parts(given.methods)
     _check_read(panel, options)
     folder.mkdir(parents=True, exist_ok=True)
     model = load(given.model, device=given.device).on_suited_threads()
@@ -123,16 +123,6 @@ def _options(given: argparse.Namespace) -> PanelOptions:
     return PanelOptions(
         **{name: OPTIONS[name].parse(_flag(name), text) for name, text in typed.items() if text is not None}
     )
-
-
-def _formats(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in FORMATS]
-    if unknown or not names:
-        raise LongSightError(
-            f"There is no format {', '.join(map(repr, unknown)) or 'named'}; there are {', '.join(FORMATS)}."
-        )
-    return list(dict.fromkeys(names))
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:

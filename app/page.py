@@ -24,6 +24,7 @@ from app.panels.evaluate import build_evaluate
 from app.panels.maps import build_maps
 from app.panels.method_controls import FIRST_METHODS, build_method_controls
 from app.panels.methods import wire_methods
+from app.panels.odometer import build_odometer
 from app.panels.passkey import build_passkey
 from app.panels.shared_controls import SharedControls
 from app.session import devices, document_loading, model_catalogue, side_by_side, visits
@@ -37,8 +38,8 @@ from longsight.progress import finish
 
 VISIT_SECONDS = 4 * 3600
 MOST_ADDRESS = 2_000  # characters of one value in the address: three methods with a rule each
-CHAT, PASSKEY, DIAGNOSTICS, MAPS, EVALUATE, ABOUT = TABS = (
-    "chat", "passkey", "diagnostics", "maps", "evaluate", "about",
+CHAT, PASSKEY, DIAGNOSTICS, MAPS, ODOMETER, EVALUATE, ABOUT = TABS = (
+    "chat", "passkey", "diagnostics", "maps", "odometer", "evaluate", "about",
 )  # fmt: skip
 TITLE = "LongSight"
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -64,6 +65,7 @@ def build_page() -> gr.Blocks:
             views += _panel(PASSKEY, "Passkey", lambda tab: build_passkey(shared, tab))
             views += _panel(DIAGNOSTICS, "Diagnostics", lambda tab: build_diagnostics(shared, tab))
             views += _panel(MAPS, "Distance maps", lambda tab: build_maps(shared, tab))
+            views += _panel(ODOMETER, "Odometer", lambda tab: build_odometer(shared, tab))
             views += _panel(EVALUATE, "Evaluate", lambda tab: build_evaluate(shared, tab))
             views += _panel(ABOUT, "About", lambda tab: build_about())
         _wire(demo, Page(demo, shared, visit, status, tabs, views))

@@ -110,8 +110,9 @@ def check(manifest: Spacefile, root: Path) -> list[str]:
 
 def creation(manifest: Spacefile) -> HubCall:
     """The call that makes the Space, or finds it where it exists already."""
-    made = {"space_sdk": manifest.card["sdk"], "visibility": manifest.space.visibility, "exist_ok": True}
-    return HubCall("create_repo", {"repo_type": "space", **made})
+    space = manifest.space
+    made = {"space_sdk": manifest.card["sdk"], "space_hardware": space.hardware, "visibility": space.visibility}
+    return HubCall("create_repo", {"repo_type": "space", **made, "exist_ok": True})
 
 
 def plan(manifest: Spacefile) -> list[HubCall]:

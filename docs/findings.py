@@ -22,6 +22,9 @@ from analysis.diagnostics.logits import LogitProbe, LogitRecord, logits_figure
 from analysis.diagnostics.nll import NLLProbe, NLLRecord, nll_figure
 from analysis.diagnostics.probing import measure
 from analysis.diagnostics.sinks import SinkProbe, SinkRecord
+from analysis.evaluation.endless.odometer_figure import odometer_figures
+from analysis.evaluation.endless.odometer_record import OdometerRecord
+from analysis.export.files import from_json
 from analysis.runs import Run, make_runs
 from docs import pictures
 from docs.reading import page
@@ -31,6 +34,7 @@ from training.corpus import CorpusText, read_corpus
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, PICTURES = ROOT / "docs" / "findings.md", ROOT / "docs" / "findings"
 MODEL = "assets/models/rope-small"
+ODOMETER = ROOT / "assets" / "samples" / "finished" / "rope-small" / "odometer.json"
 METHODS = ("vanilla", "ceiling", "lambda", "window", "lm-infinite", "self-extend")
 """Whose numbers are compared; the figures show fewer."""
 
@@ -73,6 +77,7 @@ class Findings:
     sink: float  # the largest share of heads in which one token is a sink
     bound: float  # the largest ln n - 2B of any head [nats]
     first: int  # how many tokens count as starting ones
+    odometer: OdometerRecord  # of the same model, as it ships
 
 
 def main() -> None:
@@ -87,7 +92,8 @@ def main() -> None:
     looked = {key: [look(model, book, key, given.length) for book in books] for key in tqdm(METHODS, desc="reading")}
     draw(looked, make_runs([model.method(key, given.length) for key in METHODS]))
     found = findings(model, books, looked, given.length)
-    pictures.save({"clusters": clusters_figure(found.clusters, columns=2)}, PICTURES)
+    far = odometer_figures(found.odometer)[0].figure
+    pictures.save({"clusters": clusters_figure(found.clusters, columns=2), "odometer": far}, PICTURES)
     PAGE.write_text(page(found), encoding="utf-8")
     print(PAGE)
 
@@ -134,8 +140,13 @@ def findings(model: Model, books: Sequence[CorpusText], looked: dict[str, list[L
         project(hidden[:1], (Path(books[0].name).stem,)),
         np.mean([(record.separation, record.ordinary) for record in apart], axis=0).T.tolist(),
         float(max(sinks)), float(max(each.entropy.bound.max() for each in looked["ceiling"])),
-        looked["vanilla"][0].mass.starting_tokens,
+        looked["vanilla"][0].mass.starting_tokens, recorded(),
     )  # fmt: skip
+
+
+def recorded() -> OdometerRecord:
+    """What `python -m analysis.odometer` came to with this model; the page opens with it."""
+    return from_json(OdometerRecord, ODOMETER.read_text(encoding="utf-8"))
 
 
 def hidden_of(model: Model, book: CorpusText) -> HiddenRecord:

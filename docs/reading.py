@@ -4,6 +4,9 @@ import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from analysis.evaluation.endless.odometer_record import OdometerRecord
     from docs.findings import Findings
 
 GROWS = 1.25
@@ -18,12 +21,16 @@ APART = 2.0
 PARKED = 3.0
 """Attention counts as parked on the starting tokens from so many times an even share."""
 
+LEVEL = 0.02
+"""NLL counts as level while the last tenth of a text is within this share of the second; memory within `STEADY`."""
+STEADY = 0.05
+
 Pair = tuple[float, float]
 
 
 def page(found: "Findings") -> str:
     """docs/findings.md."""
-    sections = (_head, _logits, _entropy, _clusters, _nll, _foot)
+    sections = (_head, _logits, _entropy, _clusters, _nll, _odometer, _foot)
     blocks = [block for section in sections for block in section(found)]
     return "\n\n".join(_wrapped(block) for block in blocks) + "\n"
 
@@ -140,6 +147,53 @@ def _nll(found: "Findings") -> list[str]:
         f"{_pair(methods['vanilla'].nll)} and from {_pair(methods['lm-infinite'].nll)} nats. The others: {rest}.",
         "![NLL along a book](findings/nll.png)",
     ]
+
+
+def _odometer(found: "Findings") -> list[str]:
+    record = found.odometer
+    second, last = record.tenth(1), record.tenth(9)
+    nll = list(zip(record.mean_nll(second).tolist(), record.mean_nll(last).tolist(), strict=True))
+    rate = [(_rate(record, n, second), _rate(record, n, last)) for n in range(len(nll))]
+    memory = (float(record.resident[second].mean()), float(record.resident[last].mean()))
+    level = all(abs(_ratio(pair) - 1) <= LEVEL for pair in nll) and abs(_ratio(memory) - 1) <= STEADY
+    rows = [
+        f"| {caption} | {before:.4f} → {after:.4f} ({after / before - 1:+.2%}) | {speed[0]:,.0f} → {speed[1]:,.0f} |"
+        for caption, (before, after), speed in zip(record.caption.tolist(), nll, rate, strict=True)
+    ]
+    return [
+        "## 5. As far as a text goes",
+        "*The paper* (LM-Infinite, figure 4): perplexity stays where it is up to 200 million tokens. The authors "
+        "of StreamingLLM read 4 million.",
+        f"*Here*: {_agrees(level)}, as far as was read: {record.tokens:,} tokens, in {len(record.texts)} texts that "
+        f"the model never saw in training; {_laps(record)} The last tenth beside the second:",
+        "\n".join(["| method | NLL [nats] | tokens per second of processor time |", "|---|---|---|", *rows]),
+        f"Both methods ran side by side in one process, which held {memory[0] / 1e6:,.0f} MB in the second tenth and "
+        f"{memory[1] / 1e6:,.0f} MB in the last ({_percent(memory)}), and never more than {_largest(record)} MB. One "
+        "command reads on, and goes on after whatever ended it:",
+        "```\npython -m analysis.odometer assets/models/rope-small --methods lm-infinite,streaming-llm \\\n"
+        "    --tokens 10M --lap 500k --text TEXTS --out FOLDER\n```",
+        "![NLL along ten million tokens](findings/odometer.png)",
+    ]
+
+
+def _laps(record: "OdometerRecord") -> str:
+    laps = int(record.lap[-1]) + 1
+    if record.lap_tokens is None or record.tokens % (10 * record.lap_tokens):
+        return f"they are read {laps:,} times, as one text that goes on."
+    each = record.tokens // 10 // record.lap_tokens
+    return (
+        f"their first {record.lap_tokens:,} tokens are read {laps:,} times, as one text that goes on. So every tenth "
+        f"of it has the same tokens, {each:,} times, and differs in its position alone. (No method remembers them from "
+        "before: it looks back by a window in each layer.)"
+    )
+
+
+def _rate(record: "OdometerRecord", run: int, chosen: "np.ndarray") -> float:
+    return float((record.end - record.begin)[chosen].sum() / record.processor[run][chosen].sum())
+
+
+def _largest(record: "OdometerRecord") -> str:
+    return f"{record.resident.max() / 1e6:,.0f}"
 
 
 def _foot(found: "Findings") -> list[str]:

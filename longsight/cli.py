@@ -37,6 +37,11 @@ COMMANDS = {
         f"{ANALYSIS}.diagnostics.heads", "which heads see everything under duo, found in a model or read from a file"
     ),
     "look": Command(f"{ANALYSIS}.look", "one diagnostic of a model on a text, as a page and as data", ("drawing",)),
+    "odometer": Command(
+        f"{ANALYSIS}.odometer",
+        "millions of tokens, read with perplexity, speed and memory at every position",
+        ("drawing", "evaluation"),
+    ),
     "evaluate": Command(
         f"{ANALYSIS}.evaluate", "methods on the lengths of a task, resumable", ("drawing", "evaluation")
     ),

@@ -1,4 +1,4 @@
-"""How much memory this process held at its peak."""
+"""How much memory this process holds, and held at its peak."""
 
 import ctypes
 import gc
@@ -19,11 +19,23 @@ def forget_peak(device: torch.device | None = None) -> int:
     if device is not None and device.type == "cuda":
         torch.cuda.empty_cache()  # or what earlier texts left in pieces could make a later one need more
         torch.cuda.reset_peak_memory_stats(device)
-        return torch.cuda.memory_allocated(device)
-    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # or what an earlier text needed would still count as held
-        libc.malloc_trim(0)
+        return held_memory(device)
+    give_back()  # or what an earlier text needed would still count as held
     if MARKS.exists():
         MARKS.write_text("5")
+    return held_memory()
+
+
+def give_back() -> None:
+    """Let the system have the memory that this process holds and does not use, where that can be asked for."""
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
+
+
+def held_memory(device: torch.device | None = None) -> int:
+    """The memory held now [bytes]: of an accelerator, or this process's own."""
+    if device is not None and device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
     return psutil.Process().memory_info().rss
 
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from longsight.errors import LongSightError
 from longsight.generation.prefill import Chunk
-from longsight.methods import METHODS, Method
+from longsight.methods import Method
 from longsight.models.model import Model
 from longsight.progress import Progress
 
 from ..export.records import Column, Record, array, value
-from ..runs import Run, make_runs
+from ..runs import Run, make_runs, method_of
 from .grid_record import GridRecord
 from .limits import sight
 from .tasks import Steps
@@ -97,7 +97,7 @@ class TrialGrid(Record):
 
     def methods(self) -> list[Method]:
         """The methods with their parameters. Raises `LongSightError` on what is none."""
-        return [_method(*each) for each in zip(self.method.tolist(), self.parameters.tolist(), strict=True)]
+        return [method_of(*each) for each in zip(self.method.tolist(), self.parameters.tolist(), strict=True)]
 
     def runs(self) -> tuple[Run, ...]:
         """The methods told apart, in the order of the places that they have here."""
@@ -139,15 +139,6 @@ class TrialGrid(Record):
         singles = all(getattr(self, spec.name) == getattr(other, spec.name) for spec in self.values())
         axes = ("method", "parameters", "length", "depth", "trial")
         return singles and all(np.array_equal(getattr(self, axis), getattr(other, axis)) for axis in axes)
-
-
-def _method(key: str, parameters: str) -> Method:
-    if key not in METHODS:
-        raise LongSightError(f"There is no method {key!r}; there are {', '.join(METHODS)}.")
-    try:
-        return METHODS[key](**json.loads(parameters))
-    except (TypeError, ValueError, RecursionError) as problem:
-        raise LongSightError(f"{METHODS[key].title} has no parameters {parameters[:200]!r}.") from problem
 
 
 def text_digest(text: str | None) -> str:

@@ -134,6 +134,17 @@ FORMATS: dict[str, Callable[[Record], bytes]] = {
 """A record as the bytes of a file, by the file's ending."""
 
 
+def read_formats(text: str) -> list[str]:
+    """Endings as they are typed, with commas. Raises `LongSightError` on one that is none of `FORMATS`."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown or not names:
+        raise LongSightError(
+            f"There is no format {', '.join(map(repr, unknown)) or 'named'}; there are {', '.join(FORMATS)}."
+        )
+    return list(dict.fromkeys(names))
+
+
 def file_of(record: Record, ending: str) -> bytes:
     """The record as a file. Raises `LongSightError` on an ending that is none of `FORMATS`."""
     if ending not in FORMATS:

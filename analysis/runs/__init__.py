@@ -7,6 +7,7 @@ That line is what the page's address, the command line, benchmarks and results n
 several times. A parameter left out takes the value that suits the model and the text.
 """
 
+import json
 from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -73,6 +74,16 @@ def _label(method: Method, times: int, alike: Sequence[Method]) -> str:
                 values = [f"{s.metadata['symbol'] or s.name}={getattr(method, s.name)}" for s in chosen]
                 return f"{method.title} {', '.join(values)}".rstrip()
     return f"{method.title} {times + 1}"
+
+
+def method_of(key: str, parameters: str) -> Method:
+    """The method `key` with parameters as JSON, as records keep them. Raises `LongSightError` on what is none."""
+    if key not in METHODS:
+        raise LongSightError(f"There is no method {key!r}; there are {', '.join(METHODS)}.")
+    try:
+        return METHODS[key](**json.loads(parameters))
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise LongSightError(f"{METHODS[key].title} has no parameters {parameters[:200]!r}.") from problem
 
 
 def build(model: Model, key: str, given: Mapping[str, Any], target_length: int) -> Method:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from longsight.errors import LongSightError
 
 MOST_NUMBERS, QUOTE = 512, '"'
+SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
 def number(asked: str, text: str, fraction: bool = False) -> int | float:
@@ -20,6 +21,14 @@ def number(asked: str, text: str, fraction: bool = False) -> int | float:
 def whole(asked: str, text: str | None) -> int | None:
     """A whole number; None where nothing was typed."""
     return None if text is None or not text.strip() else int(number(asked, text.strip().replace(",", "")))
+
+
+def count(asked: str, text: object) -> int:
+    """A number of tokens: 10M, 512k, 2,000,000. Raises `LongSightError`, naming what was `asked`, on anything else."""
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)([kmg]?)", str(text).replace(",", "").strip().lower())
+    if found is None or (tokens := round(float(found[1]) * SCALES[found[2]])) < 1:
+        raise LongSightError(f"{asked} must give a number of tokens, such as 10M or 512k, but {text!r} was given.")
+    return tokens
 
 
 def numbers(asked: str, text: str | None) -> tuple[int, ...] | None:

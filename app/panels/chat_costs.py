@@ -4,7 +4,7 @@ import html
 from collections.abc import Sequence
 
 from analysis.runs import Run, make_runs
-from app.session import document_loading, estimate, formatting, suitability
+from app.session import devices, document_loading, estimate, formatting, suitability
 from app.session.answers import Speaker
 from app.session.estimate import Forecast
 from app.session.sessions import Session
@@ -25,7 +25,8 @@ def costs_view(session: Session, model: Model, methods: Sequence[Method], note: 
     able = [forecast for forecast in expected if not suitability.refusal(model, forecast.method)]
     together = estimate.total(forecast.seconds for forecast in able)
     total = f", together <b>{formatting.about(together)}</b>" if together is not None and len(able) > 1 else ""
-    return f'<div class="costs"><span>Next question{total}</span>{parts}{unseen}<span>{note}</span></div>'
+    anew = "<span>the text is read anew for each, as the GPU is lent for one at a time</span>" if devices.LENT else ""
+    return f'<div class="costs"><span>Next question{total}</span>{parts}{anew}{unseen}<span>{note}</span></div>'
 
 
 def _unseen(session: Session, model: Model, sides: Sequence[tuple[Run, Speaker]]) -> str:

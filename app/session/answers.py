@@ -16,6 +16,7 @@ from analysis.runs import Run
 from app.session import devices, estimate, transcript
 from app.session.attended_passages import AnswerWatch, Passage
 from app.session.cache_pool import pool
+from app.session.estimate import Forecast
 from app.session.transcript import Exchange
 from longsight.attention.kv_cache import Cache
 from longsight.generation.decode import Sampling, decode
@@ -40,6 +41,7 @@ class Answer:
     read_seconds: float = 0.0
     left_seconds: float | None = None  # of reading, by forecast
     answer_seconds: float | None = None  # of writing the longest answer, by forecast
+    was_read: bool = False  # to the end
     written: int = 0
     write_seconds: float = 0.0
     cache_bytes: int = 0
@@ -64,6 +66,18 @@ class Answer:
         if reading is None or self.answer_seconds is None or self.finished:
             return 0.0 if self.finished else None
         return reading + max(self.answer_seconds - self.write_seconds, 0.0)
+
+    def learn(self, model: Model) -> None:
+        """How long it took is known from now on."""
+        if self.was_read and self.done:
+            Forecast(model, self.run.method, self.reused + self.total, self.reused).learn(self.read_seconds)
+        if self.state == self.DONE and self.written:
+            estimate.speed(model, estimate.WRITING).add(self.written, 0.0, self.write_seconds)
+
+    def stop(self) -> None:
+        self.state = self.STOPPED
+        if self.written == 0:
+            self.cache_bytes = 0
 
     def fail(self, sentence: str) -> None:
         self.state, self.error, self.cache_bytes = self.FAILED, sentence, 0
@@ -130,8 +144,6 @@ class Speaker:
                 yield
                 start, watched = time.perf_counter(), watch.seconds
             cell.state, cell.cache_bytes = Answer.DONE, prefilled.cache.nbytes  # turned keys are gone
-            if cell.written:
-                estimate.speed(model, estimate.WRITING).add(cell.written, 0.0, cell.write_seconds)
         finally:
             cell.text += stream.finish()
             cell.passages = [] if document is None else watch.passages(document.text, prompt.starts, skipped)
@@ -143,7 +155,7 @@ class Speaker:
         self, model: Model, ids: np.ndarray, cache: Cache | None, cell: Answer, room: int
     ) -> Generator[None, None, Prefilled]:
         cell.state, cell.reused = Answer.READING, cache.length if cache else 0
-        forecast = estimate.Forecast(model, self.method, len(ids), cell.reused)
+        forecast = Forecast(model, self.method, len(ids), cell.reused)
         cell.total, cell.left_seconds = forecast.tokens, forecast.seconds
         steps = prefill_steps(model, torch.from_numpy(ids[cell.reused :]), self.method, cache, StepSize(), room)
         start = time.perf_counter()
@@ -156,7 +168,7 @@ class Speaker:
                 yield
                 start = time.perf_counter()
         except StopIteration as finished:
-            forecast.learn(cell.read_seconds)
+            cell.was_read = True
             cell.cache_bytes = finished.value.cache.nbytes
             return finished.value
         finally:
@@ -187,7 +199,7 @@ def answer_steps(
     question: str,
     sides: Sequence[tuple[Speaker, Answer]],
     sampling: Sampling,
-    stopped: Callable[[], bool],
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Generator[None, None, None]:
     """Let all sides answer; yields after each step of any. The device must be held by the caller.
 
@@ -205,9 +217,7 @@ def answer_steps(
         for cell, work in begun:
             work.close()
             if not cell.finished:
-                cell.state = Answer.STOPPED
-                if cell.written == 0:
-                    cell.cache_bytes = 0
+                cell.stop()
 
 
 def _advance(cell: Answer, work: Generator[None, None, None]) -> bool:

@@ -11,8 +11,10 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from app.session import formatting
+from app.session import devices, formatting, zero_gpu
+from app.session.device_jobs import DeviceJob
 from longsight.errors import LongSightError
+from longsight.progress import until
 
 SLICE = 0.1  # seconds of work before whoever waits comes in
 CREDIT = 0.5  # seconds that a newcomer is ahead of those at work: a short answer comes before long readings go on
@@ -73,15 +75,15 @@ class Place:
         known = None if own is None or None in lefts else sum(min(own, left) for left in lefts if left is not None)
         return Waiting(len(lefts), known)
 
-    def take_turns(
-        self, work: Generator[S, None, R], leaves: Callable[[], bool]
-    ) -> Generator[S | Waiting, None, R | None]:
-        """Do `work` slice by slice; yields its steps, and `Waiting` while others have the device.
+    def take_turns(self, job: DeviceJob[S, R], leaves: Callable[[], bool]) -> Generator[S | Waiting, None, R | None]:
+        """Do `job` slice by slice; yields its steps, and `Waiting` while others have the device.
 
-        Returns what `work` returns, or None when `leaves` had enough. However it ends, `work` is closed, so that it
-        frees what it holds.
+        Returns what it returns, or None when `leaves` had enough. However it ends, its work is closed, so that it frees
+        what it holds. All that this page has a device do is done here.
         """
-        with contextlib.closing(work):
+        if devices.LENT:
+            return (yield from zero_gpu.lent_steps(job, leaves, self.left()))
+        with contextlib.closing(until(leaves, job.steps())) as work:
             while not (leaves() or self.line.closed):
                 if not self.line.take(self):
                     yield self.waiting
@@ -214,12 +216,14 @@ _making = threading.Lock()
 
 
 def line_of(device: torch.device) -> DeviceLine:
-    """The one line of a device.
+    """The one line of a device; where a GPU is lent to each visitor (ZeroGPU), a line of one's own.
 
     A processor is shared with everything else the machine does. Who worked while it was busy is not told the time that
     others took: two seconds of waiting, counted as work, would put the visitor behind all others for a minute.
     """
     clock = time.thread_time if device.type == "cpu" else time.monotonic
+    if devices.LENT:
+        return DeviceLine(clock)
     with _making:
         return _lines.setdefault(str(device), DeviceLine(clock))
 
@@ -239,9 +243,9 @@ def in_turn(
     device: torch.device,
     visitor: object,
     leaves: Callable[[], bool],
-    work: Generator[S, None, R],
+    job: DeviceJob[S, R],
     left: Seconds = nobody_knows,
 ) -> Generator[S | Waiting, None, R | None]:
     """`Place.take_turns` in the line of a device. Raises `LongSightError` where that is full."""
     with line_of(device).place(visitor, left) as place:
-        return (yield from place.take_turns(work, leaves))
+        return (yield from place.take_turns(job, leaves))

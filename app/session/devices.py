@@ -1,5 +1,6 @@
 """What a device is called, and how much memory it has left."""
 
+import os
 from pathlib import Path
 
 import psutil
@@ -8,9 +9,14 @@ import torch
 CGROUP = Path("/sys/fs/cgroup")
 UNLIMITED = -1  # as `setrlimit` says it
 
+LENT = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+"""Whether this is a Space that is lent a GPU for one call at a time (ZeroGPU), as the package `spaces` asks for it."""
+
 
 def name(device: torch.device) -> str:
     """CPU, or the name of the accelerator."""
+    if LENT:
+        return "ZeroGPU"
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
 
 

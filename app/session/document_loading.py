@@ -2,7 +2,8 @@
 
 from collections.abc import Generator
 
-from app.session import estimate, formatting
+from app.session import devices, estimate, formatting
+from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import Waiting, in_turn, line_of
 from app.session.documents import Document, Reading
 from app.session.sessions import Session
@@ -59,10 +60,11 @@ def document_steps(document: Document, session: Session, model: Model) -> Genera
 
 
 def measure_steps(session: Session, model: Model) -> Generator[Progress[None], None, None]:
-    """Measure this machine's speed with `model`, once per process, when no one else uses it."""
-    if estimate.speed(model).samples or line_of(model.device).busy:
+    """Measure this machine's speed with `model`, once per process, when no one else uses it. A GPU that is lent is the
+    visitor's own time, and is not spent on that."""
+    if devices.LENT or estimate.speed(model).samples or line_of(model.device).busy:
         return
-    for step in in_turn(model.device, session, lambda: session.left, estimate.measure_steps(model)):
+    for step in in_turn(model.device, session, lambda: session.left, DeviceJob(estimate.measure_steps, (model,))):
         yield Progress(0, 0, str(step) if isinstance(step, Waiting) else "measuring this machine")
 
 

@@ -9,13 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from analysis.evaluation.endless.odometer_record import OdometerRecord
 from analysis.evaluation.passkey_grid import TrialGrid
 from analysis.export.files import from_json
 from app.assets import SAMPLES
 
 FINISHED = SAMPLES / "finished"
 """A folder for each model that has any, called as the model is."""
-CHAT, DIAGNOSTICS, PASSKEY = "chat.json", "diagnostics.json", "passkey.json"
+CHAT, DIAGNOSTICS, PASSKEY, ODOMETER = "chat.json", "diagnostics.json", "passkey.json", "odometer.json"
 
 
 def place(model_name: str, file: str) -> Path:
@@ -33,6 +34,13 @@ def grid(model_name: str) -> TrialGrid | None:
     """A finished grid of pass keys; None for a model without."""
     path = _recorded(model_name, PASSKEY)
     return None if path is None else from_json(TrialGrid, path.read_text(encoding="utf-8"))
+
+
+@cache
+def odometer(model_name: str) -> OdometerRecord | None:
+    """What the command `odometer` recorded; None for a model without."""
+    path = _recorded(model_name, ODOMETER)
+    return None if path is None else from_json(OdometerRecord, path.read_text(encoding="utf-8"))
 
 
 def _recorded(model_name: str, file: str) -> Path | None:

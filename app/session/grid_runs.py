@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.evaluation.passkey_grid import GridProgress, TrialGrid, fill_steps
 from app.session import estimate, formatting, progress_view, running, suitability
+from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import Waiting
 from app.session.passkey_grids import GridRequest, continued
 from app.session.progress_view import DrawingPace
@@ -90,9 +91,9 @@ def run_steps(session: Session, request: GridRequest) -> Generator[GridView, Non
     clock = _Clock(request, grid)
     mine = ShownGrid(grid, _problems(session, request, clock))
     skipped = [place for place, run in enumerate(request.runs) if run.id in mine.problems]
-    work = fill_steps(request.model, mine.grid, request.text, skipped, StepSize())
+    job = DeviceJob(fill_steps, (request.model, mine.grid, request.text, skipped, StepSize()))
     drawings, last = DrawingPace(PAUSE), None
-    for step in running.run_steps(session, request.model.device, work, clock.left):
+    for step in running.run_steps(session, request.model.device, job, clock.left):
         if isinstance(step, Waiting):
             clock.shared = step
             if last is None:

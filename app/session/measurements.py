@@ -16,6 +16,7 @@ from analysis.drawing.drawn_figure import DrawnFigure
 from analysis.export.files import file_of
 from analysis.runs import Run
 from app.session import document_loading, estimate, formatting, model_catalogue, progress_view, running, suitability
+from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import Waiting
 from app.session.estimate import Forecast
 from app.session.measurement_request import Measurement, MeasurementRequest
@@ -125,12 +126,11 @@ def measure_steps(session: Session, request: MeasurementRequest) -> Generator[Me
     forecasts = {run.id: Forecast(request.model, run.method, request.tokens, task=request.task) for run in request.runs}
     for side in sides:
         _check_cost(session, request, side)
-    work = comparing.compare_steps(
-        request.model, request.texts, sides, request.panel, request.options, result_cache, StepSize()
-    )
+    asked = (request.model, request.texts, sides, request.panel, request.options, result_cache, StepSize())
+    job = DeviceJob(comparing.compare_steps, asked, changing=tuple(sides))
     session.measurement = Measurement(request, sides)
     drawings, latest = DrawingPace(PAUSE), None
-    for step in running.run_steps(session, request.model.device, work, lambda: _seconds_left(sides, forecasts)):
+    for step in running.run_steps(session, request.model.device, job, lambda: _seconds_left(sides, forecasts)):
         if isinstance(step, Waiting):
             yield MeasurementView(progress_view.progress_bar(str(step)), sides_view(sides, forecasts))
         elif step.state == comparing.DONE or drawings.due():
@@ -140,7 +140,7 @@ def measure_steps(session: Session, request: MeasurementRequest) -> Generator[Me
         else:
             yield MeasurementView("", sides_view(sides, forecasts))
     for side in sides:
-        if side.state == comparing.WAITING:  # stopped before its first turn
+        if side.state in (comparing.WAITING, comparing.WORKING):  # stopped before its first turn, or far away
             side.state = comparing.STOPPED
         if side.state == comparing.DONE and side.done and len(request.texts) == 1:
             forecasts[side.run.id].learn(side.seconds)

@@ -9,7 +9,10 @@ import os
 import threading
 from pathlib import Path
 
+import torch
+
 from app.assets import MODELS
+from app.session import devices
 from longsight.errors import LongSightError
 from longsight.models.model import Model, load
 from longsight.models.registry import PACKAGED
@@ -59,5 +62,10 @@ def model(name: str) -> Model:
         return _loaded[source]
     with _loading:
         if source not in _loaded:
-            _loaded[source] = load(source).on_suited_threads()
+            _loaded[source] = _load(source).on_suited_threads()
         return _loaded[source]
+
+
+def _load(source: str | Path) -> Model:
+    """Where a GPU is lent, a model waits for it in the machine's memory, in the number format that it has on GPUs."""
+    return load(source, device="cpu", dtype=torch.bfloat16) if devices.LENT else load(source)

@@ -9,6 +9,7 @@ from analysis.runs import Run, make_runs
 from app.session import answer_view, answers, document_loading, estimate, running, suitability, verdicts
 from app.session.answer_view import ConversationView
 from app.session.answers import Answer, Speaker
+from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import line_of
 from app.session.progress_view import DrawingPace
 from app.session.sessions import ConversationTurn, Session
@@ -119,8 +120,8 @@ def _answer(
             cell.fail(str(error))
     finally:
         for cell in turn.cells:
-            if cell.state == Answer.WAITING:  # stopped before its first turn
-                cell.state = Answer.STOPPED
+            if not cell.finished:  # stopped before its first turn, or where it could not say so itself
+                cell.stop()
 
 
 def _answer_in_turn(
@@ -137,11 +138,14 @@ def _answer_in_turn(
     cells = turn.cells
     left, wordless = (lambda: answers.seconds_left(cells)), (lambda: answers.wordless(cells))
     with line_of(model.device).place(session, left, wordless) as turn.place:
-        work = answers.answer_steps(model, document, question.text, able, question.sampling, session.stop.is_set)
-        with contextlib.closing(turn.place.take_turns(work, session.stop.is_set)) as steps:
+        asked = (model, document, question.text, able, question.sampling)
+        job = DeviceJob(answers.answer_steps, asked, changing=tuple(part for side in able for part in side))
+        with contextlib.closing(turn.place.take_turns(job, session.stop.is_set)) as steps:
             for _ in steps:
                 yield
     turn.place = None
+    for _, cell in able:
+        cell.learn(model)
 
 
 def _expect(session: Session, model: Model, speaker: Speaker, cell: Answer, longest: int) -> None:

@@ -6,10 +6,10 @@ from typing import TypeVar
 
 import torch
 
+from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import Seconds, Waiting, in_turn, nobody_knows
 from app.session.sessions import Session
 from longsight.errors import LongSightError
-from longsight.progress import until
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -33,17 +33,17 @@ def at_work(session: Session, meanwhile: str = BUSY) -> Iterator[None]:
 
 
 def run_steps(
-    session: Session, device: torch.device, work: Generator[S, None, R], left: Seconds = nobody_knows
+    session: Session, device: torch.device, job: DeviceJob[S, R], left: Seconds = nobody_knows
 ) -> Generator[S | Waiting, None, R | None]:
-    """Do `work`, which still needs `left`, in turn with others; yields its steps, and `Waiting` while others have the
+    """Do `job`, which still needs `left`, in turn with others; yields its steps, and `Waiting` while others have the
     device.
 
-    Returns what `work` returns, or None when the visitor pressed Stop or left. However it ends, `work` is closed, so
-    that it frees what it holds, and the device is handed on. Raises `LongSightError` while the same visitor's page is
-    at work already.
+    Returns what it returns, or None when the visitor pressed Stop or left. However it ends, its work is closed, so that
+    it frees what it holds, and the device is handed on. Raises `LongSightError` while the same visitor's page is at
+    work already.
     """
     with at_work(session):
-        return (yield from in_turn(device, session, session.stop.is_set, until(session.stop.is_set, work), left))
+        return (yield from in_turn(device, session, session.stop.is_set, job, left))
 
 
 def stop(session: Session) -> None:

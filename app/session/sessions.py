@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Self
 
+from analysis.evaluation.endless.odometer_record import OdometerRecord
 from app.session.answers import Answer, Speaker
 from app.session.device_sharing import Place, Waiting
 from app.session.documents import Document
@@ -22,7 +23,7 @@ ENDING = 5.0
 """Seconds that what a page was doing may take to end, when its visit goes on elsewhere."""
 
 KEPT = (
-    "document", "tokens", "turns", "asked", "begun", "speakers", "measurement", "grid", "results",
+    "document", "tokens", "turns", "asked", "begun", "speakers", "measurement", "grid", "odometer", "results",
     "fitted_length", "lost", "visit",
 )  # fmt: skip
 """What of a session goes on with its visit."""
@@ -78,6 +79,7 @@ class Session:
         self.panel = ""  # the diagnostics panel that is open
         self.measurement: Measurement | None = None  # what the diagnostics show
         self.grid: ShownGrid | None = None  # the pass keys that were hidden and asked for
+        self.odometer: OdometerRecord | None = None  # what was read over and over
         self.results: OpenedResults | None = None  # of an evaluation, brought by the visitor
         self.fitted_length = 0  # tokens that the methods' parameters were last fitted to
         self.stop = threading.Event()
@@ -101,14 +103,14 @@ class Session:
     @property
     def holds(self) -> bool:
         """Whether anything would be missed."""
-        kept = (self.document, self.measurement, self.grid, self.results)
+        kept = (self.document, self.measurement, self.grid, self.odometer, self.results)
         return self.busy.locked() or bool(self.turns) or any(each is not None for each in kept)
 
     def let_go(self, why: str) -> None:
         """Forget everything; the visitor will hear `why`, if there was a document."""
         self.lost = why if self.document is not None else self.lost
         self.take(None)
-        self.turns, self.measurement, self.grid, self.results = [], None, None, None
+        self.turns, self.measurement, self.grid, self.odometer, self.results = [], None, None, None, None
 
     def check_kept(self) -> None:
         """Raise `LongSightError`, once, when the document was let go meanwhile."""

@@ -12,11 +12,13 @@ from analysis.evaluation.passkey_grid import TrialGrid, make_case, text_digest
 from analysis.evaluation.tracing import TrialRecord, trace_steps
 from analysis.evaluation.trial_figure import marked_prompt, trial_figure
 from app.session import estimate, model_catalogue, passkey_grids, progress_view, running
+from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import Waiting
 from app.session.progress_view import Pace, titled
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 from longsight.generation.prefill import StepSize
+from longsight.models.model import Model
 from longsight.progress import Progress, mapped
 
 Place = tuple[int, int, int, int]
@@ -70,17 +72,21 @@ def open_steps(session: Session, model_name: str, cell: object) -> Generator[Tri
     method = grid.methods()[place[0]]
     estimate.check_memory(model, method, int(grid.length[place[1]]))
 
-    def work() -> Generator[Progress[None] | None, None, TrialRecord]:
-        yield None
-        case = make_case(model, grid, place[1:], text)
-        return (yield from trace_steps(model, method, grid.passkey(), case, StepSize()))
-
-    pace = Pace(method.keeps(int(grid.length[place[1]])))
-    record = yield from mapped(running.run_steps(session, model.device, work()), partial(_progress, pace=pace))
+    pace, job = Pace(method.keeps(int(grid.length[place[1]]))), DeviceJob(_again, (model, grid, place, text))
+    record = yield from mapped(running.run_steps(session, model.device, job), partial(_progress, pace=pace))
     if record is None:
         yield TrialView("<span>stopped, memory freed</span>")
         return
     yield TrialView("", told(grid, place, record), marked_prompt(record), heads_figure(record))
+
+
+def _again(
+    model: Model, grid: TrialGrid, place: Place, text: str | None
+) -> Generator[Progress[None] | None, None, TrialRecord]:
+    """Do the trial; the first step is before its prompt is made."""
+    yield None
+    case = make_case(model, grid, place[1:], text)
+    return (yield from trace_steps(model, grid.methods()[place[0]], grid.passkey(), case, StepSize()))
 
 
 def _progress(step: Progress[None] | Waiting | None, pace: Pace) -> TrialView:

@@ -1,14 +1,55 @@
 """What a layer remembers of a text that is fetched in blocks: which tokens stand for each (InfLLM, section 3.2)."""
 
+from collections.abc import Hashable
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from longsight.attention.encoding import Encoding, rotate
+from longsight.attention.encoding import Encoding, Table, rotate
 from longsight.attention.transfer import sent
 from longsight.methods.fetching import BestBlocks, Retrieval
+
+AT_ONCE = 2**22
+"""Logits that are held at a time: 16 MiB."""
+
+
+class Near(NamedTuple):
+    """Queries and the keys that are recent to them: their rotations, which are `seen` (query, key) by which, and their
+    `bias` (head, query, key)."""
+
+    q_table: Table | None
+    k_table: Table | None
+    seen: Tensor
+    bias: Tensor | None
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """How a layer hears positions, and what follows from it for queries and recent keys: only where they stand to each
+    other counts, so that blocks and layers that are alike share it, in `known`."""
+
+    encoding: Encoding
+    scaling: float
+    softcap: float | None
+    known: dict[Hashable, Near] = field(default_factory=dict)
+
+    def near(self, queries: int, before: int, window: int, like: Tensor) -> Near:
+        """For so many consecutive queries, and the keys from `before` the first of them to the last."""
+        name = (self.encoding, queries, before, window, like.dtype, like.device)
+        if name not in self.known:
+            i, j = torch.arange(queries), torch.arange(-before, queries)
+            away = sent(i[:, None] - j, like.device)
+            bias = self.encoding.bias(-away.flatten())
+            self.known[name] = Near(
+                self.encoding.table(i, like),
+                self.encoding.table(j, like),
+                (away >= 0) & (away < window),
+                None if bias is None else bias.unflatten(1, away.shape),
+            )
+        return self.known[name]
 
 
 @dataclass
@@ -63,30 +104,27 @@ class BlockMemory:
         """How well each block suits queries (head, query, channel) at the distance of fetched keys -> (block,)."""
         return torch.einsum("hc,hbc->b", q.to(self.blocks).mean(1), self.blocks)
 
-    def note(
-        self, q: Tensor, k: Tensor, i: Tensor, lse: Tensor, encoding: Encoding, scaling: float, softcap: float | None
-    ) -> None:
+    def note(self, q: Tensor, k: Tensor, i: Tensor, lse: Tensor, hearing: "Hearing") -> None:
         """Add the attention of consecutive queries at `i`, on the CPU, to the keys that are recent to them; `lse`
         (head, query) is the log-sum-exp of all that they attended to."""
-        start, end, window = int(i[0]), int(i[-1]) + 1, self.choice.recently
+        start, end = int(i[0]), int(i[-1]) + 1
         grown = end - self.first - self.drawn.shape[1]
         drawn = torch.cat((self.drawn, self.drawn.new_zeros(len(q), grown)), dim=1) if grown > 0 else self.drawn.clone()
-        begin = max(self.first, start - window + 1)
+        begin = max(self.first, start - self.choice.recently + 1)
         if begin < end:
-            i, j = sent(i, q.device), torch.arange(begin, end, device=q.device)
+            near = hearing.near(end - start, start - begin, self.choice.recently, q)
             turned_q, turned_k = (
-                rotate(x[None], encoding.table(at - start, x), encoding.interleaved)[0].to(drawn)
-                for x, at in ((q, i), (sent(k[:, begin:end], q.device), j))
+                rotate(x[None], table, hearing.encoding.interleaved)[0].to(drawn)
+                for x, table in ((q, near.q_table), (sent(k[:, begin:end], q.device), near.k_table))
             )
-            away = i[:, None] - j
-            seen = ((away >= 0) & (away < window)).to(drawn)
-            groups, bias = len(q) // len(k), encoding.bias(-away.flatten())
-            for head in range(len(q)):
-                logits = turned_q[head] @ turned_k[head // groups].mT * scaling
-                if softcap is not None:
-                    logits = softcap * (logits / softcap).tanh()
-                if bias is not None:
-                    logits = logits + bias[head].reshape(logits.shape).to(logits)
-                weights = (logits - lse[head, :, None]).clamp_(max=0).exp_()
-                drawn[head, begin - self.first :] += (weights * seen).sum(0)
+            turned_q, turned_k = turned_q * hearing.scaling, turned_k.repeat_interleave(len(q) // len(k), 0)
+            for heads in torch.arange(len(q)).split(max(1, AT_ONCE // near.seen.numel())):
+                part = slice(int(heads[0]), int(heads[-1]) + 1)
+                logits = turned_q[part] @ turned_k[part].mT
+                if hearing.softcap is not None:
+                    logits = logits.div_(hearing.softcap).tanh_().mul_(hearing.softcap)
+                if near.bias is not None:
+                    logits += near.bias[part].to(logits)
+                weights = logits.sub_(lse[part, :, None]).clamp_(max=0).exp_().mul_(near.seen.to(logits))
+                drawn[part, begin - self.first :] += weights.sum(1)
         self.drawn = drawn

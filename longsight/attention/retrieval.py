@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from longsight.attention.block_memory import BlockMemory
+from longsight.attention.block_memory import BlockMemory, Hearing
 from longsight.attention.encoding import Encoding, rotate
 from longsight.attention.kernels import kernel, merge
 from longsight.attention.transfer import sent
@@ -182,9 +182,7 @@ class FetchingRow:
     """One row of a batch in one layer that fetches; `memories` holds what is remembered of it under `name`."""
 
     rule: Retrieval
-    encoding: Encoding
-    scaling: float
-    softcap: float | None
+    hearing: Hearing
     sinks: Tensor | None
     memories: dict[tuple[int, int], BlockMemory]
     name: tuple[int, int]
@@ -194,10 +192,12 @@ class FetchingRow:
     ) -> list[tuple[slice, FetchedKeys]]:
         """Fetch for consecutive queries at `i`, block by block, and add what was fetched to what they saw: `out` (head,
         query, channel) and `lse` (head, query) are changed. Which queries fetched what comes back."""
-        fetched = []
+        fetched, heard = [], self.hearing
         for rows in self._blocks(i):
             memory = self._memory(q)
-            asking = FetchingQueries(q[:, rows], i[rows], self.rule, self.encoding, self.scaling, self.softcap, memory)
+            asking = FetchingQueries(
+                q[:, rows], i[rows], self.rule, heard.encoding, heard.scaling, heard.softcap, memory
+            )
             if memory is not None:
                 memory.form(asking.middle.stop, k)
             if (found := fetch(asking, k)) is not None:
@@ -208,7 +208,7 @@ class FetchingRow:
                 total = (
                     lse[:, rows] if self.sinks is None else torch.logaddexp(lse[:, rows], self.sinks.to(lse)[:, None])
                 )
-                memory.note(q[:, rows], k, i[rows], total, self.encoding, self.scaling, self.softcap)
+                memory.note(q[:, rows], k, i[rows], total, self.hearing)
         return fetched
 
     def _blocks(self, i: Tensor) -> list[slice]:

@@ -181,6 +181,12 @@ class Method:
         rule = self.retrieval
         return rule if rule is not None and layer >= rule.from_layer else None
 
+    @property
+    def while_reading(self) -> "Method":
+        """What it comes to while a text is only read, and never asked about: itself, without what the last token of a
+        prompt alone would do."""
+        return self
+
     def piece(self, start: int, size: int) -> int:
         """How many tokens to read at once from position `start` on when `size` are asked for: no fewer, and none that
         would tear queries apart that fetch together."""

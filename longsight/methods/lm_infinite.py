@@ -1,6 +1,6 @@
 """LM-Infinite (Han et al. 2023, arXiv 2308.16137)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from torch import Tensor
@@ -90,6 +90,10 @@ class LMInfinite(Method):
             BestKeys(self.top_k), after(self.starting) & beyond(self.window), self.queries, in_blocks(self.queries),
             distance=self.insert_at, from_layer=self.from_layer,
         )  # fmt: skip
+
+    @property
+    def while_reading(self) -> Self:
+        return replace(self, top_k=0) if self.queries == LAST else self
 
     @property
     def rule(self) -> str | None:

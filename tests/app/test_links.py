@@ -12,7 +12,7 @@ from app.components import permalink
 from app.panels.diagnostics import MOST_BESIDE
 from app.panels.evaluate import opened
 from app.panels.option_controls import KINDS
-from app.session import distance_maps, measurements, passkey_grids, questions
+from app.session import distance_maps, long_readings, measurements, passkey_grids, questions
 from app.session.distance_maps import LENGTH, MOST_TOKENS, SMALL, SMALL_TRAINED
 from app.session.passkey_grids import FILLERS, PROMPTS
 from app.session.samples import sample, samples
@@ -40,6 +40,7 @@ def asked_of(name):
         "trained": lambda value: distance_maps.check(LENGTH, value, SMALL_TRAINED),
         "tokens": lambda value: distance_maps.check(LENGTH, value, (0, MOST_TOKENS)),
         "group": distance_maps.check_group, "part": opened(Session()).known,
+        "far": long_readings.check_tokens,
     }  # fmt: skip
     return checks.get(name) or options(name)
 
@@ -58,7 +59,7 @@ numbers = st.integers(-(2**70), 2**70) | st.integers(-5, 300) | st.floats() | st
 lists = st.lists(st.integers(-2, 70_000), max_size=5).map(lambda found: ",".join(map(str, found)))
 ranges = st.tuples(st.integers(-9, 999), st.sampled_from("-:, "), st.integers(-9, 999)).map(joined)
 several = [",".join(samples()), "hound,grass,hound"]
-words = st.sampled_from([*PANELS, *FILLERS, *PROMPTS, *samples(), *several, "pca", "umap"])
+words = st.sampled_from(["2", "3", *PANELS, *FILLERS, *PROMPTS, *samples(), *several, "pca", "umap"])
 values = numbers.map(str) | lists | ranges | words | st.text(max_size=9) | st.text("0123456789,-: ", max_size=300)
 
 

@@ -2,6 +2,7 @@
 on the CPU."""
 
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -12,18 +13,21 @@ from analysis.diagnostics.options import DEFAULT
 from analysis.diagnostics.panels import PANELS
 from analysis.diagnostics.probing import measure
 from analysis.evaluation.cell import EvaluationCell
+from analysis.evaluation.endless.long_reader import LongReading
+from analysis.evaluation.endless.long_text import LongText
+from analysis.evaluation.endless.odometer_record import record_of
 from analysis.evaluation.passkey_grid import fill_steps, make_case, new_grid
 from analysis.evaluation.tasks import TASKS, Passkey, read_task
 from analysis.evaluation.tracing import trace_steps
 from analysis.evaluation.worker import run_cell, steps_on
 from analysis.runs import make_runs
-from app.session import answers, devices
+from app.session import answers, devices, zero_gpu
 from app.session.answers import Answer, Speaker
 from longsight.generation.decode import Sampling
 from longsight.generation.text_encoding import encoder_of
 from longsight.methods import METHODS
 from longsight.models import model as models
-from longsight.models.model import load
+from longsight.models.model import adopt, load
 from longsight.progress import finish
 from tests.app.conftest import save_model
 from tests.device.placed import on_cuda
@@ -142,3 +146,33 @@ def test_the_pages_answers_are_the_same(there, here):
         said.append([(cell.text, cell.reused, cell.cache_bytes) for cell in cells])
     assert said[0] == said[1]
     assert devices.name(there.device) == "pretended"
+
+
+@pytest.mark.parametrize(("name", "method"), READING)
+def test_a_model_that_waited_on_the_cpu_until_a_device_was_lent_to_it_reads_the_same_there(name, method):
+    with _disable_current_modes():
+        waited = adopt(variants.build(name), name=name)
+    moved = zero_gpu._on_device(waited)
+    assert moved is waited
+    assert moved.device.type == "cuda"
+    ids = tiny.ids(60)
+    np.testing.assert_allclose(moved.nll(ids, method), on_cuda(name).nll(ids, method), rtol=1e-5, atol=1e-5)
+
+
+def test_an_endless_reading_is_the_same_and_goes_on_there(there, here):
+    ids = tiny.ids(200).numpy()
+
+    def load_ids():
+        yield from ()
+        return ids
+
+    found = []
+    for model in (there, here):
+        text = LongText("random", ids.nbytes, load_ids)
+        methods = [model.method(key, 500) for key in ("lm-infinite", "streaming-llm")]
+        begun, later = (LongReading(model, methods, [text], 500, chunk=64) for _ in range(2))
+        list(islice(begun.steps(), 3))
+        later.restore(begun.state())
+        finish(later.steps())
+        found.append(record_of(later, model.device.type).nll)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4)

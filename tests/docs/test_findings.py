@@ -3,8 +3,10 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from analysis.evaluation.endless.odometer_record import OdometerRecord
 from docs.findings import PAGE, Findings, Numbers
 from docs.reading import page
 
@@ -14,12 +16,25 @@ KEYS = ("vanilla", "ceiling", "lambda", "window", "lm-infinite", "self-extend")
 BAD = ("vanilla", "ceiling", "lambda", "window")
 
 
+def odometer(last=3.0, memory=500e6, lap=100):
+    """Ten laps, each a tenth; the last one otherwise."""
+    end = np.arange(1, 11) * 100
+    nll, resident = np.full((1, 10), 3.0), np.full(10, 500e6)
+    nll[:, -1], resident[-1] = last, memory
+    return OdometerRecord(
+        model="m", train_length=512, device="cpu", texts=("a", "b"), chunk=10, lap_tokens=lap,
+        method=np.array(["window"]), caption=np.array(["LM window"]), parameters=np.array(["{}"]), begin=end - 100,
+        end=end, lap=np.arange(10), known=np.full(10, 100), resident=resident, nll=nll, seconds=np.full((1, 10), 2.0),
+        processor=np.full((1, 10), 1.0),
+    )  # fmt: skip
+
+
 def findings(**changes):
     methods = {key: GROWING if key in BAD else STEADY for key in KEYS}
     found = Findings(
         model="m", train_length=512, length=4096, books=("some-one_a-book",), methods=methods,
         titles={key: key.upper() for key in KEYS}, clusters=None, separation=[[0.5, 0.4], [9.0, 0.5]], sink=0.6,
-        bound=-4.0, first=10,
+        bound=-4.0, first=10, odometer=odometer(),
     )  # fmt: skip
     return replace(found, **changes)
 
@@ -30,7 +45,7 @@ def verdicts(text):
 
 def test_a_model_like_those_of_the_papers_is_said_to_be():
     text = " ".join(page(findings()).split())
-    assert verdicts(text) == [True] * 4
+    assert verdicts(text) == [True] * 5
     assert "It has attention sinks" in text
     assert "as in the paper** after layer 0" in text
     assert "some one: a book" in text
@@ -38,10 +53,21 @@ def test_a_model_like_those_of_the_papers_is_said_to_be():
 
 
 def test_a_model_that_is_unlike_them_is_said_to_be():
-    text = page(findings(methods=dict.fromkeys(KEYS, STEADY), separation=[[0.5, 0.4], [0.6, 0.5]], sink=0.0))
-    assert verdicts(text) == [False] * 4
+    unlike = {"methods": dict.fromkeys(KEYS, STEADY), "separation": [[0.5, 0.4], [0.6, 0.5]], "sink": 0.0}
+    text = page(findings(**unlike, odometer=odometer(last=3.1)))
+    assert verdicts(text) == [False] * 5
     assert "**no attention sinks**" in " ".join(text.split())
     assert "costs next to nothing" in " ".join(text.split())
+
+
+def test_a_long_text_is_told_by_its_second_and_its_last_tenth():
+    text = " ".join(page(findings()).split())
+    assert "| LM window | 3.0000 → 3.0000 (+0.00%) | 100 → 100 |" in text
+    assert "their first 100 tokens are read 10 times, as one text that goes on. So every tenth" in text
+    assert verdicts(page(findings(odometer=odometer(memory=540e6))))[-1] is False
+    assert "they are read 10 times, as one text that goes on." in " ".join(
+        page(findings(odometer=odometer(lap=None))).split()
+    )
 
 
 @pytest.mark.parametrize("text", [page(findings()), PAGE.read_text(encoding="utf-8")])
@@ -53,6 +79,6 @@ def test_lines_are_short_and_tables_are_whole(text):
 
 def test_every_picture_is_there_and_small():
     shown = re.findall(r"!\[.+?\]\((.+?)\)", PAGE.read_text(encoding="utf-8"))
-    assert len(shown) == 4
+    assert len(shown) == 5
     for name in shown:
         assert 5_000 < (PAGE.parent / name).stat().st_size < 300_000

@@ -9,6 +9,7 @@ import torch
 
 import longsight.attention.fast as attention
 from longsight.attention.alibi import Alibi, slopes
+from longsight.attention.block_memory import Hearing
 from longsight.attention.encoding import Encoding
 from longsight.attention.fast import attend, attend_one, make_glance, make_plan
 from longsight.attention.kept_keys import kept
@@ -63,9 +64,9 @@ def fast(q, k, v, i, j, method, encoding, retrieves=False, memories=None):
     out, lse = banded(q, k, v, i, j, method, encoding)
     rule, scale = method.retrieval, method.logit_scale(i)
     if rule is not None and (retrieves or together(method)):
-        asking = q if scale is None else q * scale.float()[:, None]
+        asking, hearing = q if scale is None else q * scale.float()[:, None], Hearing(encoding, SCALING, None)
         for b in range(len(q)):
-            row = FetchingRow(rule, encoding, SCALING, None, None, {} if memories is None else memories, (0, b))
+            row = FetchingRow(rule, hearing, None, {} if memories is None else memories, (0, b))
             row.read(asking[b], k[b], v[b], i, out[b], lse[b])
     return out
 

@@ -13,6 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from longsight.attention.block_memory import Hearing
 from longsight.attention.fast import attend, make_plan
 from longsight.attention.plain import plain
 from longsight.attention.retrieval import FetchingRow
@@ -103,7 +104,7 @@ def read(method, q, k, v):
     """A layer's output by the fast path, and what each block of queries fetched."""
     q, k, v, i = q[None], k[None], v[None], torch.arange(q.shape[1])
     out, lse = attend(q, k, v, make_plan(i, i, method, ENCODING, q), SCALING)
-    row = FetchingRow(method.retrieval, ENCODING, SCALING, None, None, {}, (0, 0))
+    row = FetchingRow(method.retrieval, Hearing(ENCODING, SCALING, None), None, {}, (0, 0))
     fetched = row.read(q[0], k[0], v[0], i, out[0], lse[0])
     close(plain(q, k, v, i, i, method, ENCODING, scaling=SCALING), out)
     return out[0], {rows.start: found for rows, found in fetched}

@@ -152,10 +152,11 @@ def test_publishing_makes_exactly_these_calls(project):
         "repo_id": "longsight",
         "repo_type": "space",
         "space_sdk": "gradio",
+        "space_hardware": "zero-a10g",
         "visibility": "public",
         "exist_ok": True,
     }
-    assert hardware == {"repo_id": "someone/longsight", "hardware": "cpu-basic", "sleep_time": None}
+    assert hardware == {"repo_id": "someone/longsight", "hardware": "zero-a10g", "sleep_time": None}
     assert variable == {"repo_id": "someone/longsight", "key": "A", "value": "1"}
     assert secret == {"repo_id": "someone/longsight", "key": "HF_TOKEN", "value": "hidden"}
     assert upload["folder_path"] == str(project)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.runs.typed import numbers, span, whole
+from analysis.runs.typed import count, numbers, span, whole
 from longsight.errors import LongSightError
 
 
@@ -16,6 +16,11 @@ def test_numbers_ranges_and_nothing():
     assert whole("mark", "") is None
 
 
+def test_numbers_of_tokens_are_read_as_people_write_them():
+    written = {"10M": 10_000_000, "512k": 512_000, " 2,000,000": 2_000_000, "1.5m": 1_500_000, "7": 7}
+    assert {text: count("--tokens", text) for text in written} == written
+
+
 @pytest.mark.parametrize(
     ("read", "text", "said"),
     [
@@ -25,6 +30,9 @@ def test_numbers_ranges_and_nothing():
         (numbers, "0-99999999999", "must rise by less than 512"),
         (span, "10", "layers must give a range such as 100:200, but '10' was given."),
         (span, "-1:5", "range such as 100:200, but '-1:5'"),
+        (count, "many", "layers must give a number of tokens, such as 10M or 512k, but 'many' was given."),
+        (count, "0", "must give a number of tokens"),
+        (count, "-5k", "must give a number of tokens"),
         (whole, "1.5", "must give a whole number, but '1.5'"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from app.session import device_sharing
+from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import DeviceLine, Waiting, in_turn, line_of, nobody_knows
 from longsight.errors import LongSightError
 
@@ -35,7 +36,7 @@ def drive(line, work, name, order, seconds):
             yield
 
     with line.place(Visitor(), nobody_knows) as place:
-        for _ in place.take_turns(steps(), lambda: False):
+        for _ in place.take_turns(DeviceJob(steps), lambda: False):
             pass
         order.append(f"{name} ends")
 
@@ -45,7 +46,7 @@ def test_a_device_has_one_line():
 
 
 def test_who_is_alone_works_to_the_end():
-    steps = in_turn(CPU, Visitor(), lambda: False, steps_of(3))
+    steps = in_turn(CPU, Visitor(), lambda: False, DeviceJob(steps_of, (3,)))
     assert [next(steps) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(StopIteration) as finished:
         next(steps)
@@ -57,7 +58,7 @@ def test_nothing_is_done_while_somebody_else_holds_the_device(monkeypatch):
     line, seen = DeviceLine(), []
     with line.place(Visitor(), lambda: 2.0) as first, line.place(Visitor(), lambda: 5.0) as second:
         assert line.take(first)
-        steps = second.take_turns(steps_of(3, seen), lambda: False)
+        steps = second.take_turns(DeviceJob(steps_of, (3, seen)), lambda: False)
         assert next(steps) == Waiting(1, 2.0)
         assert seen == []
         line.give(first, 0.5)
@@ -137,30 +138,22 @@ def test_on_a_processor_work_counts_and_not_what_others_kept_it_from():
     line = device_sharing.line_of(CPU)
     with line.place(Visitor(), nobody_knows) as place:
         before = place.used
-        for _ in place.take_turns(work(), lambda: False):
+        for _ in place.take_turns(DeviceJob(work), lambda: False):
             pass
         assert place.used - before < 0.5
 
 
-def test_who_has_had_enough_gives_the_place_up_and_closes_the_work(monkeypatch):
-    line, enough, closed = DeviceLine(), threading.Event(), []
-
-    def work():
-        try:
-            yield 1
-        finally:
-            closed.append(True)
+def test_who_has_had_enough_gives_the_place_up_and_begins_nothing(monkeypatch):
+    line, enough, seen = DeviceLine(), threading.Event(), []
 
     with line.place(Visitor(), nobody_knows) as first:
         assert line.take(first)
         with line.place(Visitor(), nobody_knows) as second:
-            begun = work()
-            next(begun)
-            steps = second.take_turns(begun, enough.is_set)
+            steps = second.take_turns(DeviceJob(steps_of, (3, seen)), enough.is_set)
             assert next(steps) == Waiting(1)
             enough.set()
             assert list(steps) == []
-        assert closed == [True]
+        assert seen == []
         assert line.others(first.visitor) == []
     assert not line.busy
 
@@ -171,9 +164,9 @@ def test_what_fails_hands_the_device_on():
         raise LongSightError("No.")
 
     with pytest.raises(LongSightError, match="No."):
-        list(in_turn(CPU, Visitor(), lambda: False, fails()))
+        list(in_turn(CPU, Visitor(), lambda: False, DeviceJob(fails)))
     assert not line_of(CPU).busy
-    assert list(in_turn(CPU, Visitor(), lambda: False, steps_of(2))) == [0, 1]
+    assert list(in_turn(CPU, Visitor(), lambda: False, DeviceJob(steps_of, (2,)))) == [0, 1]
 
 
 def test_a_full_line_says_so(monkeypatch):

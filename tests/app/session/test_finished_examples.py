@@ -3,7 +3,7 @@
 import pytest
 
 from app.session import finished_examples, passkey_grids, verdicts
-from app.session.finished_examples import CHAT, DIAGNOSTICS, FINISHED, PASSKEY
+from app.session.finished_examples import CHAT, DIAGNOSTICS, FINISHED, ODOMETER, PASSKEY
 from app.session.samples import samples
 from longsight.errors import LongSightError
 
@@ -24,7 +24,9 @@ def test_every_recording_is_of_the_model_that_its_folder_is_called_after_and_sma
     assert measured is None or measured["figures"]
     grid = finished_examples.grid(folder.name)
     assert grid is None or (grid.model, grid.finished) == (folder.name, True)
-    assert {file.name for file in folder.iterdir()} <= {CHAT, DIAGNOSTICS, PASSKEY}
+    reading = finished_examples.odometer(folder.name)
+    assert reading is None or (reading.model, len(reading.runs())) == (folder.name, 2)
+    assert {file.name for file in folder.iterdir()} <= {CHAT, DIAGNOSTICS, PASSKEY, ODOMETER}
     assert sum(file.stat().st_size for file in folder.iterdir()) < 150_000
 
 

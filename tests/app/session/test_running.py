@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from app.session import running
+from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import Waiting, line_of
 from app.session.running import run_steps
 from longsight.errors import LongSightError
@@ -43,13 +44,13 @@ def at_rest(session):
 
 
 def test_work_goes_step_by_step_and_its_result_is_handed_on(session):
-    assert result(run_steps(session, CPU, Work().steps())) == ([0, 1, 2], "result")
+    assert result(run_steps(session, CPU, DeviceJob(Work().steps))) == ([0, 1, 2], "result")
     assert at_rest(session)
 
 
 def test_stop_ends_it_between_two_steps_and_frees_what_is_held(session):
     work = Work()
-    steps = run_steps(session, CPU, work.steps())
+    steps = run_steps(session, CPU, DeviceJob(work.steps))
     assert next(steps) == 0
     running.stop(session)
     assert result(steps) == ([], None)
@@ -59,7 +60,7 @@ def test_stop_ends_it_between_two_steps_and_frees_what_is_held(session):
 
 def test_leaving_the_page_closes_the_work(session):
     work = Work()
-    steps = run_steps(session, CPU, work.steps())
+    steps = run_steps(session, CPU, DeviceJob(work.steps))
     next(steps)
     steps.close()
     assert work.closed
@@ -72,14 +73,14 @@ def test_an_error_in_the_work_reaches_the_caller_and_frees_everything(session):
         raise LongSightError("No.")
 
     with pytest.raises(LongSightError, match="No."):
-        list(run_steps(session, CPU, fails()))
+        list(run_steps(session, CPU, DeviceJob(fails)))
     assert at_rest(session)
 
 
 def test_others_are_waited_for_and_stop_leaves_the_line(session):
     with others_at(CPU):
         work = Work()
-        steps = run_steps(session, CPU, work.steps())
+        steps = run_steps(session, CPU, DeviceJob(work.steps))
         assert next(steps) == Waiting(1)
         assert str(next(steps)) == "sharing the device with another visitor"
         running.stop(session)
@@ -88,9 +89,9 @@ def test_others_are_waited_for_and_stop_leaves_the_line(session):
 
 
 def test_a_page_does_one_thing_at_a_time(session):
-    steps = run_steps(session, CPU, Work().steps())
+    steps = run_steps(session, CPU, DeviceJob(Work().steps))
     next(steps)
     with pytest.raises(LongSightError, match="still at work on something else; stop that first, or wait for it"):
-        next(run_steps(session, CPU, Work().steps()))
+        next(run_steps(session, CPU, DeviceJob(Work().steps)))
     steps.close()
-    assert result(run_steps(session, CPU, Work().steps()))[1] == "result"
+    assert result(run_steps(session, CPU, DeviceJob(Work().steps)))[1] == "result"
