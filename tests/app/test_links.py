@@ -48,7 +48,7 @@ def asked_of(name):
 def written(value):
     """What the browser writes: `String(value)`, and nothing for nothing."""
     text = ",".join(value) if isinstance(value, list) else str(value)
-    return text.removesuffix(".0")
+    return text.removesuffix(".0") if isinstance(value, float) else text
 
 
 def joined(parts):
