@@ -63,14 +63,14 @@ class MethodSlot:
         """A box for each parameter, in the order in which the browser knows them."""
         return [*self.numbers, self.text]
 
-    def show(self, model: Model, method: Method, alone: bool) -> dict[Any, Any]:
+    def show(self, method: Method, alone: bool) -> dict[Any, Any]:
         """Updates that lay a method out, with a box for each of its parameters."""
         specs = controlled(method)
         numbers = [_number(method, spec) for spec in specs]
         spare = [gr.Number(value=None, visible=False) for _ in self.numbers[len(specs) :]]
         return {
             self.group: gr.Column(visible=True),
-            self.picker: gr.Dropdown(choices_for(model), value=method.key),
+            self.picker: method.key,
             self.remove: gr.Button(visible=not alone),
             self.drawer: gr.Accordion(visible=True, open=True)
             if text_of(method)
@@ -127,8 +127,10 @@ class MethodControls:
     def show(self, model: Model, chosen: Sequence[ChosenMethod], length: int) -> dict[Any, Any]:
         """Updates that lay these methods out, for a text of `length` tokens, and make them the ones that the page asks
         for."""
-        line, methods = side_by_side.line_of(chosen), [each.method for each in chosen]
-        return {**self.show_boxes(model, methods), **self.say(model, chosen, length), self.draft: line, self.line: line}
+        line, methods, choices = side_by_side.line_of(chosen), [each.method for each in chosen], choices_for(model)
+        shown = {**self.show_boxes(methods), **self.say(model, chosen, length), self.draft: line, self.line: line}
+        keys = {slot.picker: {"value": shown[slot.picker]} for slot in self.slots if slot.picker in shown}
+        return {**shown, **{slot.picker: gr.Dropdown(choices, **keys.get(slot.picker, {})) for slot in self.slots}}
 
     def say(self, model: Model, chosen: Sequence[ChosenMethod], length: int) -> dict[Any, Any]:
         """Updates that say at the head of each method what that means, or why it cannot be, and what `pin` would do."""
@@ -140,11 +142,12 @@ class MethodControls:
             told[slot.pin] = gr.Button(PIN if each.fitted else FIT, visible=bool(follows))
         return told
 
-    def show_boxes(self, model: Model, methods: Sequence[Method]) -> dict[Any, Any]:
-        """Updates that lay these methods out, a slot for each, the other slots hidden."""
+    def show_boxes(self, methods: Sequence[Method]) -> dict[Any, Any]:
+        """Updates that lay these methods out, a slot for each, the other slots hidden. Lists of methods stay as they
+        are: whoever is in one would lose their place in it."""
         updates: dict[Any, Any] = {self.add: gr.Button(visible=len(methods) < MOST_METHODS)}
         for slot, method in zip(self.slots, methods, strict=False):
-            updates |= slot.show(model, method, alone=len(methods) == 1)
+            updates |= slot.show(method, alone=len(methods) == 1)
         for slot in self.slots[len(methods) :]:
             updates |= slot.hide()
         return updates

@@ -71,7 +71,7 @@ class MethodCallbacks:
         length = document_loading.target_length(session, model)
         asked = side_by_side.read_each(model, draft or "", length)
         chosen = _possible(model, asked, length)
-        boxes = self.controls.show_boxes(model, [each.method for each in chosen])
+        boxes = self.controls.show_boxes([each.method for each in chosen])
         return boxes if chosen == asked else {**boxes, self.controls.draft: side_by_side.line_of(chosen)}
 
     @for_visitor
