@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from longsight.errors import LongSightError
@@ -45,8 +46,14 @@ def _write(path: Path, text: str) -> None:
 
 
 def make_parts(rows: Sequence[Row], tasks: Mapping[str, type[Task]] = TASKS) -> list[ReportPart]:
-    """What every task has to say of the results. Raises `LongSightError` when there is nothing at all."""
-    parts = [part for key, task in tasks.items() for part in task.report([row for row in rows if row.task.key == key])]
+    """What every task has to say of the results of each model. Raises `LongSightError` when there is nothing at all."""
+    models = dict.fromkeys(row.model.name for row in rows)
+    parts = [
+        replace(part, task=key, model=model)
+        for key, task in tasks.items()
+        for model in models
+        for part in task.report([row for row in rows if (row.task.key, row.model.name) == (key, model)])
+    ]
     if not parts:
         raise LongSightError("There are no finished cells in these results; run `longsight evaluate` first.")
     return parts

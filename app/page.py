@@ -27,13 +27,14 @@ from app.panels.methods import wire_methods
 from app.panels.odometer import build_odometer
 from app.panels.passkey import build_passkey
 from app.panels.shared_controls import SharedControls
-from app.session import devices, document_loading, model_catalogue, side_by_side
+from app.session import devices, document_loading, model_catalogue, side_by_side, visits
 from app.session.documents import at_once
 from app.session.samples import sample, samples
 from app.session.sessions import Session
+from app.session.side_by_side import ChosenMethod
 from longsight.errors import LongSightError
-from longsight.methods import Method
 from longsight.models.model import Model
+from longsight.progress import finish
 
 VISIT_SECONDS = 4 * 3600
 MOST_ADDRESS = 2_000  # characters of one value in the address: three methods with a rule each
@@ -56,6 +57,7 @@ def build_page() -> gr.Blocks:
             methods = build_method_controls()
         model, status = _build_header()
         speed = gr.Textbox(visible="hidden", elem_id="speed", label="the model whose speed is known")
+        visit = gr.Textbox(visible="hidden", elem_id="visit", label="this tab's visit")
         shared = SharedControls(model, session, methods, context, speed)
         views: list[LinkedControl] = []
         with gr.Tabs(elem_id="tabs") as tabs:
@@ -66,7 +68,7 @@ def build_page() -> gr.Blocks:
             views += _panel(ODOMETER, "Odometer", lambda tab: build_odometer(shared, tab))
             views += _panel(EVALUATE, "Evaluate", lambda tab: build_evaluate(shared, tab))
             views += _panel(ABOUT, "About", lambda tab: build_about())
-        _wire(demo, Page(shared, status, tabs, views))
+        _wire(demo, Page(demo, shared, visit, status, tabs, views))
         build_api(demo, session)
     return demo.queue(default_concurrency_limit=None)  # nobody waits for what somebody else is told
 
@@ -104,16 +106,21 @@ def _build_header() -> tuple[gr.Dropdown, gr.HTML]:
 class Page:
     """What every panel is given, and what no panel needs to know of."""
 
+    demo: gr.Blocks
     shared: SharedControls
+    visit: gr.Textbox
     status: gr.HTML
     tabs: gr.Tabs
     views: Sequence[LinkedControl]
 
     @for_visitor
-    def open(self, request: gr.Request) -> Updates:
-        """Begin a session and restore the view that the address asks for; what does not fit is left out and said so."""
-        session, asked = Session(), _asked(request)
-        session.opened = True
+    def open(self, visit: str, request: gr.Request) -> Updates:
+        """Begin a session, or go on with this tab's, and restore the view that the address asks for; what does not fit
+        is left out and said so."""
+        states = self.demo.state_holder
+        assert isinstance(states, SessionStates)
+        known = [idle.session for idle in serving.sessions_of(states)]
+        session, asked = visits.session_for(visit, known), _asked(request)
         for name in request.query_params.keys() - asked.keys():
             _warn(f"The address asks for a {name[:20]!r} of more than {MOST_ADDRESS:,} characters, which is left out.")
         model = model_catalogue.model(_or_first(asked.get("model"), model_catalogue.names()))
@@ -127,12 +134,14 @@ class Page:
 
     @for_visitor
     def fill(self, model_name: str, session: Session, request: gr.Request) -> Generator[Updates, None, None]:
-        """Take in the text that the address asks for, and lay its methods out; what is said of the text is said again
-        then, because the page may have dropped it."""
+        """Take in the text that the address asks for, unless the visit has one, and lay its methods out; what is said
+        of the text is said again then, because the page may have dropped it."""
         model, asked, context = model_catalogue.model(model_name), _asked(request), self.shared.context
-        key = _or_first(asked.get("text"), [*samples(), UNSET])
+        kept = session.document
+        key = _or_first(asked.get("text"), [*samples(), UNSET]) if kept is None else kept.example or UNSET
+        finish(document_loading.tokens_steps(session, model))
         said = context.show(session, model, key)
-        if key != UNSET:
+        if kept is None and key != UNSET:
             for said in context.take(session, model, sample(key).title, at_once(sample(key).document), key):
                 yield said
         session.fitted_length = length = document_loading.target_length(session, model)
@@ -162,7 +171,7 @@ def _wire(demo: gr.Blocks, page: Page) -> None:
         as_notice(page.change_model), model, [page.status, *context.shown], **HIDDEN, trigger_mode="always_last"
     )
     restored = [shared.session, shared.model, page.status, page.tabs, *(view.control for view in page.views)]
-    demo.load(page.open, None, restored, **HIDDEN, concurrency_limit=16).then(
+    demo.load(page.open, page.visit, restored, **HIDDEN, concurrency_limit=16, js=visits.TOLD).then(
         page.fill, model, [*shared.methods.shown, *context.shown], **HIDDEN, concurrency_limit=16
     ).then(None, None, None, js=permalink.OPENED, api_visibility="private")
 
@@ -180,13 +189,14 @@ def _warn(sentence: str) -> None:
     gr.Warning(html.escape(sentence), title="Address")
 
 
-def _restored_methods(model: Model, line: str | None, length: int) -> list[Method]:
+def _restored_methods(model: Model, line: str | None, length: int) -> list[ChosenMethod]:
     usual = ";".join(FIRST_METHODS)
     try:
-        return side_by_side.read(model, line or usual, length)
+        side_by_side.read(model, line or usual, length)
     except LongSightError as error:
         _warn(f"The address asks for methods that cannot be shown. {error}")
-        return side_by_side.read(model, usual, length)
+        line = usual
+    return side_by_side.read_each(model, line or usual, length)
 
 
 def _or_first(asked: str | None, offered: list[str]) -> str:

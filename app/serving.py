@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.components import permalink, theme
 from app.components.session_states import SessionStates
 from app.panels import method_controls
-from app.session import device_sharing, housekeeping, uploads
+from app.session import device_sharing, housekeeping, uploads, visits
 from app.session.device_sharing import MOST_AT_ONCE
 from app.session.documents import MOST_BYTES
 from app.session.housekeeping import Idle
@@ -57,11 +57,11 @@ of times: at Python's own 5 ms it would crawl beside the threads that tell visit
 
 
 def launch_options() -> dict[str, Any]:
-    """Everything for `demo.launch`: nothing kept in the visitor's browser, little kept on the server, and the looks,
-    which Gradio 6 takes here."""
+    """Everything for `demo.launch`: nothing of what was asked kept in the visitor's browser, little kept on the server,
+    and the looks, which Gradio 6 takes here."""
     theme.serve_files()
     sys.setswitchinterval(SWITCHING)
-    script = f"<script>{permalink.SCRIPT}{method_controls.script()}{theme.SCRIPT}</script>"
+    script = f"<script>{permalink.SCRIPT}{visits.SCRIPT}{method_controls.script()}{theme.SCRIPT}</script>"
     return {
         "ssr_mode": False,
         "run_history": False,

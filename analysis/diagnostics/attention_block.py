@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from longsight.attention.observer import Block, Fetched
+from longsight.attention.observer import AttentionStep, Block, Fetched
 
 FAR_BELOW = -1e30
 """Below every logit, and finite."""
@@ -146,6 +146,14 @@ class AttentionWeights:
         """(query, key) attention weights, summed over heads."""
         exponentials, total, _ = self._exponentials
         return torch.einsum("hqk,hq->qk", exponentials, 1 / total[..., 0])
+
+
+def last_query(step: AttentionStep) -> AttentionWeights:
+    """The view of a step's last query, with what it fetched."""
+    last = len(step.i) - 1
+    (block,) = step.blocks(rows=slice(last, None))
+    fetched = step.parts[-1][1]
+    return make_view(step.layer, 0, block, None, None if fetched is None else fetched.of(torch.tensor([last])))
 
 
 def make_view(layer: int, first: int, block: Block, slowed: Tensor | None, fetched: Fetched | None) -> AttentionWeights:

@@ -35,7 +35,8 @@ class Reported:
 
 @dataclass(frozen=True)
 class ReportPart:
-    """What a report has of one question: tables and figures of our models, what papers report, how the two compare."""
+    """What a report has of one question: tables and figures of our models, what papers report, how the two compare.
+    `task` and `model`: whose results these are."""
 
     title: str
     look: str
@@ -43,6 +44,8 @@ class ReportPart:
     figures: Mapping[str, go.Figure] = field(default_factory=dict)
     reported: Sequence[Reported] = ()
     comments: Sequence[str] = ()
+    task: str = ""
+    model: str = ""
 
 
 def to_html(title: str, lead: Sequence[str], parts: Sequence[ReportPart]) -> str:

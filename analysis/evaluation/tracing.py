@@ -14,7 +14,7 @@ from longsight.methods import Method
 from longsight.models.model import Model
 from longsight.progress import Progress
 
-from ..diagnostics.attention_block import make_view
+from ..diagnostics.attention_block import last_query
 from ..diagnostics.observed import Observed
 from ..diagnostics.reading import new_reading, token_texts
 from ..export.records import array, value
@@ -106,10 +106,7 @@ class KeyWatch(Observer):
     def attention(self, step: AttentionStep) -> None:
         if step.layer == self.first:
             self.steps.append([])
-        last = torch.tensor([len(step.i) - 1])
-        (block,) = step.blocks(rows=slice(len(step.i) - 1, None))
-        fetched = step.parts[-1][1]
-        view = make_view(step.layer, 0, block, None, None if fetched is None else fetched.of(last))
+        view = last_query(step)
         weights, keys = view.weights[:, 0], self.keys.to(view.j.device)
         ordinary = weights[:, : view.ordinary] * torch.isin(view.j[: view.ordinary], keys)
         fetched = weights.new_zeros(len(weights))

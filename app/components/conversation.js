@@ -52,6 +52,7 @@ function buildTurn(parent) {
   node.about = make('span', 'about', ask);
   node.question = make('p', 'question', ask);
   node.left = make('span', 'left', ask);
+  node.by = make('p', 'by', node);
   node.cells = make('div', 'cells', node);
   return node;
 }
@@ -66,12 +67,16 @@ function buildCell(parent) {
   node.copy.textContent = 'Copy';
   node.copy.onclick = () => navigator.clipboard.writeText(node.answer.text);
   node.detail = make('small', '', head);
+  node.unseen = make('p', 'unseen', node);
   node.verdict = make('p', 'verdict', node);
   node.word = make('b', '', node.verdict);
   node.why = make('span', '', node.verdict);
   node.lesson = make('p', 'lesson', node);
   node.answer = make('div', 'answer', node);
   node.answer.dir = 'auto';
+  node.sources = make('details', 'sources', node);
+  make('summary', '', node.sources).textContent = 'Where it looked';
+  node.passages = make('div', '', node.sources);
   node.problem = make('p', 'problem', node);
   node.bar = make('progress', 'bar', node);
   node.bar.max = 1;
@@ -79,11 +84,34 @@ function buildCell(parent) {
   return node;
 }
 
+// A passage is shown by itself, and opened in its surroundings.
+function buildPassage(parent) {
+  const node = make('details', 'passage', parent);
+  const head = make('summary', '', node);
+  node.excerpt = make('q', '', head);
+  node.said = make('small', '', head);
+  const around = make('p', 'around', node);
+  node.before = make('span', '', around);
+  node.mark = make('mark', '', around);
+  node.after = make('span', '', around);
+  around.dir = 'auto';
+  return node;
+}
+
+function drawPassage(node, passage) {
+  write(node.excerpt, passage.text.trim());
+  write(node.said, passage.said);
+  write(node.before, `… ${passage.before}`);
+  write(node.mark, passage.text);
+  write(node.after, `${passage.after} …`);
+}
+
 function drawCell(node, cell) {
   node.dataset.state = cell.state;
   node.style.setProperty('--method', cell.colour);
   write(node.heading, cell.title);
   write(node.detail, cell.detail);
+  write(node.unseen, cell.unseen ?? '');
   writeAnswer(node.answer, cell);
   write(node.problem, cell.error);
   node.verdict.hidden = !cell.verdict;
@@ -92,6 +120,10 @@ function drawCell(node, cell) {
   write(node.why, cell.why ?? '');
   write(node.lesson, cell.lesson ?? '');
   write(node.status, cell.status);
+  const passages = cell.passages ?? [];
+  node.sources.hidden = !passages.length;
+  passages.forEach((passage, n) => drawPassage(child(node.passages, n, buildPassage), passage));
+  trim(node.passages, passages.length);
   node.copy.hidden = cell.text === '';
   node.bar.hidden = cell.progress === null;
   node.bar.value = cell.progress ?? 0;
@@ -101,6 +133,7 @@ function drawTurn(node, turn) {
   write(node.about, turn.about);
   write(node.question, turn.question);
   write(node.left, turn.left ?? '');
+  write(node.by, turn.by ?? '');
   node.question.dir = 'auto';
   node.cells.style.setProperty('--columns', turn.cells.length);
   turn.cells.forEach((cell, n) => drawCell(child(node.cells, n, buildCell), cell));

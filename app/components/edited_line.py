@@ -36,8 +36,22 @@ longsight.line = {
     const parts = this.parts(line), [key, given] = this.split(parts[place] ?? '', ':'), values = this.values(given);
     const name = this.names[key]?.[field], written = String(this.written(value));
     if (!name || values.get(name) === written) return undefined;
-    values.set(name, written);
-    parts[place] = `${key}:${[...values].map((pair) => pair.join('=')).join(',')}`;
+    if (written) values.set(name, written);
+    else values.delete(name);
+    parts[place] = this.part(key, values);
+    return parts.join(';');
+  },
+  part(key, values) {
+    return values.size ? `${key}:${[...values].map((pair) => pair.join('=')).join(',')}` : key;
+  },
+  pin(line, place, on, boxes) {
+    const parts = this.parts(line), [key, given] = this.split(parts[place] ?? '', ':'), values = this.values(given);
+    boxes.forEach((value, at) => {
+      const name = this.names[key]?.[at];
+      if (!on) values.delete(name);
+      else if (name && (value ?? '') !== '' && !values.has(name)) values.set(name, String(this.written(value)));
+    });
+    parts[place] = this.part(key, values);
     return parts.join(';');
   },
   boxes(line, values, most) {
@@ -51,7 +65,8 @@ longsight.line = {
 };
 """
 """`cut`: the parts between marks, but for marks in double quotes. `set`: parameter number `field` of the choice at
-`place`; null, where its box was emptied, is written as nothing, and a text in double quotes, its own made single ones.
+`place`; null, where its box was emptied, is left out, and a text stands in double quotes, its own made single ones.
+`pin`: what the `boxes` of a choice hold and the line leaves out is written, or if not `on`, all of it left out.
 Where that leaves the line as it is, `set` returns undefined, by which Gradio leaves the line alone: a box that the
 server fills says that it changed, too, and must not write back a line that is no longer the newest.
 `boxes`: the values of the boxes, `most` for each place, after what stands in the line; others stay as they are."""
@@ -77,9 +92,19 @@ ADD = "(line) => longsight.line.add(line)"
 """JavaScript for `line -> line`: one more choice, of those that are not in it yet."""
 
 
-def change(place: int, field: int) -> str:
-    """JavaScript for `(line, value) -> line`: the parameter number `field` of the choice at `place`, if it changes."""
-    return f"(line, value) => longsight.line.set(line, {place}, {field}, value)"
+def change(place: int, field: int, within: str | None = None) -> str:
+    """JavaScript for `(line, value) -> line`: the parameter number `field` of the choice at `place`, if it changes.
+    `within`: only while the visitor is in the element with this id."""
+    set_it = f"longsight.line.set(line, {place}, {field}, value)"
+    if within is None:
+        return f"(line, value) => {set_it}"
+    return f"(line, value) => document.activeElement?.closest('#{within}') ? {set_it} : undefined"
+
+
+def pin(place: int, label: str) -> str:
+    """JavaScript for `(line, name, *boxes) -> line`: all parameters of the choice at `place` written, where the button
+    has the name `label`; otherwise left out."""
+    return f"(line, name, ...boxes) => longsight.line.pin(line, {place}, name === {json.dumps(label)}, boxes)"
 
 
 def boxes(most: int) -> str:

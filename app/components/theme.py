@@ -142,7 +142,10 @@ longsightBegin();
 COPY_LINK = """async () => {
   await navigator.clipboard.writeText(location.href);
   const button = document.querySelector('#link');
-  const name = button.textContent;
+  clearTimeout(button.told);
+  button.named ??= button.textContent;
+  const own = document.querySelector('#document .document:not(.empty)') && longsight.view.get('text') === 'none';
   button.textContent = 'Copied';
-  setTimeout(() => { button.textContent = name; }, 1500);
+  button.dataset.note = own ? 'Your text is not in the link' : '';
+  button.told = setTimeout(() => { button.textContent = button.named; button.dataset.note = ''; }, own ? 4000 : 1500);
 }"""

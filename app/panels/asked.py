@@ -50,12 +50,12 @@ class Asked:
         return document_loading.target_length(self.session, self.model)
 
     def methods(self, target_length: int | None = None) -> list[Method]:
-        """The chosen methods; parameters that stand at their rule of thumb are fitted to `target_length` tokens, if it
-        is given and not the `whole`.
+        """The chosen methods; what was left out is fitted to `target_length` tokens, by default to the `whole`.
 
         Raises `LongSightError` on methods that cannot be.
         """
-        chosen = side_by_side.read(self.model, self.draft, self.whole)
-        if target_length is None:
-            return chosen
-        return side_by_side.follow(self.model, chosen, self.whole, target_length)
+        return side_by_side.read(self.model, self.draft, target_length or self.whole)
+
+    def fitted(self, target_length: int) -> str:
+        """What was left out and fitted to so many tokens, in words."""
+        return side_by_side.fitted(self.model, self.draft, target_length)

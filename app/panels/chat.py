@@ -9,24 +9,26 @@ import gradio as gr
 
 from app.components.changes import when_changed
 from app.components.conversation import conversation
+from app.components.downloads import build_downloads, wire_downloads
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
 from app.components.run_controls import STARTING, STOPPING, Updates, build_mark, marked, rest_after
 from app.panels.asked import Asked
 from app.panels.chat_costs import costs_view
-from app.panels.context import UNSET
 from app.panels.shared_controls import SharedControls
 from app.session import (
     answer_view,
     document_loading,
     estimate,
     finished_examples,
+    model_catalogue,
     questions,
+    suggestions,
 )
 from app.session.answer_view import ConversationView
+from app.session.conversation_files import FORMATS, files
 from app.session.finished_examples import CHAT
 from app.session.running import stop
-from app.session.samples import sample
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 
@@ -35,6 +37,7 @@ HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 ATTACHED = "(value) => value?.files?.length ? value.files[0].path : ''"
 DETACHED = "(box, taken) => box?.files?.[0]?.path === taken ? {text: box.text, files: []} : box"
 EMPTIED = "() => ({text: '', files: []})"
+PICKED = "(text) => ({text, files: []})"
 PLACEHOLDER = "Ask, or paste: a long paste becomes a document"
 
 
@@ -47,7 +50,7 @@ class ChatPanel:
     mark: gr.HTML
     costs: gr.HTML
     question: gr.MultimodalTextbox
-    suggestion: gr.Button
+    suggestions: tuple[gr.Button, ...]
     new: gr.Button
     longest: gr.Number
     temperature: gr.Number
@@ -60,6 +63,11 @@ class ChatPanel:
         """What `send` is called with."""
         model, session, *methods = self.shared.inputs
         return [self.question, model, session, self.longest, self.temperature, self.seed, *methods]
+
+    @property
+    def shown(self) -> list[Any]:
+        """What `show` updates."""
+        return [self.conversation, *self.suggestions]
 
     def send(self, *values: Any) -> Generator[Updates, None, None]:
         """Answer the question with each chosen method."""
@@ -95,6 +103,8 @@ class ChatPanel:
             yield {self.costs: ""}
             return
         session, model = asked.session, asked.model
+        for step in document_loading.tokens_steps(session, model):
+            yield {self.costs: f'<div class="costs"><span>{step.doing} …</span></div>'}
         try:
             methods = asked.methods()
         except LongSightError as error:
@@ -107,24 +117,31 @@ class ChatPanel:
         yield {self.costs: costs_view(session, model, methods), self.shared.speed: known}
 
     @for_visitor
-    def change_model(self, model_name: str, session: Session) -> Updates:
-        """What the chat opens with is this model's; a conversation of the visitor's own stays."""
-        return gr.skip() if session.turns else {self.conversation: first_sight(model_name)}
+    def show(self, model_name: str, session: Session) -> Updates:
+        """The conversation as it stands, and what may be asked next."""
+        asked = suggestions.suggestions(session, model_catalogue.model(model_name))
+        buttons = [gr.Button(text, visible=True) for text in asked]
+        buttons += [gr.Button(visible=False)] * (len(self.suggestions) - len(asked))
+        answered = not session.turns or session.turns[-1].finished  # else it is being drawn
+        drawn = {self.conversation: conversation_of(session, model_name)} if answered else {}
+        return {**drawn, **dict(zip(self.suggestions, buttons, strict=True))}
 
-    def restart(self, session: Session) -> ConversationView:
+    @for_visitor
+    def restart(self, model_name: str, session: Session) -> Updates:
         """Begin a new conversation: the one before is forgotten."""
         stop(session)
         session.forget_conversation()
-        return answer_view.conversation([])
+        return self.show(model_name, session)
 
 
 def build_chat(shared: SharedControls) -> list[LinkedControl]:
     panel = build_chat_panel(shared)
     _wire_questions(panel)
     _wire_document(panel)
-    changes = [shared.context.length.change, shared.methods.line.change]
+    text = [shared.context.length.change, shared.context.example.change]
+    changes = [*text, shared.methods.line.change, shared.model.change]
     when_changed(changes, panel.show_costs, shared.inputs, [panel.costs, shared.speed])
-    when_changed([shared.model.change], panel.change_model, [shared.model, shared.session], [panel.conversation])
+    when_changed([*text, shared.model.change], panel.show, [shared.model, shared.session], panel.shown)
     return [
         LinkedControl("longest", panel.longest, lambda text: questions.check_longest(int(text))),
         LinkedControl("temperature", panel.temperature, lambda text: questions.check_temperature(float(text))),
@@ -134,41 +151,44 @@ def build_chat(shared: SharedControls) -> list[LinkedControl]:
 
 def build_chat_panel(shared: SharedControls) -> ChatPanel:
     """The conversation, below it the costs and the question box, and how an answer is to be written."""
-    shown = conversation(first_sight(shared.model.value), elem_id="conversation")
+    shown = conversation(conversation_of(Session(), shared.model.value), elem_id="conversation")
     mark = build_mark("chat")
     costs = gr.HTML(elem_id="costs")
+    with gr.Row(elem_id="suggestions"):
+        chips = tuple(gr.Button(visible=False, size="sm", scale=0) for _ in range(suggestions.MOST))
     question = gr.MultimodalTextbox(
         placeholder=PLACEHOLDER, max_plain_text_length=PASTE_LENGTH, file_count="single", show_label=False,
         label="Question", lines=1, max_lines=6, elem_id="ask", stop_btn="Stop",
     )  # fmt: skip
     with gr.Row(elem_classes="tight", elem_id="chat-tools"):
-        suggestion = gr.Button(visible=False, size="sm", variant="primary", elem_id="suggestion", scale=0)
         new = gr.Button("New conversation", size="sm", elem_id="new", scale=0)
         with gr.Accordion("Answer", open=False, elem_id="answer-settings"), gr.Row():
             longest = gr.Number(64, label="Longest answer [tokens]", precision=0, elem_id="longest")
             temperature = gr.Number(0, label="Temperature", info="0: always the likeliest token", elem_id="temperature")
             seed = gr.Number(0, label="Seed", precision=0, elem_id="seed")
+    saved = build_downloads("conversation", "This conversation, with all that it depended on:", FORMATS)
+    wire_downloads(saved, files, [shared.session])
     attached = gr.Textbox(visible="hidden", elem_id="attached", label="attached file")
     taken = gr.Textbox(visible="hidden", label="file taken in")
-    return ChatPanel(shared, shown, mark, costs, question, suggestion, new, longest, temperature, seed, attached, taken)
+    return ChatPanel(shared, shown, mark, costs, question, chips, new, longest, temperature, seed, attached, taken)
 
 
 def _wire_questions(panel: ChatPanel) -> None:
     shared, answer = panel.shared, marked(panel.send, panel.mark)
     inputs, outputs = panel.inputs, [panel.conversation, shared.session, panel.mark]
-    suggested = panel.suggestion.click(
-        lambda text: {"text": str(text or "")}, panel.suggestion, panel.question, **HIDDEN
-    )
+    whose = [shared.model, shared.session]
+    picked = [chip.click(None, chip, panel.question, js=PICKED, api_visibility="private") for chip in panel.suggestions]
     for sent in (
-        suggested.then(answer, inputs, outputs, **STARTING),
+        *(each.then(answer, inputs, outputs, **STARTING) for each in picked),
         panel.question.submit(answer, inputs, outputs, **STARTING),
     ):
         rest_after(sent, panel.mark)
-        sent.then(panel.show_costs, shared.inputs, [panel.costs, shared.speed], **HIDDEN)
+        sent.then(panel.show_costs, shared.inputs, [panel.costs, shared.speed], **HIDDEN).then(
+            panel.show, whose, panel.shown, **HIDDEN
+        )
     panel.conversation.accept(None, None, panel.question, js=EMPTIED, api_visibility="private")
-    shared.context.example.change(for_visitor(suggest), shared.context.example, panel.suggestion, **HIDDEN)
     panel.question.stop(stop, shared.session, None, **STOPPING)
-    panel.new.click(panel.restart, shared.session, panel.conversation, **STOPPING)
+    panel.new.click(panel.restart, whose, panel.shown, **STOPPING)
 
 
 def _wire_document(panel: ChatPanel) -> None:
@@ -184,13 +204,8 @@ def _wire_document(panel: ChatPanel) -> None:
     ).then(None, [box, panel.taken], box, js=DETACHED, api_visibility="private")  # fmt: skip
 
 
-def suggest(key: str) -> gr.Button:
-    """A button that asks what the example document is good for."""
-    if key == UNSET:
-        return gr.Button(visible=False)
-    return gr.Button(sample(key).question, visible=True)
-
-
-def first_sight(model_name: str) -> ConversationView:
-    """A finished conversation with this very model, that stands here until the visitor asks something; else nothing."""
-    return finished_examples.view(model_name, CHAT) or answer_view.conversation([])
+def conversation_of(session: Session, model_name: str) -> ConversationView:
+    """The visitor's conversation. Until they have begun something of their own, a finished one with this very model, if
+    there is one."""
+    recorded = None if session.begun else finished_examples.view(model_name, CHAT)
+    return recorded or answer_view.conversation(session.turns, asked=session.asked)

@@ -127,7 +127,9 @@ def document_card(document: Document | None, tokens: int, train_length: int) -> 
         f'<span class="size">{size}</span>'
         f'<p class="count"><strong>{tokens:,}</strong> tokens = '
         f"<strong>{formatting.times(tokens, train_length)}</strong> "
-        f"the trained length of {train_length:,}</p>{note}"
+        f"the trained length of {train_length:,}</p>"
+        f'<p class="room">With a question and its answer up to {tokens + document_loading.ANSWER_ROOM:,}: methods are '
+        f"fitted to that.</p>{note}"
         f'<blockquote dir="auto">{head}</blockquote><blockquote dir="auto" class="tail">{tail}</blockquote></div>'
     )
 

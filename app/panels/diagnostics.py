@@ -15,6 +15,7 @@ from app.components.changes import when_changed
 from app.components.checked_blocks import span, told, whole
 from app.components.downloads import build_downloads, wire_downloads
 from app.components.errors import as_notice, for_visitor
+from app.components.glossary import explained
 from app.components.permalink import LinkedControl
 from app.components.run_controls import RunControls, Updates, build_run, wire_run
 from app.panels import option_controls
@@ -82,14 +83,14 @@ class DiagnosticsPanel:
         """Run: read the text with each method and measure."""
         asked = self.read(*values)
         session, request = asked.session, self.request(asked)
-        session.panel = request.panel.key
+        session.panel, fitted = request.panel.key, _fitted(asked, request)
         for view in measurements.measure_steps(session, request):
             if session.panel != request.panel.key:  # another panel was opened meanwhile
                 running.stop(session)
                 yield {}
                 continue
             figures = {} if view.figures is None else {self.board: drawn(view.figures)}
-            yield {self.run.status: view.status, self.sides: view.sides, **figures}
+            yield {self.run.status: view.status or fitted, self.sides: view.sides, **figures}
 
     @for_visitor
     def show(self, *values: Any) -> Updates:
@@ -109,7 +110,8 @@ class DiagnosticsPanel:
             return {**head, **blank, self.run.status: said}
         if session.busy.locked():
             return {**head, **blank}
-        return {**head, **blank, **self._known(session, request, fresh)}
+        known = self._known(session, request, fresh)
+        return {**head, **blank, **known, self.run.status: known[self.run.status] + _fitted(asked, request)}
 
     @for_visitor
     def change_model(self, panel: str, model_name: str, session: Session) -> Updates:
@@ -120,13 +122,11 @@ class DiagnosticsPanel:
 
     def _known(self, session: Session, request: MeasurementRequest, fresh: bool) -> Updates:
         """What is known of a request without reading: its figures, or how long measuring will take."""
-        before = None if fresh else session.measurement
-        if before is not None and before.answers(request):
-            session.measurement = Measurement(request, before.sides)
-            same = before.request.options == request.options
-            figures = {} if same else {self.board: drawn(measurements.draw(request, before.sides))}
-            return {self.run.status: MEASURED, **figures}
-        sides = measurements.from_cache(request)
+        before = session.measurement
+        mine = before is not None and before.answers(request)
+        if before is not None and mine and not fresh and before.request.options == request.options:
+            return {self.run.status: MEASURED}
+        sides = before.sides if before is not None and mine else measurements.from_cache(request)
         if sides is None:
             return {self.run.status: f"<span>{html.escape(measurements.plan(request))}</span>"}
         session.measurement = Measurement(request, sides)
@@ -200,7 +200,7 @@ def _wire(panel: DiagnosticsPanel, tab: gr.Tab) -> None:
     changes = [
         panel.panel.change, panel.others.input, panel.length.submit, panel.length.blur,
         *option_controls.changes(options), shared.methods.line.change, shared.context.length.change,
-        shared.speed.change,
+        shared.speed.change, shared.model.change,
     ]  # fmt: skip
     when_changed(changes, panel.show, inputs, panel.shown, tab)
     when_changed([shared.model.change], panel.change_model, [panel.panel, shared.model, shared.session], [panel.board])
@@ -212,10 +212,16 @@ def _wire(panel: DiagnosticsPanel, tab: gr.Tab) -> None:
     panel.board.zoom(panel.zoom, [*zoomed], zoomed, **HIDDEN)
 
 
+def _fitted(asked: Asked, request: MeasurementRequest) -> str:
+    """What of the methods was fitted to the text that is read, as HTML."""
+    said = asked.fitted(request.tokens)
+    return f' <span class="fitted">{html.escape(said)}</span>' if said else ""
+
+
 def sentence(panel: Panel) -> str:
     """What to look for, and the figure of the papers that shows it."""
     source = f'<span class="source">Compare: {html.escape(panel.paper)}.</span>'
-    return f'<div class="lead"><p>{html.escape(panel.look)} {source}</p></div>'
+    return f'<div class="lead"><p>{explained(panel.look)} {source}</p></div>'
 
 
 def _panel_key(key: Any) -> str:

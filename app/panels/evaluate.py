@@ -49,22 +49,32 @@ class EvaluatePanel:
     @property
     def shown(self) -> list[Any]:
         """What `show` updates."""
-        return [self.note, self.lead, self.figures, self.tables, self.about]
+        return [self.part, self.note, self.lead, self.figures, self.tables, self.about]
 
     @for_visitor
     def show(self, part: Any, session: Session) -> Updates:
         """One part of the results, and what is said of all of them."""
-        return self.drawn(opened(session), part, "" if session.results else EXAMPLE)
+        results = opened(session)
+        return {
+            self.part: gr.Dropdown(results.choices),
+            **self.drawn(results, part, "" if session.results else EXAMPLE),
+        }
 
     @for_visitor
-    def load_results(self, path: str | None, session: Session) -> Updates:
+    def change_model(self, part: Any, model_name: str, session: Session) -> Updates:
+        """What is shown is shown of another model, where the results have it."""
+        results = opened(session)
+        return {self.part: results.counterpart(results.known(part), model_name)}
+
+    @for_visitor
+    def load_results(self, path: str | None, model_name: str, session: Session) -> Updates:
         """Open a file of results; the one before it stays when anything is wrong with it."""
         if path is None:
             raise LongSightError(f"No file arrived; choose the {FILE} that analysis.evaluate wrote.")
         name, content = uploads.folder().take(path, MOST_BYTES)
         results = open_results(name, read_rows(content, name))
-        session.results = results
-        return {self.part: gr.Dropdown(results.choices, value=0), **self.drawn(results, 0)}
+        session.results, number = results, results.story(model_name)
+        return {self.part: gr.Dropdown(results.choices, value=number), **self.drawn(results, number)}
 
     def drawn(self, results: OpenedResults, number: Any, note: str = "") -> Updates:
         """The part `number`. Raises `LongSightError` when there is none."""
@@ -80,23 +90,23 @@ class EvaluatePanel:
 
 
 def build_evaluate(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
-    panel = build_panel()
+    panel = build_panel(shared.model.value)
+    when_changed([shared.model.input], panel.change_model, [panel.part, shared.model, shared.session], [panel.part])
     when_changed([panel.part.change], panel.show, [panel.part, shared.session], panel.shown, tab)
     panel.load.upload(
-        panel.load_results, [panel.load, shared.session], [panel.part, *panel.shown],
+        panel.load_results, [panel.load, shared.model, shared.session], panel.shown,
         show_progress="hidden", api_visibility="private",
     )  # fmt: skip
     return [LinkedControl("part", panel.part, lambda text: opened(Session()).known(int(text)))]
 
 
-def build_panel() -> EvaluatePanel:
-    """Which part of the results, and the places for it."""
+def build_panel(model_name: str) -> EvaluatePanel:
+    """Which part of the results, to begin with that of a model, and the places for it."""
     gr.Markdown(INTRODUCTION, elem_classes="lead")
     with gr.Row(elem_classes="tight", elem_id="evaluate-controls"):
-        choices = [] if (results := shipped()) is None else results.choices
-        part = gr.Dropdown(
-            choices, value=0 if choices else None, label="Table or figure", elem_id="part", filterable=False, scale=3
-        )
+        results = shipped()
+        choices, value = ([], None) if results is None else (results.choices, results.story(model_name))
+        part = gr.Dropdown(choices, value=value, label="Table or figure", elem_id="part", filterable=False, scale=3)
         load = gr.UploadButton(f"Open {FILE}", size="sm", file_types=[".jsonl"], elem_id="results", scale=0)
     note = gr.HTML(elem_id="evaluate-note")
     lead_of_part = gr.HTML(elem_id="evaluate-lead")

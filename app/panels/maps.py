@@ -19,7 +19,7 @@ from app.components.permalink import LinkedControl
 from app.components.plot import drawn, plot
 from app.components.run_controls import Updates
 from app.panels.shared_controls import SharedControls
-from app.session import distance_maps, model_catalogue, side_by_side
+from app.session import distance_maps, document_loading, model_catalogue, side_by_side
 from app.session.distance_maps import LENGTH, MOST_TOKENS, MethodMaps
 from app.session.side_by_side import MOST_METHODS
 from longsight.models.model import Model
@@ -75,7 +75,7 @@ class MapsPanel:
     def inputs(self) -> list[Any]:
         shared = self.shared
         sizes = [self.small, self.trained, self.tokens, self.group]
-        return [shared.model, *sizes, shared.context.length, shared.methods.draft]
+        return [shared.model, shared.session, *sizes, shared.context.length, shared.methods.draft]
 
     @property
     def shown(self) -> list[Any]:
@@ -110,13 +110,23 @@ class MapsPanel:
         both = self.maps(given)
         parted = any(groups_of(run.method) > 1 for run, _ in both)
         updates: Updates = {
-            self.acting: acting(model_catalogue.model(given[self.shared.model])),
+            self.acting: self.about(given),
             self.group: gr.Number(visible=parted),
         }
         updates |= {column.column: gr.Column(visible=False) for column in self.columns[len(both) :]}
         for column, (run, maps_of) in zip(self.columns[: len(both)], both, strict=True):
             updates |= column.drawn(run, maps_of)
         return updates
+
+    def about(self, given: Mapping[Any, Any]) -> str:
+        """What the maps are of, and what the methods are fitted to, as HTML."""
+        shared, session = self.shared, given[self.shared.session]
+        model, length = model_catalogue.model(given[shared.model]), whole(given[shared.context.length])
+        said = document_loading.said_of_target(session, model)
+        drawn = f"Maps are of {whole(given[self.tokens]):,} tokens." if given[self.tokens] else f"Maps are of {said}."
+        fitted = side_by_side.fitted(model, str(given[shared.methods.draft]), length or model.train_length)
+        fitted = f" Methods are {html.escape(fitted)}." if fitted else ""
+        return f'<p class="caption">{drawn}{fitted}</p>{acting(model)}'
 
     def files(self, kind: str, *values: Any) -> tuple[str, dict[str, bytes]]:
         """The true maps as files of a format, and a name for all of them."""
@@ -129,7 +139,8 @@ def build_maps(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
     panel = build_panel(shared)
     small, trained, tokens = panel.small, panel.trained, panel.tokens
     sizes = [event for number in (tokens, panel.group) for event in (number.submit, number.blur)]
-    changes = [small.release, trained.release, *sizes, shared.methods.line.change]
+    text = [shared.methods.line.change, shared.context.length.change, shared.model.change]
+    changes = [small.release, trained.release, *sizes, *text]
     when_changed(changes, panel.show, panel.inputs, panel.shown, tab)
     return [
         LinkedControl("small", small, int),

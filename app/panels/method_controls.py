@@ -1,19 +1,22 @@
 """Which methods, with which parameters: controls made in one loop from the fields of the methods themselves."""
 
-import html
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, fields
 from typing import Any
 
 import gradio as gr
 
-from analysis.runs import Run, make_runs
+from analysis.runs import make_runs
 from app.components import edited_line
-from app.session import formatting, side_by_side
-from app.session.side_by_side import MOST_METHODS
+from app.panels.method_head import head
+from app.session import side_by_side, suitability
+from app.session.side_by_side import MOST_METHODS, ChosenMethod
 from longsight.methods import METHODS, Composed, Method
 from longsight.models.model import Model
 
+PIN, FIT = "Pin these values", "Fit to the text again"
+UNABLE = " — "
+"""Stands in the list between a method and why the model cannot run it."""
 FIRST_METHODS = ("vanilla", "lm-infinite", "self-extend")
 
 
@@ -45,6 +48,7 @@ class MethodSlot:
     remove: gr.Button
     head: gr.HTML
     drawer: gr.Accordion
+    pin: gr.Button
     preset: gr.Dropdown
     text: gr.Textbox
     numbers: tuple[gr.Number, ...]
@@ -59,14 +63,14 @@ class MethodSlot:
         """A box for each parameter, in the order in which the browser knows them."""
         return [*self.numbers, self.text]
 
-    def show(self, method: Method, alone: bool) -> dict[Any, Any]:
+    def show(self, model: Model, method: Method, alone: bool) -> dict[Any, Any]:
         """Updates that lay a method out, with a box for each of its parameters."""
         specs = controlled(method)
         numbers = [_number(method, spec) for spec in specs]
         spare = [gr.Number(value=None, visible=False) for _ in self.numbers[len(specs) :]]
         return {
             self.group: gr.Column(visible=True),
-            self.picker: method.key,
+            self.picker: gr.Dropdown(choices_for(model), value=method.key),
             self.remove: gr.Button(visible=not alone),
             self.drawer: gr.Accordion(visible=True, open=True)
             if text_of(method)
@@ -84,6 +88,9 @@ class MethodSlot:
 @dataclass(frozen=True)
 class MethodControls:
     """The slots of the methods, side by side, and the line of text that stands for them.
+
+    Parameters that the line leaves out follow the text; the boxes show what they are fitted to, and a slot's `pin`
+    writes that into the line, or takes it out again.
 
     `draft` follows the slots at once, and is what callbacks take and read with `side_by_side.read`; it may ask for what
     cannot be. `line` is its latest state that can, which the address holds, and whose change means: draw again.
@@ -104,26 +111,40 @@ class MethodControls:
         return [slot.head for slot in self.slots]
 
     @property
+    def said(self) -> list[Any]:
+        """What `say` updates."""
+        return [*self.heads, *(slot.pin for slot in self.slots)]
+
+    @property
     def fields(self) -> list[Any]:
         return [box for slot in self.slots for box in slot.fields]
 
     @property
     def shown(self) -> list[Any]:
         """Everything that `show` updates."""
-        return [*self.boxes, *self.heads, self.draft, self.line]
+        return [*self.boxes, *self.said, self.draft, self.line]
 
-    def show(self, model: Model, methods: Sequence[Method], target_length: int) -> dict[Any, Any]:
-        """Updates that lay these methods out, and make them the ones that the page asks for."""
-        line = side_by_side.write(model, methods, target_length)
-        said = [head(run, model.train_length) for run in make_runs(methods)]
-        heads = dict(zip(self.heads, said, strict=False))
-        return {**self.show_boxes(methods), **heads, self.draft: line, self.line: line}
+    def show(self, model: Model, chosen: Sequence[ChosenMethod], length: int) -> dict[Any, Any]:
+        """Updates that lay these methods out, for a text of `length` tokens, and make them the ones that the page asks
+        for."""
+        line, methods = side_by_side.line_of(chosen), [each.method for each in chosen]
+        return {**self.show_boxes(model, methods), **self.say(model, chosen, length), self.draft: line, self.line: line}
 
-    def show_boxes(self, methods: Sequence[Method]) -> dict[Any, Any]:
+    def say(self, model: Model, chosen: Sequence[ChosenMethod], length: int) -> dict[Any, Any]:
+        """Updates that say at the head of each method what that means, or why it cannot be, and what `pin` would do."""
+        runs = make_runs([each.method for each in chosen])
+        told: dict[Any, Any] = {}
+        for slot, run, each in zip(self.slots, runs, chosen, strict=False):
+            told[slot.head] = head(run, each, model.train_length, length)
+            follows = side_by_side.following(model, run.key)
+            told[slot.pin] = gr.Button(PIN if each.fitted else FIT, visible=bool(follows))
+        return told
+
+    def show_boxes(self, model: Model, methods: Sequence[Method]) -> dict[Any, Any]:
         """Updates that lay these methods out, a slot for each, the other slots hidden."""
         updates: dict[Any, Any] = {self.add: gr.Button(visible=len(methods) < MOST_METHODS)}
         for slot, method in zip(self.slots, methods, strict=False):
-            updates |= slot.show(method, alone=len(methods) == 1)
+            updates |= slot.show(model, method, alone=len(methods) == 1)
         for slot in self.slots[len(methods) :]:
             updates |= slot.hide()
         return updates
@@ -148,13 +169,23 @@ def _build_slot(place: int) -> MethodSlot:
             remove = gr.Button("Remove", size="sm", elem_id=f"{name}-remove", scale=0, min_width=60)
         head = gr.HTML()
         with gr.Accordion("Parameters", open=False, visible=False, elem_classes="drawer") as drawer:
+            pin = gr.Button(PIN, size="sm", visible=False, elem_id=f"{name}-pin")
             preset = gr.Dropdown(visible=False, elem_id=f"{name}-preset", filterable=False)
             text = gr.Textbox(visible=False, elem_id=f"{name}-text", elem_classes="parameter", lines=3)
             numbers = tuple(
                 gr.Number(visible=False, elem_id=f"{name}-{field}", elem_classes="parameter")
                 for field in range(MOST_NUMBERS)
             )
-    return MethodSlot(group, picker, remove, head, drawer, preset, text, numbers)
+    return MethodSlot(group, picker, remove, head, drawer, pin, preset, text, numbers)
+
+
+def choices_for(model: Model) -> list[tuple[str, str]]:
+    """The methods by title and key; the title of one that `model` cannot run says why, and is greyed by the style
+    sheet."""
+    return [
+        (f"{method.title}{UNABLE}{why}" if (why := suitability.short_refusal(model, key)) else method.title, key)
+        for key, method in METHODS.items()
+    ]
 
 
 def script() -> str:
@@ -198,15 +229,4 @@ def _number(method: Method, spec: Field[Any]) -> gr.Number:
         info=spec.metadata["help"],
         precision=None if spec.type is float else 0,
         visible=True,
-    )
-
-
-def head(run: Run, train_length: int, problem: str = "") -> str:
-    """What stands under a slot's method: the label where that says more, what the run does, and how far it reaches, or
-    why it cannot be."""
-    label = "" if problem or run.label == run.method.title else f"<b>{html.escape(run.label)}</b>"
-    reach = f"<small>{formatting.reach(run.method, train_length)}</small>"
-    last = f'<em role="alert">{html.escape(problem)}</em>' if problem else reach
-    return (
-        f'<div class="method-head" style="--method:{run.colour}">{label}<span>{run.method.summary}</span>{last}</div>'
     )

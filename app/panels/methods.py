@@ -7,18 +7,16 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.runs import make_runs
 from app.components import edited_line
 from app.components.changes import when_changed
 from app.components.errors import as_notice, for_visitor
 from app.components.run_controls import Updates
-from app.panels import method_controls
-from app.panels.method_controls import MOST_FIELDS, MOST_NUMBERS, MethodControls
+from app.panels.method_controls import MOST_FIELDS, MOST_NUMBERS, PIN, MethodControls
 from app.panels.shared_controls import SharedControls
 from app.session import document_loading, model_catalogue, side_by_side
 from app.session.sessions import Session
 from app.session.side_by_side import ChosenMethod
-from longsight.methods import Method
+from longsight.models.model import Model
 
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -33,10 +31,11 @@ def wire_methods(shared: SharedControls) -> Any:
     for place, slot in enumerate(controls.slots):
         for field, number in enumerate(slot.numbers):
             _edit(controls, number.input, edited_line.change(place, field), number)
-        # what is pasted is no input to Gradio, which listens to keys
-        _edit(controls, slot.text.change, edited_line.change(place, MOST_NUMBERS), slot.text)
+        # what is pasted is no input to Gradio, which listens to keys; and what the server fills in is a change, too
+        _edit(controls, slot.text.change, edited_line.change(place, MOST_NUMBERS, slot.text.elem_id), slot.text)
+        _edit(controls, slot.preset.input, edited_line.change(place, MOST_NUMBERS), slot.preset)
         slot.preset.input(None, slot.preset, slot.text, js="(text) => text", api_visibility="private")
-    when_changed([controls.draft.change], callbacks.check, inputs, [*controls.heads, controls.line])
+    when_changed([controls.draft.change], callbacks.check, inputs, [*controls.said, controls.line])
     when_changed([shared.context.length.change], callbacks.refit, inputs, controls.shown)
     return shared.model.input(as_notice(callbacks.suit), inputs, controls.shown, trigger_mode="always_last", **HIDDEN)
 
@@ -47,7 +46,9 @@ def _edit_choice(controls: MethodControls) -> list[Any]:
     for place, slot in enumerate(controls.slots):
         _edit(controls, slot.picker.input, edited_line.pick(place), slot.picker)
         _edit(controls, slot.remove.click, edited_line.remove(place))
-    return [controls.add.click, *(event for slot in controls.slots for event in (slot.picker.input, slot.remove.click))]
+        _edit(controls, slot.pin.click, edited_line.pin(place, PIN), slot.pin, *slot.fields)
+    own = [(slot.picker.input, slot.remove.click, slot.pin.click) for slot in controls.slots]
+    return [controls.add.click, *(event for events in own for event in events)]
 
 
 def _edit(controls: MethodControls, event: Callable[..., Any], script: str, *given: Any) -> None:
@@ -68,10 +69,10 @@ class MethodCallbacks:
         """
         model = model_catalogue.model(model_name)
         length = document_loading.target_length(session, model)
-        chosen = side_by_side.read_each(model, draft or "", length)
-        methods = _possible(chosen)
-        changed = {self.controls.draft: side_by_side.write(model, methods, length)}
-        return {**self.controls.show_boxes(methods), **(changed if any(each.problem for each in chosen) else {})}
+        asked = side_by_side.read_each(model, draft or "", length)
+        chosen = _possible(model, asked, length)
+        boxes = self.controls.show_boxes(model, [each.method for each in chosen])
+        return boxes if chosen == asked else {**boxes, self.controls.draft: side_by_side.line_of(chosen)}
 
     @for_visitor
     def check(self, model_name: str, session: Session, draft: str | None) -> Updates:
@@ -79,12 +80,9 @@ class MethodCallbacks:
         model = model_catalogue.model(model_name)
         length = document_loading.target_length(session, model)
         chosen = side_by_side.read_each(model, draft or "", length)
-        methods, problems = [each.method for each in chosen], [each.problem for each in chosen]
-        heads = {
-            place: method_controls.head(run, model.train_length, problem)
-            for place, run, problem in zip(self.controls.heads, make_runs(methods), problems, strict=False)
-        }
-        return heads if any(problems) else {**heads, self.controls.line: side_by_side.write(model, methods, length)}
+        said = self.controls.say(model, chosen, length)
+        wrong = any(each.problem for each in chosen)
+        return said if wrong else {**said, self.controls.line: side_by_side.line_of(chosen)}
 
     @for_visitor
     def suit(self, model_name: str, session: Session, draft: str | None) -> Updates:
@@ -93,11 +91,11 @@ class MethodCallbacks:
         session.fitted_length = length = document_loading.target_length(session, model)
         keys = side_by_side.keys(draft or "")
         side_by_side.check_count(keys)
-        return self.controls.show(model, [model.method(key, length) for key in keys], length)
+        return self.controls.show(model, side_by_side.read_each(model, ";".join(keys), length), length)
 
     @for_visitor
     def refit(self, model_name: str, session: Session, draft: str | None) -> Updates:
-        """The text has another length: parameters that stood at their rule of thumb follow it."""
+        """The text has another length: parameters that were left out follow it."""
         if not draft:  # the page is still being opened
             return gr.skip()
         model = model_catalogue.model(model_name)
@@ -105,13 +103,12 @@ class MethodCallbacks:
         before, session.fitted_length = session.fitted_length or length, length
         if before == length:  # nothing to follow, so what is being typed stays
             return gr.skip()
-        chosen = side_by_side.read_each(model, draft, before)
-        methods = side_by_side.follow(model, _possible(chosen), before, length)
-        return self.controls.show(model, methods, length)
+        chosen = _possible(model, side_by_side.read_each(model, draft, length), length)
+        return self.controls.show(model, chosen, length)
 
 
-def _possible(chosen: Sequence[ChosenMethod]) -> list[Method]:
+def _possible(model: Model, chosen: Sequence[ChosenMethod], length: int) -> list[ChosenMethod]:
     """The chosen methods; a notice says so where one has other parameters than were asked for."""
     for problem in filter(None, (each.problem for each in chosen)):
         gr.Warning(html.escape(f"{problem} Its usual parameters are shown."), title="Parameters")
-    return [each.method for each in chosen]
+    return side_by_side.possible(model, chosen, length)

@@ -66,7 +66,9 @@ class OdometerPanel:
         if asked.opening or asked.session.busy.locked():
             return gr.skip()
         try:
-            return {self.run.status: f"<span>{long_readings.plan(self.request(asked))}</span>"}
+            request = self.request(asked)
+            fitted = "".join(f"; {said}" for said in filter(None, [asked.fitted(request.tokens)]))
+            return {self.run.status: f"<span>{long_readings.plan(request)}{html.escape(fitted)}</span>"}
         except LongSightError as error:
             return {self.run.status: f'<p class="problem" role="alert">{html.escape(str(error))}</p>'}
 
@@ -83,7 +85,7 @@ def build_odometer(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
     wire_run(panel.run, panel.read, panel.inputs, panel.shown, session=shared.session, stop=running.stop)
     changes = [
         panel.tokens.submit, panel.tokens.blur, shared.methods.line.change, shared.context.length.change,
-        shared.speed.change,
+        shared.speed.change, shared.model.change,
     ]  # fmt: skip
     when_changed(changes, panel.plan, panel.inputs, [panel.run.status], tab)
     when_changed([shared.model.change], panel.show, [shared.model, shared.session], [panel.board], tab)

@@ -1,5 +1,6 @@
 """Passkey: a key hidden at many lengths and depths, asked for with each method, and any trial opened."""
 
+import html
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from app.components.run_controls import RunControls, Updates, build_run, wire_ru
 from app.panels.asked import Asked
 from app.panels.passkey_trial import TrialPanel, build_trial
 from app.panels.shared_controls import SharedControls
-from app.session import document_loading, grid_runs, model_catalogue, passkey_grids, running, uploads
+from app.session import document_loading, grid_runs, model_catalogue, passkey_grids, running, side_by_side, uploads
 from app.session.passkey_grids import FILLERS, PROMPTS, GridRequest, GridSettings
 from app.session.sessions import Session
 from app.session.shown_grid import ShownGrid
@@ -117,7 +118,8 @@ class PasskeyPanel:
             return {self.run.status: passkey_grids.problem(error), self.run.run: gr.Button("Run")}
         grid = passkey_grids.continued(asked.session, request)
         begun = grid.done > 0 and not grid.finished
-        said = f"<span>{grid_runs.plan(request, grid)}</span>"
+        fitted = asked.fitted(int(request.grid.length[-1]))
+        said = f"<span>{grid_runs.plan(request, grid)}{html.escape(f'; {fitted}') if fitted else ''}</span>"
         return {self.run.status: said, self.run.run: gr.Button("Resume" if begun else "Run")}
 
     @for_visitor
@@ -137,7 +139,8 @@ class PasskeyPanel:
         model, methods = model_catalogue.model(model_name), grid.methods()
         if grid.model != model.name:
             return {}
-        return self.shared.methods.show(model, methods, document_loading.target_length(session, model))
+        length = document_loading.target_length(session, model)
+        return self.shared.methods.show(model, side_by_side.pinned(model, methods, length), length)
 
 
 def build_passkey(shared: SharedControls, tab: gr.Tab) -> list[LinkedControl]:
@@ -219,7 +222,9 @@ def _wire(panel: PasskeyPanel, tab: gr.Tab) -> None:
     choices = [settings["filler"], settings["prompt"]]
     boxes = [box for box in settings.values() if box not in choices]
     typed = [event for box in boxes for event in (box.submit, box.blur)]
-    changes = [shared.methods.line.change, shared.context.length.change, shared.speed.change]
+    changes = [
+        shared.methods.line.change, shared.context.length.change, shared.speed.change, shared.model.change,
+    ]  # fmt: skip
     picked = [choice.input for choice in choices]
     when_changed([*typed, *picked, *changes], panel.plan, inputs, planned, tab)
     when_changed([shared.model.change], panel.show, [shared.model, shared.session], panel.shown, tab)

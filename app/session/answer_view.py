@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from app.session import answers, formatting, verdicts
 from app.session.answers import Answer
+from app.session.attended_passages import Passage
 from app.session.device_sharing import Waiting
 from app.session.markdown import Element, elements
 from app.session.sessions import ConversationTurn
@@ -16,9 +17,19 @@ OPEN = Verdict("", "")
 """Of an answer that is not finished."""
 
 
+class PassageView(TypedDict):
+    """A passage of the document that an answer looked at: how hard and where, in words, and what stands around it."""
+
+    said: str
+    before: str
+    text: str
+    after: str
+
+
 class CellView(TypedDict):
     """An answer, also as `elements` where it is Markdown; `progress` is how much is read, from 0 to 1, and None before
-    and afterwards. `verdict`, `why` and `mood` are what a finished one amounts to, `lesson` what its failure shows."""
+    and afterwards. `verdict`, `why` and `mood` are what a finished one amounts to, `lesson` what its failure shows;
+    `unseen` says which turns above its writer knows nothing of, `passages` where in the document it looked."""
 
     title: str
     detail: str
@@ -31,15 +42,19 @@ class CellView(TypedDict):
     why: str
     mood: str
     lesson: str
+    unseen: str
+    passages: list[PassageView]
     progress: float | None
     status: str
 
 
 class TurnView(TypedDict):
-    """A question, what it is about, how long its answers will take together, and they."""
+    """A question, what it is about, who answers where not all is by one model, how long its answers will take together,
+    and they."""
 
     question: str
     about: str
+    by: str
     left: str
     cells: list[CellView]
 
@@ -54,17 +69,23 @@ class ConversationView(TypedDict):
 
 def conversation(turns: Sequence[ConversationTurn], note: str = "", asked: int = 0) -> ConversationView:
     """The value of the conversation on the page; `asked` questions were accepted there so far, forgotten ones too."""
-    views = [turn_view(turn) for turn in turns]
+    views = [turn_view(turn, place) for place, turn in enumerate(turns)]
+    if len({turn.model for turn in turns}) > 1:
+        for view, turn in zip(views, turns, strict=True):
+            view["by"] = f"Answered by {turn.model}"
     taught = [cell for view in views for cell in view["cells"] if cell["lesson"]]
     for cell in taught[1:]:
         cell["lesson"] = ""
     return {"note": note, "asked": asked, "turns": views}
 
 
-def turn_view(turn: ConversationTurn) -> TurnView:
+def turn_view(turn: ConversationTurn, before: int = 0) -> TurnView:
+    """A turn as it is drawn after so many others."""
     judged = [verdicts.verdict(cell.text, turn.keys) if cell.state == Answer.DONE else OPEN for cell in turn.cells]
     cells = [_cell(cell, turn, found, judged) for cell, found in zip(turn.cells, judged, strict=True)]
-    return {"question": turn.question, "about": turn.about, "left": _left(turn), "cells": cells}
+    for view, cell in zip(cells, turn.cells, strict=True):
+        view["unseen"] = formatting.unseen(cell.unseen, before).capitalize()
+    return {"question": turn.question, "about": turn.about, "by": "", "left": _left(turn), "cells": cells}
 
 
 def _left(turn: ConversationTurn) -> str:
@@ -90,15 +111,31 @@ def _cell(cell: Answer, turn: ConversationTurn, judged: Verdict, beside: Sequenc
         "why": judged.why,
         "mood": judged.mood,
         "lesson": verdicts.lesson(cell.run.method, judged, beside, read, turn.train_length),
+        "unseen": "",
+        "passages": [passage_view(passage) for passage in cell.passages] if cell.finished else [],
         "progress": cell.done / cell.total if cell.state == Answer.READING and cell.total else None,
         "status": " · ".join(filter(None, STATUS[cell.state](cell, turn.cells, turn.waiting))),
     }
 
 
+def passage_view(passage: Passage) -> PassageView:
+    said = f"from token {passage.token:,} on: up to {passage.share:.0%} of a head's attention".replace("%", " %")
+    return {"said": said, "before": passage.before, "text": passage.text, "after": passage.after}
+
+
 def shown(text: str) -> str:
-    """An answer in which more than two empty lines in a row are counted: a broken model may write little else, and an
-    empty box would look like no answer."""
-    return re.sub(r"\n{4,}", lambda run: f"\n[{len(run[0])} line feeds]\n", text)
+    """An answer from its first word to its last one, in which more than two empty lines in a row are counted."""
+    return re.sub(r"\n{4,}", lambda run: f"\n… {len(run[0]) - 1} empty lines …\n", text.strip())
+
+
+def blank(text: str) -> str:
+    """How many empty lines stand around what is `shown` of an answer: a broken model may write little else."""
+    begun = text.lstrip()
+    before, after = text.removesuffix(begun).count("\n"), begun.removeprefix(begun.rstrip()).count("\n")
+    if not begun:
+        return f"nothing but {before:,} empty lines" if before > 1 else ""
+    said = [f"{before:,} empty lines before it"] * (before > 1) + [f"{after:,} after it"] * (after > 1)
+    return ", ".join(said)
 
 
 def parameters(method: Method) -> str:
@@ -115,7 +152,7 @@ def _waiting(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[s
 def _reading(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[str]:
     left = _seconds_to_read(cell, beside, waiting)
     return [
-        f"prefill {formatting.short_count(cell.done)}/{formatting.short_count(cell.total)}",
+        f"reading {formatting.short_count(cell.done)}/{formatting.short_count(cell.total)}",
         *_reused(cell),
         f"{formatting.short_count(cell.done / cell.read_seconds)} tok/s" if cell.read_seconds else "",
         "" if left is None else f"{formatting.duration(left)} left",
@@ -140,7 +177,7 @@ def wall_seconds(cell: Answer, beside: Sequence[Answer]) -> float | None:
 
 def _writing(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[str]:
     shared = str(waiting) if waiting.others else ""
-    return ["writing", _write_speed(cell), f"cache {formatting.size(cell.cache_bytes)}", shared]
+    return ["writing", _write_speed(cell), blank(cell.text), f"cache {formatting.size(cell.cache_bytes)}", shared]
 
 
 def _done(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[str]:
@@ -149,6 +186,7 @@ def _done(cell: Answer, beside: Sequence[Answer], waiting: Waiting) -> list[str]
         f"{formatting.short_count(cell.done / cell.read_seconds)} tok/s" if cell.read_seconds else "",
         *_reused(cell),
         f"wrote {cell.written:,} at {_write_speed(cell)}",
+        blank(cell.text),
         f"cache {formatting.size(cell.cache_bytes)}",
     ]
 

@@ -14,6 +14,7 @@ import torch
 from analysis.diagnostics import failure_message
 from analysis.runs import Run
 from app.session import devices, estimate, transcript
+from app.session.attended_passages import AnswerWatch, Passage
 from app.session.cache_pool import pool
 from app.session.estimate import Forecast
 from app.session.transcript import Exchange
@@ -44,6 +45,8 @@ class Answer:
     written: int = 0
     write_seconds: float = 0.0
     cache_bytes: int = 0
+    passages: list[Passage] = field(default_factory=list)  # of the document, that its heads attended to
+    unseen: int = 0  # turns of the conversation before that whoever speaks knows nothing of
 
     WAITING, READING, WRITING, DONE, STOPPED, FAILED = "waiting", "reading", "writing", "done", "stopped", "failed"
 
@@ -91,6 +94,10 @@ class Speaker:
     exchanges: list[Exchange] = field(default_factory=list)
     cache: Cache | None = None
 
+    def unseen(self, turns: int) -> int:
+        """How many of the `turns` of a conversation it took no part in."""
+        return max(turns - len(self.exchanges), 0)
+
     @property
     def nbytes(self) -> int:
         cache = self.cache
@@ -111,7 +118,8 @@ class Speaker:
         Closed while reading it frees its cache; closed while writing it keeps what was written.
         """
         self.method = method = cell.run.method
-        ids = transcript.prompt_ids(model.tokenizer, document, self.exchanges, question)
+        prompt = transcript.make_prompt(model.tokenizer, document, self.exchanges, question)
+        ids, watch = prompt.ids, AnswerWatch(model.seam.attending[0])
         cache = self._reusable(ids)
         self.free()
         tokens, held = len(ids) + sampling.max_new_tokens, cache.nbytes if cache else 0
@@ -124,19 +132,21 @@ class Speaker:
             prefilled = yield from self._read(model, ids, cache, cell, sampling.max_new_tokens)
         prefilled.cache.turns = estimate.fits(model, method, tokens, prefilled.cache.nbytes, writing=True)
         answer: list[int] = []
+        skipped = len(ids) - prefilled.cache.length
         stream = TextStream(model.tokenizer)
-        cell.state, start = Answer.WRITING, time.perf_counter()
+        cell.state, start, watched = Answer.WRITING, time.perf_counter(), 0.0  # looking on is not writing
         try:
-            for token in decode(model, prefilled, sampling):
+            for token in decode(model, prefilled, sampling, watch if document is not None else None):
                 answer.append(token)
                 cell.text += stream.push(token)
                 cell.written, cell.cache_bytes = len(answer), prefilled.cache.nbytes
-                cell.write_seconds += time.perf_counter() - start
+                cell.write_seconds += time.perf_counter() - start - watch.seconds + watched
                 yield
-                start = time.perf_counter()
+                start, watched = time.perf_counter(), watch.seconds
             cell.state, cell.cache_bytes = Answer.DONE, prefilled.cache.nbytes  # turned keys are gone
         finally:
             cell.text += stream.finish()
+            cell.passages = [] if document is None else watch.passages(document.text, prompt.starts, skipped)
             self.cache = prefilled.cache
             pool.put(self, devices.free_bytes(model.device))
             self.exchanges.append(Exchange(question, answer))

@@ -19,9 +19,8 @@ def describe(session: Session, model: Model) -> str:
     """The document in one line, as it stands above the first question about it."""
     if session.document is None:
         return ""
-    tokens = token_count(session, model)
-    size = formatting.size(session.document.nbytes)
-    return f"{session.document.name} · {size} · {tokens:,} tokens = {formatting.times(tokens, model.train_length)}"
+    length = formatting.of_trained(token_count(session, model), model.train_length)
+    return f"{session.document.name} · {formatting.size(session.document.nbytes)} · {length}"
 
 
 def take_steps(session: Session, model: Model, reading: Reading) -> Generator[Progress[None], None, None]:
@@ -72,6 +71,14 @@ def measure_steps(session: Session, model: Model) -> Generator[Progress[None], N
 def token_count(session: Session, model: Model) -> int:
     """Tokens of the session's document for `model`; 0 without one."""
     return len(session.tokens.get(model.name, ()))
+
+
+def said_of_target(session: Session, model: Model) -> str:
+    """What `target_length` is made of: 2,720 tokens, the 2,464 of the text and 256 for a question and its answer."""
+    count, target = token_count(session, model), target_length(session, model)
+    if not count:
+        return f"{target:,} tokens, the trained length"
+    return f"{target:,} tokens, the {count:,} of the text and {ANSWER_ROOM:,} for a question and its answer"
 
 
 def target_length(session: Session, model: Model) -> int:

@@ -1,6 +1,7 @@
 """A document: the long text that a conversation is about. It is context, never a message."""
 
 import os
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
@@ -22,7 +23,8 @@ EXCERPT = 160  # characters shown of either end
 class Document:
     """A text with its name and its size in bytes as it came in.
 
-    `form` and `note`: what it was, and what is to be said of how it was read (`FileText`).
+    `form` and `note`: what it was, and what is to be said of how it was read (`FileText`). `example`: the key of the
+    example document that it is, if it is one.
     """
 
     name: str
@@ -30,14 +32,23 @@ class Document:
     nbytes: int
     form: str = ""
     note: str = ""
+    example: str = ""
 
     @property
     def head(self) -> str:
-        return self.text[:EXCERPT].strip()
+        """How it begins, to the end of a word."""
+        return _excerpt(self.text.lstrip()[: EXCERPT + 1])
 
     @property
     def tail(self) -> str:
-        return self.text[-EXCERPT:].strip()
+        """How it ends, from the beginning of a word."""
+        return _excerpt(self.text.rstrip()[-EXCERPT - 1 :][::-1])[::-1]
+
+
+def _excerpt(text: str) -> str:
+    """The first characters of `text`, without a last word that goes on behind them; a very long one is no word."""
+    piece, more = text[:EXCERPT], text[EXCERPT:]
+    return re.sub(r"\s+\S{1,30}$", "", piece) if more.strip() else piece.rstrip()
 
 
 Reading = Generator[Progress[None], None, Document]

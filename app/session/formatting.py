@@ -50,6 +50,20 @@ def times(tokens: int, train_length: int) -> str:
     return f"{ratio:,.0f} ×" if ratio >= 10 else f"{ratio:.1f} ×"
 
 
+def unseen(turns: int, of: int) -> str:
+    """How many of the turns above, if any, somebody has not seen: has not seen the 2 turns above."""
+    if not turns:
+        return ""
+    if turns < of:
+        return f"has not seen {turns:,} of the {of:,} turns above"
+    return "has not seen the turn above" if turns == 1 else f"has not seen the {turns:,} turns above"
+
+
+def of_trained(tokens: int, train_length: int) -> str:
+    """A text's length: 2,464 tokens = 4.8 × the trained length."""
+    return f"{tokens:,} tokens = {times(tokens, train_length)} the trained length"
+
+
 def reach(method: Method, train_length: int) -> str:
     """How far a method reaches with this model, as a sentence."""
     tokens = method.reach(train_length)

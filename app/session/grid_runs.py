@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from analysis.evaluation.passkey_grid import GridProgress, TrialGrid, fill_steps
-from app.session import estimate, formatting, progress_view, running
+from app.session import estimate, formatting, progress_view, running, suitability
 from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import Waiting
 from app.session.passkey_grids import GridRequest, continued
@@ -122,6 +122,7 @@ def _problems(session: Session, request: GridRequest, clock: "_Clock") -> dict[s
     problems, longest = {}, int(request.grid.length[-1])
     for number, run in enumerate(request.runs):
         try:
+            suitability.check(request.model, run.method)
             estimate.check_memory(request.model, run.method, longest)
             estimate.check_time(request.model, run.method, longest, clock.seconds(number), session)
         except LongSightError as error:

@@ -15,7 +15,7 @@ from analysis.diagnostics.measuring import ResultCache, Text, check_texts
 from analysis.drawing.drawn_figure import DrawnFigure
 from analysis.export.files import file_of
 from analysis.runs import Run
-from app.session import document_loading, estimate, formatting, model_catalogue, progress_view, running
+from app.session import document_loading, estimate, formatting, model_catalogue, progress_view, running, suitability
 from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import Waiting
 from app.session.estimate import Forecast
@@ -163,6 +163,7 @@ def _check_cost(session: Session, request: MeasurementRequest, side: Side) -> No
     seconds, _ = _forecast(request, side.run.method)
     for text in request.texts:
         try:
+            suitability.check(request.model, side.run.method)
             estimate.check_memory(request.model, side.run.method, len(text.ids))
             estimate.check_time(request.model, side.run.method, len(text.ids), seconds, session)
         except LongSightError as error:

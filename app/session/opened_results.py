@@ -8,6 +8,7 @@ from typing import Any
 from analysis.evaluation.report_parts import ReportPart
 from analysis.evaluation.results import FILE, read_results
 from analysis.evaluation.row import Row
+from analysis.evaluation.tasks.passkey import Passkey
 from analysis.report import lead, make_parts
 from app.assets import RESULTS
 from longsight.errors import LongSightError
@@ -27,6 +28,22 @@ class OpenedResults:
     def choices(self) -> list[tuple[str, int]]:
         """The parts by title and place; two may share a title."""
         return [(part.title, number) for number, part in enumerate(self.parts)]
+
+    def story(self, model: str) -> int:
+        """The place of the part that tells most about a model: the keys that it found; of another model, where these
+        are no results of this one."""
+        mine = [n for n, part in enumerate(self.parts) if part.model == model] or [*range(len(self.parts))]
+        return next((n for n in mine if self.parts[n].task == Passkey.key), mine[0])
+
+    def counterpart(self, number: int, model: str) -> int:
+        """The place of what part `number` is about, of another model; its story where there is no such part."""
+        seen = self.parts[number]
+        if model not in {part.model for part in self.parts}:
+            return number
+        alike = [n for n, part in enumerate(self.parts) if (part.task, part.model) == (seen.task, model)]
+        before = [n for n, part in enumerate(self.parts) if (part.task, part.model) == (seen.task, seen.model)]
+        place = before.index(number)
+        return alike[place] if place < len(alike) else self.story(model)
 
     def known(self, number: Any) -> int:
         """The place of a part. Raises `LongSightError` when there is none."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.runs import Run, make_runs
-from app.session import answer_view, answers, document_loading, estimate, running, verdicts
+from app.session import answer_view, answers, document_loading, estimate, running, suitability, verdicts
 from app.session.answer_view import ConversationView
 from app.session.answers import Answer, Speaker
 from app.session.device_jobs import DeviceJob
@@ -82,9 +82,13 @@ def ask_steps(session: Session, model: Model, question: ChatQuestion) -> Generat
     """
     with running.at_work(session, ANSWERING):
         session.check_kept()
-        turn = ConversationTurn(question.text, "", [Answer(run) for run in question.runs], model.train_length)
+        cells = [Answer(run) for run in question.runs]
+        turn = ConversationTurn(
+            question.text, "", cells, model.train_length, model=model.name, sampling=question.sampling
+        )
         session.turns.append(turn)
         session.asked += 1
+        session.begun = True
         drawings = DrawingPace(TICK)
         try:
             with contextlib.closing(_answer(session, model, question, turn)) as steps:
@@ -103,8 +107,8 @@ def _answer(
     session: Session, model: Model, question: ChatQuestion, turn: ConversationTurn
 ) -> Generator[None, None, None]:
     """Yields, the first time at once, whenever there may be something new to see."""
-    yield
     try:
+        yield
         for step in until(session.stop.is_set, document_loading.tokens_steps(session, model)):
             turn.about = f"{step.doing} …"
             yield
@@ -114,9 +118,10 @@ def _answer(
     except LongSightError as error:
         for cell in turn.cells:
             cell.fail(str(error))
-    for cell in turn.cells:
-        if not cell.finished:  # stopped before its first turn, or where it could not say so itself
-            cell.stop()
+    finally:
+        for cell in turn.cells:
+            if not cell.finished:  # stopped before its first turn, or where it could not say so itself
+                cell.stop()
 
 
 def _answer_in_turn(
@@ -125,6 +130,7 @@ def _answer_in_turn(
     speakers = session.let_speak(model.name, [run.method for run in question.runs])
     sides, document = list(zip(speakers, turn.cells, strict=True)), session.tokens.get(model.name)
     for speaker, cell in sides:
+        cell.unseen = speaker.unseen(len(session.turns) - 1)
         _expect(session, model, speaker, cell, question.sampling.max_new_tokens)
     able = [(speaker, cell) for speaker, cell in sides if not cell.finished]
     if not able:
@@ -150,6 +156,7 @@ def _expect(session: Session, model: Model, speaker: Speaker, cell: Answer, long
     forecast = estimate.Forecast(model, method, max(tokens, reused), reused)
     cell.left_seconds, cell.answer_seconds = forecast.seconds, estimate.write_seconds(model, longest)
     try:
+        suitability.check(model, method)
         estimate.check_time(model, method, tokens, forecast.seconds, session)
     except LongSightError as error:
         cell.fail(str(error))

@@ -4,7 +4,7 @@ Each is a file in assets/samples/ and an entry in its `samples.json`: title, sou
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from app.assets import SAMPLES
@@ -41,4 +41,4 @@ def sample(key: str) -> SampleDocument:
 
 @cache
 def _read(found: SampleDocument) -> Document:
-    return read_document((SAMPLES / f"{found.key}.txt").read_bytes(), found.title)
+    return replace(read_document((SAMPLES / f"{found.key}.txt").read_bytes(), found.title), example=found.key)

@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Self
 
@@ -15,16 +15,26 @@ from app.session.measurement_request import Measurement
 from app.session.opened_results import OpenedResults
 from app.session.shown_grid import ShownGrid
 from longsight.errors import LongSightError
+from longsight.generation.decode import Sampling
 from longsight.generation.text_encoding import EncodedText
 from longsight.methods import Method
+
+ENDING = 5.0
+"""Seconds that what a page was doing may take to end, when its visit goes on elsewhere."""
+
+KEPT = (
+    "document", "tokens", "turns", "asked", "begun", "speakers", "measurement", "grid", "odometer", "results",
+    "fitted_length", "lost", "visit",
+)  # fmt: skip
+"""What of a session goes on with its visit."""
 
 
 @dataclass
 class ConversationTurn:
-    """A question as it stands on the page, with one cell per method.
+    """A question as it stands on the page, with one cell per method, whose tokens are chosen by `sampling`.
 
     `about`: the document, when it is a new one; `keys`: what it hides, where it is asked for that; `train_length`:
-    tokens that the model was trained on.
+    tokens that the `model` of this name was trained on.
     """
 
     question: str
@@ -32,7 +42,13 @@ class ConversationTurn:
     cells: list[Answer]
     train_length: int
     keys: frozenset[str] = frozenset()
+    model: str = ""
+    sampling: Sampling = field(default_factory=Sampling)
     place: Place | None = None  # at the device, while it is being answered
+
+    @property
+    def finished(self) -> bool:
+        return all(cell.finished for cell in self.cells)
 
     @property
     def others(self) -> int:
@@ -57,6 +73,7 @@ class Session:
         self.tokens: dict[str, EncodedText] = {}  # by model: the document
         self.turns: list[ConversationTurn] = []
         self.asked = 0  # questions that were accepted
+        self.begun = False  # something of the visitor's own: the recorded example is over
         self.speakers: dict[str, list[Speaker]] = {}  # by model: who has spoken in the conversation
         self.incoming: object = None  # the text being taken in; a newer one makes an older one give up
         self.panel = ""  # the diagnostics panel that is open
@@ -69,6 +86,7 @@ class Session:
         self.busy = threading.Lock()
         self.meanwhile = ""  # what is said to who asks for something else while it is
         self.left = False
+        self.visit = ""  # how the visitor's tab names it, so that its next page can go on with it
         self.opened = False  # by a page, not only by calls of the interface for programs
         self.lost = ""  # why the document is no longer here, until it was said
 
@@ -100,6 +118,17 @@ class Session:
             why, self.lost = self.lost, ""
             raise LongSightError(why)
 
+    def take_over(self, other: "Session") -> None:
+        """Go on with all that `other` held, which ends what it does and begins afresh."""
+        other.incoming = None
+        other.stop.set()
+        resting, fresh = other.busy.acquire(timeout=ENDING), Session()
+        for name in KEPT:
+            setattr(self, name, getattr(other, name))
+            setattr(other, name, getattr(fresh, name))
+        if resting:
+            other.busy.release()
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return type(self)()
 
@@ -107,6 +136,7 @@ class Session:
         """Go on with another document, or with none; the methods start afresh, the page keeps what was said."""
         self.free()
         self.document, self.tokens, self.speakers = document, {}, {}
+        self.begun |= document is not None and not document.example
         self.lost = "" if document is not None else self.lost
 
     def speakers_for(self, model: str, methods: Sequence[Method]) -> list[Speaker]:
@@ -132,7 +162,7 @@ class Session:
 
     def forget_conversation(self) -> None:
         self.free()
-        self.turns, self.speakers = [], {}
+        self.turns, self.speakers, self.begun = [], {}, True
 
     def free(self) -> None:
         """Let go of all caches; a later question reads the text again."""
@@ -140,12 +170,11 @@ class Session:
             speaker.free()
 
     def leave(self) -> None:
-        """The page was closed: stop the work and free the caches. What is being written now is freed when it ends; the
-        text stays for a moment, as the line to the page may only have been broken."""
+        """The page was closed: stop the work and free the caches. What is being written now is freed when it ends; all
+        else stays for a moment, as the page may only be loaded again, or the line to it have been broken."""
         self.left = True
         self.incoming = None
         self.stop.set()
-        self.measurement = self.grid = self.odometer = self.results = None
         self.free()
 
 

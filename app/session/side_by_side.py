@@ -1,9 +1,15 @@
-"""How many methods the page shows side by side, and the line of text that names them in its address."""
+"""How many methods the page shows side by side, and the line of text that names them in its address.
+
+A parameter that stands in the line is pinned. One that is left out follows the length of the text, wherever the method
+is used: it is fitted to the document in the chat, to the length that is looked at in the diagnostics, and so on.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from analysis import runs
+from analysis.runs import typed
+from app.session.suitability import refusal
 from longsight.errors import LongSightError
 from longsight.methods import Method
 from longsight.models.model import Model
@@ -11,7 +17,10 @@ from longsight.models.model import Model
 MOST_METHODS = 3
 """What fits side by side and can still be read."""
 
-build, write, keys = runs.build, runs.write, runs.keys
+LENGTHS = (1, 2, 3, 5, 8, 16, 64, 256)
+"""Texts of so many trained lengths tell which parameters follow the length."""
+
+write, keys = runs.write, runs.keys
 
 
 def read(model: Model, line: str, target_length: int) -> list[Method]:
@@ -22,10 +31,28 @@ def read(model: Model, line: str, target_length: int) -> list[Method]:
 
 @dataclass(frozen=True)
 class ChosenMethod:
-    """A method of a line; where its parameters cannot be, one that suits the model in its place, and the `problem`."""
+    """The `method` that a `part` of a line names, and the parameters that were `fitted` to the text by their names.
 
+    Where its parameters cannot be, one that suits the model stands in its place, and the `problem` says why. `refused`
+    says why this model cannot run it.
+    """
+
+    part: str
     method: Method
+    fitted: tuple[str, ...] = ()
     problem: str = ""
+    refused: str = ""
+
+    @property
+    def follows(self) -> str:
+        """What was fitted, in words: group 16, window 128."""
+        return ", ".join(_said(name, getattr(self.method, name)) for name in self.fitted)
+
+
+def _said(name: str, value: int | float | str) -> str:
+    if isinstance(value, str):
+        return f"{name} {value}" if len(value) <= runs.MOST_SHOWN else name
+    return f"{name} {value:,}" if isinstance(value, int) else f"{name} {value:g}"
 
 
 def read_each(model: Model, line: str, target_length: int) -> list[ChosenMethod]:
@@ -34,25 +61,45 @@ def read_each(model: Model, line: str, target_length: int) -> list[ChosenMethod]
     return [_read_one(model, part, target_length) for part in runs.parts(line)]
 
 
+def pinned(model: Model, methods: Sequence[Method], target_length: int) -> list[ChosenMethod]:
+    """These very methods, at any length."""
+    return read_each(model, write(model, methods, target_length), target_length)
+
+
+def line_of(chosen: Sequence[ChosenMethod]) -> str:
+    """The line that names them."""
+    return ";".join(each.part for each in chosen)
+
+
+def possible(model: Model, chosen: Sequence[ChosenMethod], target_length: int) -> list[ChosenMethod]:
+    """The same, but that those with a problem have the parameters that suit the model."""
+    return [_read_one(model, each.method.key, target_length) if each.problem else each for each in chosen]
+
+
 def _read_one(model: Model, part: str, target_length: int) -> ChosenMethod:
+    key, given = typed.named(part)
     try:
-        return ChosenMethod(runs.read_one(model, part, target_length))
+        method, problem = runs.read_one(model, part, target_length), ""
     except LongSightError as error:
-        [key] = keys(part)
-        return ChosenMethod(model.method(key, target_length), str(error))
+        method, problem = model.method(key, target_length), str(error)
+    fitted = tuple(name for name in following(model, key) if name not in given)
+    return ChosenMethod(part, method, fitted, problem, refusal(model, method))
+
+
+def following(model: Model, key: str) -> tuple[str, ...]:
+    """The parameters of the method `key` that follow the length of the text with this model, in order."""
+    suited = [model.method(key, times * model.train_length) for times in LENGTHS]
+    names = [spec.name for spec in fields(suited[0])]
+    return tuple(name for name in names if len({getattr(method, name) for method in suited}) > 1)
+
+
+def fitted(model: Model, line: str, target_length: int) -> str:
+    """What of the methods of a line was fitted to a text of so many tokens, in words; empty where nothing was."""
+    said = [f"{each.method.title} {each.follows}" for each in read_each(model, line, target_length) if each.fitted]
+    return f"fitted to {target_length:,} tokens: {'; '.join(said)}" if said else ""
 
 
 def check_count(methods: Sequence[object]) -> None:
     """Raises `LongSightError` unless there are one to `MOST_METHODS` methods."""
     if not 1 <= len(methods) <= MOST_METHODS:
         raise LongSightError(f"{len(methods)} methods were chosen; 1 to {MOST_METHODS} can be shown side by side.")
-
-
-def follow(model: Model, methods: Sequence[Method], before: int, now: int) -> list[Method]:
-    """The same methods when the text's length goes from `before` to `now` tokens.
-
-    What stood at its default moves on with the default; what the visitor has set stays.
-    """
-    return [
-        model.method(method.key, now) if method == model.method(method.key, before) else method for method in methods
-    ]

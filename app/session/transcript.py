@@ -27,13 +27,32 @@ class Exchange:
     answer: list[int]
 
 
+@dataclass(frozen=True)
+class Prompt:
+    """The `ids` (n,) int64 of a conversation, and the character of its document (n,) int32 at which each token begins,
+    -1 for those around it."""
+
+    ids: np.ndarray
+    starts: np.ndarray
+
+
 def prompt_ids(
     tokenizer: PreTrainedTokenizerBase | None,
     document: EncodedText | None,
     earlier: Sequence[Exchange],
     question: str,
 ) -> np.ndarray:
-    """The whole conversation (n,) int64 ending where the assistant begins. The document precedes the first question."""
+    """Those of `make_prompt`."""
+    return make_prompt(tokenizer, document, earlier, question).ids
+
+
+def make_prompt(
+    tokenizer: PreTrainedTokenizerBase | None,
+    document: EncodedText | None,
+    earlier: Sequence[Exchange],
+    question: str,
+) -> Prompt:
+    """The whole conversation, ending where the assistant begins. The document precedes the first question."""
     encoder, questions = encoder_of(tokenizer), [*(exchange.question for exchange in earlier), question]
     marks = [f"[{secrets.token_hex(16)}]" for _ in questions]  # the first for the document's middle, then for answers
     _check_template(tokenizer, 2 * len(earlier) + 1)
@@ -48,7 +67,18 @@ def prompt_ids(
     parts: list[Sequence[int] | np.ndarray] = [opening.ids]
     for exchange, text in zip(earlier, others, strict=True):
         parts += [exchange.answer, encoder.continued(text).ids]
-    return np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
+    ids = np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
+    return Prompt(ids, _starts(opening, document, len(ids)))
+
+
+def _starts(opening: EncodedText, document: EncodedText | None, tokens: int) -> np.ndarray:
+    """Of all tokens of a prompt that begins with `opening`; none where a template changes what it is given."""
+    starts = np.full(tokens, -1, dtype=np.int32)
+    at = -1 if document is None else opening.text.find(document.text)
+    if document is not None and at >= 0:
+        inside = opening.starts - at
+        starts[: len(inside)] = np.where((inside >= 0) & (inside < len(document.text)), inside, -1)
+    return starts
 
 
 def _rendered(tokenizer: PreTrainedTokenizerBase | None, contents: Sequence[str]) -> str:

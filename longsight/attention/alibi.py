@@ -22,6 +22,7 @@ class Alibi(Encoding):
     slopes: Tensor
 
     kind: ClassVar[str] = "alibi"
+    name: ClassVar[str] = "ALiBi"
 
     def logits(self, q: Tensor, k: Tensor, distance: Tensor, scaling: float) -> Tensor:
         told = distance.double().mean(0) if distance.ndim == 3 else distance

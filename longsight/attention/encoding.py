@@ -20,6 +20,7 @@ class Encoding:
     """
 
     kind: ClassVar[str] = "none"
+    name: ClassVar[str] = "no positions"
     interleaved: bool = False
     switch: int | None = None
     """The longest text [tokens] before it becomes another encoding (see `for_text`); None: it never does."""

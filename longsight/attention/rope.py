@@ -23,6 +23,7 @@ class Rotary(Encoding):
     interleaved: bool = False
 
     kind: ClassVar[str] = "rope"
+    name: ClassVar[str] = "RoPE"
 
     def logits(self, q: Tensor, k: Tensor, distance: Tensor, scaling: float) -> Tensor:
         """With q_f, k_f as complex numbers, pair f contributes Re(q_f conj(k_f) exp(i distance theta_f))."""

@@ -55,6 +55,8 @@ class Method:
     key: ClassVar[str]
     title: ClassVar[str]
     paper: ClassVar[str]
+    code: ClassVar[str] = ""
+    """The repository of its authors' own code, where they published it: `github.com/owner/name`."""
     summary: ClassVar[str]
     sees: ClassVar[str]
     tells: ClassVar[str]

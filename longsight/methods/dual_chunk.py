@@ -33,6 +33,7 @@ class DualChunk(Method):
     key: ClassVar[str] = "dual-chunk"
     title: ClassVar[str] = "Dual Chunk"
     paper: ClassVar[str] = "An et al. 2024, arXiv 2402.17463"
+    code: ClassVar[str] = "github.com/HKUNLP/ChunkLlama"
     summary: ClassVar[str] = (
         "Text is cut into chunks; positions restart in each, and older chunks all look equally far."
     )

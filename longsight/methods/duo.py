@@ -42,6 +42,7 @@ class Duo(Method):
     key: ClassVar[str] = "duo"
     title: ClassVar[str] = "DuoAttention"
     paper: ClassVar[str] = "Xiao et al. 2024, arXiv 2410.10819"
+    code: ClassVar[str] = "github.com/mit-han-lab/duo-attention"
     summary: ClassVar[str] = "Some heads see everything, the others the starting tokens and the recent ones alone."
     sees: ClassVar[str] = "full heads all, others d < window or j < starting"
     tells: ClassVar[str] = "d"

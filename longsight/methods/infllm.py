@@ -37,6 +37,7 @@ class InfLLM(Method):
     key: ClassVar[str] = "infllm"
     title: ClassVar[str] = "InfLLM"
     paper: ClassVar[str] = "Xiao et al. 2024, arXiv 2402.04617"
+    code: ClassVar[str] = "github.com/thunlp/InfLLM"
     summary: ClassVar[str] = (
         "Recent and starting tokens, and for every block of queries the blocks of text that suit it."
     )

@@ -39,6 +39,7 @@ class LMInfinite(Method):
     key: ClassVar[str] = "lm-infinite"
     title: ClassVar[str] = "LM-Infinite"
     paper: ClassVar[str] = PAPER
+    code: ClassVar[str] = "github.com/Glaciohound/LM-Infinite"
     summary: ClassVar[str] = "Recent and starting tokens, none farther than the model has seen; others if fetched."
     sees: ClassVar[str] = "d < window or j < starting, and top_k middle keys per head"
     tells: ClassVar[str] = "min(d, ceiling); fetched keys: insert_at"

@@ -37,6 +37,7 @@ class ReAttention(Method):
     key: ClassVar[str] = "reattention"
     title: ClassVar[str] = "ReAttention"
     paper: ClassVar[str] = "Liu et al. 2024, arXiv 2407.15176"
+    code: ClassVar[str] = "github.com/OpenMOSS/ReAttention"
     summary: ClassVar[str] = "Recent tokens, and before them whatever suits them best, as if nothing lay between."
     sees: ClassVar[str] = "d < local (about), and per layer j < starting and what surrounds its best keys"
     tells: ClassVar[str] = "recent: d; others: by rank, right before them"

@@ -28,6 +28,7 @@ class SelfExtend(Method):
     key: ClassVar[str] = "self-extend"
     title: ClassVar[str] = "SelfExtend"
     paper: ClassVar[str] = "Jin et al. 2024, arXiv 2401.01325"
+    code: ClassVar[str] = "github.com/datamllab/LongLM"
     summary: ClassVar[str] = (
         "Sees everything: near tokens exactly, far tokens in groups that share a familiar position."
     )

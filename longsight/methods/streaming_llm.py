@@ -26,6 +26,7 @@ class StreamingLLM(Method):
     key: ClassVar[str] = "streaming-llm"
     title: ClassVar[str] = "StreamingLLM"
     paper: ClassVar[str] = "Xiao et al. 2023, arXiv 2309.17453"
+    code: ClassVar[str] = "github.com/mit-han-lab/streaming-llm"
     summary: ClassVar[str] = "A few sink tokens and the recent ones, renumbered as if nothing lay between them."
     sees: ClassVar[str] = "d <= recent or j < sinks"
     tells: ClassVar[str] = "window: d; sink t outside it: min(i, sinks + recent) - t"

@@ -26,6 +26,7 @@ class YaRN(FrequencyMethod):
     key: ClassVar[str] = "yarn"
     title: ClassVar[str] = "YaRN"
     paper: ClassVar[str] = "Peng et al. 2023, arXiv 2309.00071"
+    code: ClassVar[str] = "github.com/jquesnelle/yarn"
     summary: ClassVar[str] = (
         "Only frequencies that training never saw turn fully are slowed, and attention is sharpened."
     )

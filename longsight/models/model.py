@@ -59,6 +59,11 @@ class Model:
         """`"rope"` or `"alibi"`; `"none"` where the layers that a method acts on hear no positions."""
         return self.seam.encoding.kind
 
+    @cached_property
+    def weights(self) -> int:
+        """How many it has."""
+        return sum(weight.numel() for weight in self.hf.parameters())
+
     @property
     def device(self) -> torch.device:
         return self.hf.device
@@ -143,8 +148,7 @@ class Model:
         For a process of one's own: torch keeps to it for whatever the process does afterwards. Where OMP_NUM_THREADS is
         set, that is kept to.
         """
-        small = sum(p.numel() for p in self.hf.parameters()) <= SMALL
-        alone = small and self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ
+        alone = self.weights <= SMALL and self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ
         return replace(self, threads=1) if alone else self
 
     def check_ids(self, ids: Ids) -> Tensor:

@@ -91,7 +91,7 @@ class Seam:
         name, found = type(self.hf).__name__, acting(self.layout)
         if method.needs not in (None, self.encoding.kind):
             raise LongSightError(
-                f"{method.title} changes the frequencies of RoPE, but {name} uses {self.encoding.kind}, not RoPE; "
+                f"{method.title} changes the frequencies of RoPE, but {name} uses {self.encoding.name}, not RoPE; "
                 "choose one that changes visibility or distances."
             )
         check_contract(method)

@@ -1,6 +1,7 @@
 """The page as a whole: it builds, opens as its address says, and translates errors in one place."""
 
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -42,12 +43,13 @@ def callback(demo, name):
 def opened(model):
     """Opens the page with a query and returns what every component is told, by its elem_id, and the session."""
     demo = page.build_page()
+    serving.watch_sessions(demo)
     opening, filling = callback(demo, "Page.open"), callback(demo, "Page.fill")
 
-    def open_with(query):
+    def open_with(query, visit=""):
         request = gr.Request(session_hash="s1")
         request.query_params = query
-        told = _named(opening(request))
+        told = _named(opening(visit, request))
         for updates in filling(told["model"], told["State"], request):
             told |= _named(updates)
         return told
@@ -99,7 +101,7 @@ def test_the_page_opens_as_its_address_says(opened, warned):
     told = opened({"tab": "maps", "text": "none", "methods": "window:window=9;vanilla", "small": "12", "longest": "8"})
     assert told["tabs"].constructor_args["selected"] == "maps"
     assert told["method-line"] == told["method-draft"] == "window:window=9;vanilla"
-    assert [told[f"method-{place}-picker"] for place in (0, 1)] == ["window", "vanilla"]
+    assert [told[f"method-{place}-picker"].value for place in (0, 1)] == ["window", "vanilla"]
     assert [told[f"method-{place}"].constructor_args["visible"] for place in range(3)] == [True, True, False]
     assert told["small"] == 12
     assert told["longest"] == 8
@@ -216,6 +218,13 @@ def test_nothing_the_page_loads_comes_from_elsewhere():
     assert all((theme.STYLES / name).exists() for name in theme.FONT_RANGES)
 
 
+def test_no_rule_of_the_style_sheet_is_taken_apart():
+    """Gradio cuts selectors at every comma."""
+    sheet = (theme.STYLES / "longsight.css").read_text(encoding="utf-8")
+    selectors = re.findall(r"([^{}]+)\{", re.sub(r"(?s)/\*.*?\*/", "", sheet))
+    assert [selector for selector in selectors if re.search(r"\([^()]*,", selector) and "@" not in selector] == []
+
+
 def test_nothing_is_kept_in_the_visitors_browser_and_little_on_the_server():
     options = serving.launch_options()
     assert options["run_history"] is False
@@ -236,7 +245,7 @@ def test_a_listener_notes_what_it_listens_to_also_where_it_is_no_input(model):
 def test_every_callback_that_may_refuse_tells_the_visitor_so():
     """Those that are not `for_visitor` look nothing up."""
     bare = {fn.fn.__name__ for fn in page.build_page().fns.values() if fn.fn is not None and not marked(fn.fn)}
-    assert bare <= {"<lambda>", "stop", "restart", "other_trial", "unload"}
+    assert bare <= {"<lambda>", "stop", "other_trial", "unload"}
 
 
 def marked(callback):

@@ -1,5 +1,6 @@
 """The chat in a real browser, with the embedded model: answers side by side, follow-ups, Stop, two visitors."""
 
+import json
 import re
 from itertools import pairwise
 
@@ -17,6 +18,10 @@ def device_line():
     return line_of(model_catalogue.model(model_catalogue.names()[0]).device)
 
 
+def chips(page):
+    return page.locator("#suggestions button:visible")
+
+
 def long_text(page_tokens):
     """About this many tokens of the embedded model."""
     model = model_catalogue.model(model_catalogue.names()[0])
@@ -28,6 +33,8 @@ def long_text(page_tokens):
 
 BACKGROUND = "Math.max(...getComputedStyle(document.querySelector('.cell')).backgroundColor.match(/\\d+/g).slice(0, 3))"
 
+INK = "getComputedStyle(document.querySelector('.verdict[data-mood=bad] b')).color.match(/\\d+/g).map(Number)"
+
 
 def test_the_first_thing_seen_is_a_finished_conversation_and_in_the_dark_it_is_dark(visit_page):
     page = visit_page()
@@ -38,21 +45,28 @@ def test_the_first_thing_seen_is_a_finished_conversation_and_in_the_dark_it_is_d
     expect(failed.locator(".lesson")).to_contain_text("This is the failure: the model as it is")
     expect(mended.locator(".verdict")).to_contain_text("found the key")
     expect(mended.locator(".lesson")).to_be_hidden()
-    expect(page.locator("#suggestion")).to_have_text(QUESTION)
+    expect(chips(page)).to_have_text([QUESTION, "Go on."])
     shoot(page, "first-sight")
     page.click("#shade")
     page.wait_for_function(f"{BACKGROUND} < 60")
+    red, green, blue = page.evaluate(INK)
+    assert red > 200 > 150 > max(green, blue)  # what is bad is red in the dark, too
     shoot(page, "dark")
 
 
 def test_three_methods_answer_one_question_and_a_follow_up_reads_only_what_is_new(visit_page):
     page = visit_page()
-    page.click("#suggestion")
+    chips(page).first.click()
     expect(page.locator(".conversation .note")).to_be_hidden()
     expect(cells(page, "done")).to_have_count(3)
-    expect(page.locator(".turn .about")).to_contain_text("tokens =")
+    expect(page.locator(".turn .about")).to_contain_text(re.compile("tokens = .* × the trained length"))
     for cell in page.locator(".cell").all():
         expect(cell.locator("footer")).to_contain_text(re.compile(r"read [\d,]+ tokens in .* tok/s · wrote .* cache"))
+    sources = page.locator(".cell:nth-child(2) .sources")
+    sources.locator("> summary").click()
+    sources.locator(".passage > summary").first.press("Enter")
+    expect(sources.locator("mark").first).to_contain_text("86409")
+    expect(sources.locator(".around").first).to_contain_text("The grass is green.")
     ask(page, "Tell me the pass key.")
     expect(cells(page, "done")).to_have_count(6)
     statuses = page.locator(".turn:nth-child(2) .cell footer").all_inner_texts()
@@ -92,7 +106,14 @@ def test_one_method_answers_beside_itself_and_the_link_restores_both(visit_page)
 
     page.click("#link")
     link = page.evaluate("navigator.clipboard.readText()")
-    assert "methods=self-extend:group=4,window=128;self-extend:group=16,window=128" in link
+    assert "methods=self-extend:group=4,window=128;self-extend:group=16&" in link  # what is left out follows the text
+    page.click("#method-1-pin")
+    expect(page.locator("#method-1-pin")).to_have_text("Fit to the text again")
+    assert page.evaluate("longsight.view.get('methods')").endswith(";self-extend:group=16,window=128,log_n=0")
+    page.click("#method-1-pin")
+    expect(page.locator("#method-1-pin")).to_have_text("Pin these values")
+    page.locator("#method-1").get_by_label(re.compile("^group ")).fill("16")
+    expect(heads(page).last).to_contain_text("SelfExtend G=16")
     again = visit_page(f"?{link.partition('?')[2]}")
     expect(heads(again)).to_contain_text(["SelfExtend G=4", "SelfExtend G=16"])
     for place, group in enumerate(("4", "16")):
@@ -106,10 +127,46 @@ def test_a_text_far_past_the_trained_length_is_read_by_three_methods(visit_page)
     expect(page.locator("#document .count")).to_contain_text(re.compile(r"1\d,\d\d\d tokens = \d+ ×"))
     expect(page.locator("#costs")).to_contain_text(re.compile(r"Vanilla cache \d+\.\d MB, about .*SelfExtend"))
     ask(page, QUESTION)
-    expect(cells(page, "reading").first).to_contain_text(re.compile(r"prefill .*/1\d.*k · .* tok/s · .* left"))
+    expect(cells(page, "reading").first).to_contain_text(re.compile(r"reading .*/1\d.*k · .* tok/s · .* left"))
+    expect(page.locator("#costs")).to_be_hidden()  # there is one total at a time
     shoot(page, "reading")
     expect(cells(page, "done")).to_have_count(3)
     shoot(page, "chat")
+
+
+def test_loading_the_page_again_loses_nothing_and_a_link_says_what_it_cannot_carry(visit_page):
+    page = visit_page("?text=none&longest=8&methods=vanilla;window")
+    paste(page, long_text(1_500))
+    expect(page.locator("#document .name")).to_have_text("pasted text")
+    ask(page, QUESTION)
+    expect(cells(page, "done")).to_have_count(2)
+    said = page.locator(".conversation").inner_text()
+    page.click("#link")
+    expect(page.locator("#link")).to_have_text("Copied")
+    expect(page.locator("#link")).to_have_attribute("data-note", "Your text is not in the link")
+    with page.expect_download() as saved:
+        page.click("#conversation-json")
+    told = json.loads(saved.value.path().read_text(encoding="utf-8"))
+    assert [answer["method"] for answer in told["turns"][0]["answers"]] == ["vanilla", "window"]
+    page.get_by_role("tab", name="Diagnostics").click()
+    expect(page.locator("#diagnostics-status")).to_contain_text("with 2 methods")
+    page.click("#diagnostics-run")
+    expect(page.locator(".side[data-state=done]")).to_have_count(2)
+
+    for _ in range(2):  # at once, and once more: the second one goes on with what the first one took over
+        page.reload()
+    expect(page.locator("#diagnostics-status")).to_contain_text("measured")
+    expect(page.locator(".side[data-state=done]")).to_have_count(2)
+    page.get_by_role("tab", name="Chat").click()
+    expect(page.locator("#document .name")).to_have_text("pasted text")
+    assert page.locator(".conversation").inner_text() == said
+    ask(page, "And again?")
+    expect(cells(page, "done")).to_have_count(4)
+
+    other = visit_page(f"?{page.url.partition('?')[2]}")
+    expect(other.locator("#document .empty")).to_be_visible()
+    assert other.evaluate("longsight.visit") != page.evaluate("longsight.visit")
+    assert page.evaluate("sessionStorage.getItem('longsight-visit')") is None  # a copy of the tab finds nothing
 
 
 def test_stop_in_the_middle_of_reading_frees_the_device_and_the_memory(visit_page):
@@ -196,7 +253,7 @@ def test_impossible_parameters_get_a_sentence_and_the_question_stays(visit_page)
 
 def test_on_a_phone_answers_stand_under_each_other_and_the_side_is_a_drawer(visit_page):
     page = visit_page(size=PHONE)
-    expect(page.locator("#suggestion")).to_be_visible()
+    expect(chips(page)).to_have_count(2)
     shoot(page, "phone")
     tops = [cell.bounding_box() for cell in page.locator(".cell").all()]
     assert all(one["y"] + one["height"] <= two["y"] for one, two in pairwise(tops))

@@ -101,6 +101,10 @@ CURVES = {
 
 def test_curves_of_both_methods_are_drawn_to_the_end_of_the_text(visit_page):
     page = visit_page(f"{BOOK}&panel=logits")
+    word = page.locator("#diagnostics-lead .term")
+    expect(word.get_by_role("tooltip")).to_be_hidden()
+    word.focus()
+    expect(word.get_by_role("tooltip")).to_contain_text("a softmax turns all scores of a token into shares")
     for panel, (legend, axis, last) in CURVES.items():
         choose(page, panel)
         run(page)

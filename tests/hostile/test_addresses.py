@@ -47,7 +47,7 @@ def test_any_address_opens_the_page(client, capfd):
     )  # fmt: skip
     @given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES), min_size=1, max_size=6))
     def opens(address):
-        told = client.call(opening, [], address=address)[-1]
+        told = client.call(opening, [""], address=address)[-1]
         assert told["success"], (address, told)
         assert all(math.isfinite(number) and abs(number) <= 2**53 for number in numbers(told["output"]["data"]))
         model = told["output"]["data"][1]
@@ -59,5 +59,5 @@ def test_any_address_opens_the_page(client, capfd):
 
 
 def test_a_value_that_fits_is_restored(client):
-    told = client.call(client.named("Page.open"), [], address={"longest": "7", "tab": "chat", "seed": "x"})[-1]
+    told = client.call(client.named("Page.open"), [""], address={"longest": "7", "tab": "chat", "seed": "x"})[-1]
     assert 7 in told["output"]["data"]

@@ -120,7 +120,7 @@ def test_calls_that_cannot_be_are_told_at_once(client, name, given, status, sent
         ("TrialPanel.open", ["9:0:0:0", None, MODEL], "There is no method 9 in this grid"),
         ("TrialPanel.open", ["<b>", None, MODEL], "&lt;b&gt;"),
         ("PasskeyPanel.load_grid", [None, MODEL, None], "No file arrived"),
-        ("EvaluatePanel.load_results", [None, None], "No file arrived"),
+        ("EvaluatePanel.load_results", [None, "rope-small", None], "No file arrived"),
         ("ContextPanel.take_example", ["../../../etc/passwd", MODEL, None], "not in the list of choices"),
     ],
 )

@@ -40,7 +40,18 @@ def test_a_number_is_set_beside_a_text_and_a_text_beside_a_number(ask):
     assert ask(edited_line.change(1, 0), f"vanilla;{RULE}", 50) == f"vanilla;{RULE.replace('40', '50')}"
     assert ask(edited_line.change(0, 1), RULE, "else: d") == 'composed:rule="else: d",length=40'
     assert ask(edited_line.change(0, 1), "composed", 'a; "b", c=d') == "composed:rule=\"a; 'b', c=d\""
-    assert ask(edited_line.change(0, 0), "window:window=9,log_n=2", None) == "window:window=,log_n=2"
+    assert ask(edited_line.change(0, 0), "window:window=9,log_n=2", None) == "window:log_n=2"
+    assert ask(edited_line.change(1, 0), "vanilla;window:window=9", None) == "vanilla;window"
+
+
+def test_numbers_that_are_left_out_are_pinned_and_let_go_again(ask):
+    pin = edited_line.pin(1, "Pin")
+    line = 'vanilla;composed:rule="a;b",length=40'
+    assert ask(pin, "vanilla;window:log_n=2", "Pin", 9, 3, None) == "vanilla;window:log_n=2,window=9"
+    assert ask(pin, "vanilla;window:log_n=2,window=9", "Fit", 9, 3, None) == "vanilla;window"
+    assert ask(pin, line, "Pin", 50, "else: d", 7) == f"{line},log_n=7"
+    assert ask(pin, "vanilla;composed", "Pin", 50, "else: d", "") == 'vanilla;composed:length=50,rule="else: d"'
+    assert ask(pin, line, "Fit", 50, "else: d", 7) == "vanilla;composed"
 
 
 def test_boxes_show_numbers_as_numbers_and_texts_without_their_quotes(ask):

@@ -1,13 +1,17 @@
 """The chat's panel: what a question will cost, and what stands there before the first one."""
 
-import gradio as gr
+from dataclasses import replace
+
 import pytest
 
+from app.panels import chat
 from app.panels.chat import build_chat_panel
 from app.panels.chat_costs import costs_view
-from app.session import document_loading
+from app.session import document_loading, model_catalogue
 from app.session.documents import at_once
 from app.session.estimate import Speed
+from app.session.samples import sample
+from app.session.sessions import Session
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
 from longsight.progress import finish
@@ -54,15 +58,78 @@ def test_all_methods_have_one_total(model, session, document, monkeypatch):
     finish(document_loading.take_steps(session, model, at_once(lambda: document)))
     assert "together" not in costs_view(session, model, methods)  # the machine was not measured
     monkeypatch.setattr(Speed, "seconds", lambda self, tokens, pairs: 119.6)
-    assert "<span>together about 3 min 59 s</span>" in costs_view(session, model, methods)
+    assert "Next question, together <b>about 3 min 59 s</b>" in costs_view(session, model, methods)
     assert "together" not in costs_view(session, model, methods[:1])
 
 
-def test_another_model_brings_its_own_example_or_none_and_leaves_the_visitors_conversation(panel, session):
-    shown = panel.change_model("rope-small", session)[panel.conversation]
+@pytest.fixture
+def recorded(model, monkeypatch):
+    """The tiny model under the names of two that have a recording, as the only ones."""
+    for module in (model_catalogue, chat.model_catalogue):
+        monkeypatch.setattr(module, "model", lambda name: replace(model, name=name))
+
+
+def buttons(panel, updates):
+    told = [updates[button].constructor_args for button in panel.suggestions]
+    return [one["value"] for one in told if one["visible"]]
+
+
+def test_another_model_brings_its_own_example_or_none_and_leaves_the_visitors_conversation(panel, session, recorded):
+    shown = panel.show("rope-small", session)[panel.conversation]
     assert "recorded with rope-small" in shown["note"]
     assert shown["asked"] == 0  # the box is emptied when the count rises, so it must begin at nothing
-    assert panel.change_model("tiny", session)[panel.conversation]["turns"] == []
+    assert "recorded with alibi-small" in panel.show("alibi-small", session)[panel.conversation]["note"]
+    assert panel.show("tiny", session)[panel.conversation]["turns"] == []
     *_, last = panel.send({"text": "Why?"}, "tiny", session, 2, 0, 0, "vanilla")
-    assert len(last[panel.conversation]["turns"]) == 1
-    assert panel.change_model("rope-small", session) == gr.skip()
+    assert panel.show("rope-small", session)[panel.conversation] == last[panel.conversation]
+
+
+def test_the_recorded_example_is_over_with_the_first_text_of_ones_own_and_with_a_new_conversation(
+    panel, session, document, recorded
+):
+    session.take(sample("hound").document())
+    assert panel.show("rope-small", session)[panel.conversation]["note"]
+    session.take(document)
+    session.take(None)
+    assert panel.show("rope-small", session)[panel.conversation]["turns"] == []
+    again = Session()
+    assert panel.restart("rope-small", again)[panel.conversation]["turns"] == []
+    assert panel.show("alibi-small", again)[panel.conversation]["turns"] == []
+
+
+def test_what_may_be_asked_stands_there_in_an_empty_conversation_too(panel, session, document, recorded):
+    assert buttons(panel, panel.show("tiny", session)) == []
+    session.take(document)
+    assert buttons(panel, panel.show("tiny", session)) == ["Go on."]
+    session.take(sample("hound").document())
+    assert buttons(panel, panel.restart("tiny", session)) == ["What is the pass key?", "Go on."]
+
+
+def test_while_an_answer_is_written_only_the_answer_draws_the_conversation(panel, session):
+    work = panel.send({"text": "Why?"}, "tiny", session, 2, 0, 0, "vanilla")
+    next(work)
+    assert panel.conversation not in panel.show("tiny", session)
+    work.close()
+    assert panel.conversation in panel.show("tiny", session)
+
+
+def test_whoever_has_not_seen_the_turns_above_says_so_before_and_beside_the_answer(panel, session, recorded):
+    def ask(model_name, line):
+        *_, last = panel.send({"text": "Why?"}, model_name, session, 2, 0, 0, line)
+        return last[panel.conversation]["turns"]
+
+    def costs(model_name, *keys):
+        model = model_catalogue.model(model_name)
+        return costs_view(session, model, [model.method(key, 32) for key in keys])
+
+    [turn] = ask("tiny", "vanilla")
+    assert (turn["by"], turn["cells"][0]["unseen"]) == ("", "")
+    assert costs("tiny", "vanilla") == ""
+    assert "other has not seen the turn above" in costs("other", "vanilla")
+    turns = ask("other", "vanilla")
+    assert [turn["by"] for turn in turns] == ["Answered by tiny", "Answered by other"]
+    assert [turn["cells"][0]["unseen"] for turn in turns] == ["", "Has not seen the turn above"]
+    said = [cell["unseen"] for cell in ask("tiny", "vanilla;window")[2]["cells"]]
+    assert said == ["Has not seen 1 of the 2 turns above", "Has not seen the 2 turns above"]
+    said = "Vanilla has not seen 1 of the 3 turns above; Window has not seen 2 of the 3 turns above"
+    assert said in costs("tiny", "vanilla", "window")

@@ -161,11 +161,16 @@ def test_opening_another_panel_ends_the_run(model, panel, asked):
 
 
 def test_parameters_follow_the_length_that_is_looked_at_unless_they_were_set(model, reader, panel, asked):
-    whole = document_loading.target_length(reader, model)
-    fitted, own = model.method("self-extend", whole), METHODS["window"](window=7)
-    values = asked(methods=[fitted, own])
+    values = [*asked()[:-1], "self-extend;window:window=7"]
     request = panel.request(panel.read(*values))
-    assert tuple(run.method for run in request.runs) == (model.method("self-extend", LENGTH), own)
+    fitted = model.method("self-extend", LENGTH)
+    assert fitted != model.method("self-extend", document_loading.target_length(reader, model))
+    assert tuple(run.method for run in request.runs) == (fitted, METHODS["window"](window=7))
+    said = f"fitted to {LENGTH} tokens: SelfExtend group {fitted.group}, window {fitted.window}"
+    assert said in panel.show(*values)[panel.run.status]
+    assert said in last(panel.measure(*values))[panel.run.status]
+    assert said in panel.show(*values)[panel.run.status]
+    assert "fitted" not in panel.show(*asked())[panel.run.status]
 
 
 @pytest.mark.parametrize(
@@ -238,8 +243,20 @@ def test_records_are_saved_in_every_format(reader, panel, asked):
     assert from_npz(LogitRecord, measurements.files("npz", reader)[1]["logits-window.npz"]).n == LENGTH
     with pytest.raises(LongSightError, match="There is no format 'xls'"):
         measurements.files("xls", reader)
-    reader.leave()
+    reader.let_go("It had to go.")
     assert reader.measurement is None
+
+
+def test_a_page_that_is_loaded_again_shows_what_was_measured(reader, panel, asked):
+    last(panel.measure(*asked()))
+    assert panel.board not in panel.show(*asked())  # it is there
+    measurements.result_cache.clear()
+    again = Session()
+    again.take_over(reader)
+    told = panel.show(*asked(session=again))
+    assert told[panel.run.status] == diagnostics.MEASURED
+    assert [figure["name"] for figure in told[panel.board]["figures"]] == ["logits"]
+    assert told[panel.sides].count('data-state="done"') == 2
 
 
 def test_a_click_marks_a_position_or_picks_a_head_and_a_frame_asks_for_its_tokens(panel):

@@ -10,8 +10,10 @@ from analysis.diagnostics.distance_map import DistanceMap
 from analysis.export.files import from_npz
 from app.components.plot import drawn
 from app.panels import maps
-from app.session import distance_maps
+from app.session import distance_maps, document_loading
+from app.session.documents import at_once
 from longsight.methods import METHODS
+from longsight.progress import finish
 from tests.app.panels.test_method_controls import values_of
 
 
@@ -21,11 +23,12 @@ def panel(shared):
 
 
 @pytest.fixture
-def asked(panel, model):
+def asked(panel, model, session):
     """The values of all controls, as the page sends them."""
 
-    def values(*methods, tokens=0, length=300, group=0):
-        return ["tiny", 16, 8, tokens, group, length, *values_of(model, methods, length)]
+    def values(*methods, tokens=0, length=300, group=0, line=None):
+        [written] = values_of(model, methods, length) if line is None else [line]
+        return ["tiny", session, 16, 8, tokens, group, length, written]
 
     return values
 
@@ -39,6 +42,18 @@ def test_the_panel_shows_a_column_for_each_method_and_hides_the_others(panel, as
     assert "300 tokens" in updates[columns[0].true_caption]
     assert json.loads(updates[columns[0].small])["data"][0]["type"] == "heatmap"
     assert set(updates) <= set(panel.shown)
+
+
+def test_the_maps_say_what_their_length_is_made_of_and_what_was_fitted_to_it(panel, asked, model, session, document):
+    assert "Maps are of 32 tokens, the trained length." in panel.show(*asked(line="vanilla"))[panel.acting]
+    finish(document_loading.take_steps(session, model, at_once(lambda: document)))
+    count, whole = len(session.tokens["tiny"]), document_loading.target_length(session, model)
+    told = panel.show(*asked(length=whole, line="self-extend"))[panel.acting]
+    said = f"Maps are of {whole:,} tokens, the {count:,} of the text and 256 for a question and its answer."
+    assert whole == count + 256
+    assert f"{said} Methods are fitted to {whole:,} tokens: SelfExtend group " in told
+    told = panel.show(*asked(length=whole, tokens=99, line="vanilla"))[panel.acting]
+    assert "Maps are of 99 tokens.</p>" in told
 
 
 def test_a_figure_reaches_the_page_as_json_with_its_arrays():

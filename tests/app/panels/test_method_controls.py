@@ -1,11 +1,9 @@
 """Controls are made from the fields of the methods; whatever comes back over HTTP is checked again."""
 
-from dataclasses import replace
-
 import gradio as gr
 import pytest
 
-from app.panels.method_controls import build_method_controls, controlled
+from app.panels.method_controls import FIT, PIN, build_method_controls, controlled
 from app.panels.methods import MethodCallbacks
 from app.session import side_by_side
 from app.session.sessions import Session
@@ -39,16 +37,18 @@ def shown_numbers(slot, updates):
 @pytest.mark.parametrize("key", METHODS)
 def test_every_method_survives_the_way_through_its_controls_and_through_the_address(model, controls, key):
     method = model.method(key, 500)
-    updates = controls.show(model, [method], 500)
+    updates = controls.show(model, side_by_side.read_each(model, key, 500), 500)
     numbers = shown_numbers(controls.slots[0], updates)
     specs_of = controlled(method)
     assert [number["label"].split()[0] for number in numbers] == [spec.name for spec in specs_of]
     assert [number["info"] for number in numbers] == [spec.metadata["help"] for spec in specs_of]
     assert [number["value"] for number in numbers] == [getattr(method, spec.name) for spec in specs_of]
-    assert updates[controls.slots[0].picker] == key
-    assert updates[controls.draft] == updates[controls.line]
-    assert side_by_side.read(model, updates[controls.draft], 500) == [method]
+    assert updates[controls.slots[0].picker].value == key
+    assert updates[controls.draft] == updates[controls.line] == key
     assert side_by_side.read(model, updates[controls.line], 500) == [method]
+    fixed = side_by_side.pinned(model, [method], 500)
+    assert side_by_side.read(model, side_by_side.line_of(fixed), 9_999) == [method]
+    assert fixed[0].fitted == ()
 
 
 def test_set_parameters_stand_in_the_address_and_come_back(model):
@@ -60,7 +60,7 @@ def test_set_parameters_stand_in_the_address_and_come_back(model):
 
 def test_one_method_stands_beside_itself_under_labels_and_colours_that_tell_the_two_apart(model, controls):
     small, large = (METHODS["self-extend"](group=group, window=16) for group in (4, 16))
-    updates = controls.show(model, [small, large], 500)
+    updates = controls.show(model, side_by_side.pinned(model, [small, large], 500), 500)
     assert updates[controls.line] == "self-extend:group=4,window=16;self-extend:group=16,window=16"
     heads = [updates[slot.head] for slot in controls.slots[:2]]
     assert [f"<b>SelfExtend G={group}</b>" in head for group, head in zip((4, 16), heads, strict=True)] == [True, True]
@@ -69,14 +69,14 @@ def test_one_method_stands_beside_itself_under_labels_and_colours_that_tell_the_
 
 
 def test_two_equal_methods_are_told_apart_by_a_number(model, controls):
-    updates = controls.show(model, [METHODS["window"](window=7)] * 2, 500)
+    updates = controls.show(model, side_by_side.pinned(model, [METHODS["window"](window=7)] * 2, 500), 500)
     assert [f"<b>Window {number}</b>" in updates[controls.slots[number - 1].head] for number in (1, 2)] == [True, True]
     assert updates[controls.line] == "window:window=7;window:window=7"
 
 
 def test_there_is_always_one_method_and_room_for_another_until_all_places_are_taken(model, controls):
     for count in range(1, MOST_METHODS + 1):
-        updates = controls.show(model, [METHODS["vanilla"]()] * count, 500)
+        updates = controls.show(model, side_by_side.read_each(model, ";".join(["vanilla"] * count), 500), 500)
         visible = [updates[slot.group].constructor_args["visible"] for slot in controls.slots]
         assert visible == [True] * count + [False] * (MOST_METHODS - count)
         assert updates[controls.add].constructor_args["visible"] == (count < MOST_METHODS)
@@ -103,17 +103,40 @@ def test_impossible_lines_are_refused_with_what_would_work(model, line, sentence
         side_by_side.read(model, line, 500)
 
 
-def test_defaults_follow_the_text_and_what_was_set_stays(model):
+def test_what_is_left_out_follows_the_text_and_what_is_set_stays(model):
     short, long = model.method("self-extend", 64), model.method("self-extend", 5_000)
-    assert short != long
-    mine = replace(short, window=short.group * 2)
-    assert side_by_side.follow(model, [short], 64, 5_000) == [long]
-    assert side_by_side.follow(model, [mine], 64, 5_000) == [mine]
+    assert short.group != long.group
+    assert [side_by_side.read(model, "self-extend", length) for length in (64, 5_000)] == [[short], [long]]
+    line = "self-extend:group=4,window=16"
+    assert side_by_side.read(model, line, 64) == side_by_side.read(model, line, 5_000)
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_what_follows_the_text_is_what_other_lengths_change(model, key):
+    """At lengths that were not looked at to find out."""
+    found = [model.method(key, length) for length in (40, 77, 100, 333, 1_500, 20_000)]
+    changed = {name for other in found for name in vars(other) if getattr(other, name) != getattr(found[0], name)}
+    assert changed <= set(side_by_side.following(model, key))
+
+
+def test_the_head_says_what_was_fitted_to_what_and_the_button_pins_it(model, controls, callbacks):
+    session = Session()
+    group, window = (getattr(model.method("self-extend", 500), name) for name in ("group", "window"))
+    told = controls.say(model, side_by_side.read_each(model, "self-extend;vanilla", 500), 500)
+    heads, pins = [told[head] for head in controls.heads[:2]], [told[slot.pin] for slot in controls.slots[:2]]
+    assert f"Fitted to 500 tokens: group {group}, window {window}." in heads[0]
+    assert "Fitted" not in heads[1]
+    assert [(pin.value, pin.visible) for pin in pins] == [(PIN, True), (FIT, False)]
+    told = callbacks.check("tiny", session, "self-extend:group=4,window=16")
+    assert "Fitted" not in told[controls.heads[0]]
+    assert told[controls.slots[0].pin].value == FIT
+    told = callbacks.check("tiny", session, "self-extend:window=16")
+    assert f"Fitted to {model.train_length:,} tokens: group " in told[controls.heads[0]]
 
 
 def test_picking_another_method_keeps_the_parameters_of_those_that_stay(model, controls, callbacks):
     updates = callbacks.lay_out("tiny", Session(), "vanilla;window:window=7")
-    assert [updates[slot.picker] for slot in controls.slots[:2]] == ["vanilla", "window"]
+    assert [updates[slot.picker].value for slot in controls.slots[:2]] == ["vanilla", "window"]
     assert not {controls.draft, controls.line} & updates.keys()  # they may have been edited meanwhile
     assert shown_numbers(controls.slots[1], updates)[0]["value"] == 7
 
@@ -122,7 +145,7 @@ def test_a_method_left_with_impossible_parameters_is_shown_with_its_usual_ones(m
     warned = []
     monkeypatch.setattr(gr, "Warning", lambda text, title: warned.append(text))
     updates = callbacks.lay_out("tiny", Session(), "window:window=0;vanilla")
-    assert updates[controls.draft] == "window:window=32;vanilla"
+    assert updates[controls.draft] == "window;vanilla"
     assert shown_numbers(controls.slots[0], updates)[0]["value"] == 32
     assert "window must be between 1" in warned[0]
 
@@ -163,8 +186,8 @@ def test_a_page_that_is_still_being_opened_is_left_alone(model, callbacks):
 def test_parameters_follow_a_text_of_another_length(model, controls, callbacks):
     session = Session()
     session.fitted_length = 16 * model.train_length
-    before = METHODS["self-extend"].for_model(model.train_length, session.fitted_length)
-    updates = callbacks.refit("tiny", session, *values_of(model, [before], session.fitted_length))
+    updates = callbacks.refit("tiny", session, "self-extend;window:window=7")
+    assert updates[controls.line] == "self-extend;window:window=7"
     after = METHODS["self-extend"].for_model(model.train_length, model.train_length)
     numbers = shown_numbers(controls.slots[0], updates)
     assert [number["value"] for number in numbers][:2] == [after.group, after.window]

@@ -204,11 +204,13 @@ def test_the_visitors_document_loses_the_example_key_and_must_be_long_enough(
         list(trials.open_steps(session, "tiny", "0:0:0:0"))
 
 
-def test_parameters_by_rule_of_thumb_are_fitted_to_the_longest_prompt(request_of, asked):
+def test_parameters_by_rule_of_thumb_are_fitted_to_the_longest_prompt(panel, request_of, asked):
     request = request_of(asked(lengths="64,250", keys=("self-extend",)))
     [run] = request.runs
     assert run.method == request.model.method("self-extend", 250)
     assert request.grid.reach.tolist() == [run.method.reach(32)]
+    told = panel.plan(*asked(lengths="64,250", keys=("self-extend",)))
+    assert f"; fitted to 250 tokens: SelfExtend group {run.method.group}, window " in told[panel.run.status]
 
 
 @pytest.mark.parametrize("completes", [False, True])

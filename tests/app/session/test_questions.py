@@ -189,7 +189,7 @@ def test_another_document_starts_the_methods_afresh_and_keeps_what_was_said(mode
 
 def test_the_words_of_every_state():
     cell = Answer(RUN, state=Answer.READING, done=812_000, total=1_240_000, read_seconds=40.6, left_seconds=21.4)
-    assert answer_view.STATUS[cell.state](cell, [cell], ALONE) == ["prefill 812k/1.24M", "20k tok/s", "21 s left", ""]
+    assert answer_view.STATUS[cell.state](cell, [cell], ALONE) == ["reading 812k/1.24M", "20k tok/s", "21 s left", ""]
     beside = Answer(RUN, state=Answer.READING, left_seconds=5.0)
     assert answer_view.wall_seconds(cell, [cell, beside]) == pytest.approx(26.4)
     cell = Answer(RUN, state=Answer.STOPPED, done=512, total=1024)
@@ -227,12 +227,17 @@ def test_a_finished_answer_has_a_verdict_and_only_the_first_failure_is_explained
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "expected", "blank"),
     [
-        ("One.\n\nTwo.\n\n\nThree.", "One.\n\nTwo.\n\n\nThree."),
-        ("\n" * 24, "\n[24 line feeds]\n"),
-        ("One." + "\n" * 4 + "Two.", "One.\n[4 line feeds]\nTwo."),
+        ("One.\n\nTwo.\n\n\nThree.", "One.\n\nTwo.\n\n\nThree.", ""),
+        (" One.\n", "One.", ""),
+        ("\n" * 24, "", "nothing but 24 empty lines"),
+        ("\n" * 13 + " is", "is", "13 empty lines before it"),
+        ("\n\nis" + "\n" * 47, "is", "2 empty lines before it, 47 after it"),
+        ("One." + "\n" * 4 + "Two.", "One.\n… 3 empty lines …\nTwo.", ""),
     ],
 )
-def test_empty_lines_are_counted_where_they_are_all_that_would_be_seen(text, expected):
-    assert answer_view.shown(text) == expected
+def test_an_answer_starts_at_a_word_and_empty_lines_are_counted(text, expected, blank):
+    assert (answer_view.shown(text), answer_view.blank(text)) == (expected, blank)
+    cell = Answer(RUN, state=Answer.DONE, text=text)
+    assert not blank or blank in answer_view.turn_view(ConversationTurn("", "", [cell], 16))["cells"][0]["status"]
