@@ -24,6 +24,7 @@ from .evaluation.endless.long_reader import CHUNK, LongReading
 from .evaluation.endless.long_text import text_of_file
 from .evaluation.endless.odometer_figure import LOOK, PAPER, odometer_figures
 from .evaluation.endless.odometer_record import OdometerRecord, record_of
+from .evaluation.memory import give_back
 from .export.files import FORMATS, file_of, read_formats
 from .export.page import Section, stand_alone
 from .runs import typed
@@ -62,7 +63,7 @@ def run(given: argparse.Namespace) -> None:
     model = load(given.model, device=given.device).on_suited_threads()
     texts = [text_of_file(encoder_of(model.tokenizer), Path(path)) for path in given.text]
     methods = [runs.read_one(model, part, tokens).while_reading for part in parts]
-    reading = LongReading(model, methods, texts, tokens, chunk=given.chunk, lap=lap)
+    reading = LongReading(model, methods, texts, tokens, chunk=given.chunk, lap=lap, tidy=give_back)
     saved_reading.go_on(reading, folder)
     read(reading, folder, given.every)
     record = record_of(reading, str(model.device))

@@ -164,12 +164,14 @@ def _odometer(found: "Findings") -> list[str]:
         "## 5. As far as a text goes",
         "*The paper* (LM-Infinite, figure 4): perplexity stays where it is up to 200 million tokens. The authors "
         "of StreamingLLM read 4 million.",
-        f"*Here*: {_agrees(level)}, as far as was read: {record.tokens:,} tokens, in {len(record.texts)} texts that "
-        f"the model never saw in training; {_laps(record)} The last tenth beside the second:",
+        f"*Here*: {_agrees(level)}, as far as was read: {record.tokens:,} tokens. Of {len(record.texts)} texts that "
+        f"the model never saw in training {_laps(record)} The last tenth beside the second:",
         "\n".join(["| method | NLL [nats] | tokens per second of processor time |", "|---|---|---|", *rows]),
         f"Both methods ran side by side in one process, which held {memory[0] / 1e6:,.0f} MB in the second tenth and "
-        f"{memory[1] / 1e6:,.0f} MB in the last ({_percent(memory)}), and never more than {_largest(record)} MB. One "
-        "command reads on, and goes on after whatever ended it:",
+        f"{memory[1] / 1e6:,.0f} MB in the last ({_percent(memory)}), and never more than {_largest(record)} MB. Speed "
+        "is told by the processor's own time, which still varies with what else a machine does. In the figure, what "
+        "lies before the end of the first lap are parts of the texts, some easier than others. One command reads on, "
+        "and goes on after whatever ended it:",
         "```\npython -m analysis.odometer assets/models/rope-small --methods lm-infinite,streaming-llm \\\n"
         "    --tokens 10M --lap 500k --text TEXTS --out FOLDER\n```",
         "![NLL along ten million tokens](findings/odometer.png)",
@@ -179,12 +181,13 @@ def _odometer(found: "Findings") -> list[str]:
 def _laps(record: "OdometerRecord") -> str:
     laps = int(record.lap[-1]) + 1
     if record.lap_tokens is None or record.tokens % (10 * record.lap_tokens):
-        return f"they are read {laps:,} times, as one text that goes on."
+        return f"all are read {laps:,} times, as one text that goes on."
     each = record.tokens // 10 // record.lap_tokens
+    often = "" if each == 1 else f"{each:,} times, "
     return (
-        f"their first {record.lap_tokens:,} tokens are read {laps:,} times, as one text that goes on. So every tenth "
-        f"of it has the same tokens, {each:,} times, and differs in its position alone. (No method remembers them from "
-        "before: it looks back by a window in each layer.)"
+        f"the first {record.lap_tokens:,} tokens are read {laps:,} times, as one text that goes on. So every tenth of "
+        f"it has the same tokens, {often}and differs in its position alone. (No method remembers them from before: it "
+        "looks back by a window in each layer.)"
     )
 
 

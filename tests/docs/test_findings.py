@@ -63,9 +63,9 @@ def test_a_model_that_is_unlike_them_is_said_to_be():
 def test_a_long_text_is_told_by_its_second_and_its_last_tenth():
     text = " ".join(page(findings()).split())
     assert "| LM window | 3.0000 → 3.0000 (+0.00%) | 100 → 100 |" in text
-    assert "their first 100 tokens are read 10 times, as one text that goes on. So every tenth" in text
+    assert "the first 100 tokens are read 10 times, as one text that goes on. So every tenth of it has the same" in text
     assert verdicts(page(findings(odometer=odometer(memory=540e6))))[-1] is False
-    assert "they are read 10 times, as one text that goes on." in " ".join(
+    assert "all are read 10 times, as one text that goes on." in " ".join(
         page(findings(odometer=odometer(lap=None))).split()
     )
 

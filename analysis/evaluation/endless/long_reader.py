@@ -1,7 +1,7 @@
 """Several methods on their way through one endless text, side by side, in memory that does not grow."""
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -95,12 +95,13 @@ class LongReading:
     measured.
 
     A run of `tokens` reads the `texts` one after the other, `chunk` tokens at once; when they are at an end, or after
-    `lap` tokens, they begin again, as a text that goes on. Raises `LongSightError` where `check_endless` does.
+    `lap` tokens, they begin again, as a text that goes on. `tidy` is called where a text ends, before memory is looked
+    at. Raises `LongSightError` where `check_endless` does.
     """
 
     def __init__(
         self, model: Model, methods: Sequence[Method], texts: Sequence[LongText], tokens: int, *,
-        chunk: Chunk = CHUNK, lap: int | None = None,
+        chunk: Chunk = CHUNK, lap: int | None = None, tidy: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         check_chunk(chunk)
         if min(tokens, 1 if lap is None else lap) < 1 or not texts:
@@ -108,7 +109,7 @@ class LongReading:
         for method in methods:
             check_endless(model, method, tokens)
         self.model, self.methods, self.texts = model, tuple(methods), tuple(texts)
-        self.tokens, self.chunk, self.lap = tokens, chunk, lap
+        self.tokens, self.chunk, self.lap, self.tidy = tokens, chunk, lap, tidy
         self.readers = [LongReader(model, method, tokens) for method in methods]
         self.place = TextPlace()
         self.position = 0
@@ -132,6 +133,8 @@ class LongReading:
         ids = torch.from_numpy(piece.ids).long()
         nll = np.stack([reader.read(ids) for reader in self.readers])
         seconds, processor = (np.array(each) for each in zip(*(r.took for r in self.readers), strict=True))
+        if piece.then.token == 0:
+            self.tidy()
         tally.add(self.stretches, piece.place.lap, nll, seconds, processor, held_memory(self.model.device))
         if isinstance(self.chunk, StepSize):
             self.chunk.learn(len(ids), float(seconds.sum()))

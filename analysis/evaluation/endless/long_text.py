@@ -12,7 +12,6 @@ from longsight.generation.text_encoding import TextEncoder
 from longsight.progress import Progress
 
 from ...documents.reading_files import read_path
-from ..memory import give_back
 
 LoadIds = Callable[[], Generator[Progress[None], None, np.ndarray]]
 """Makes the ids (n,) of a text anew each time, step by step."""
@@ -32,9 +31,7 @@ def text_of_file(encoder: TextEncoder, path: Path) -> LongText:
     """A file that is read as a text whenever its turn comes. Raises `LongSightError` where there is no such file."""
 
     def load() -> Generator[Progress[None], None, np.ndarray]:
-        ids = (yield from encoder.steps(read_path(path).text)).ids
-        give_back()  # what texts took on their way stays free, but held, in ever more pieces
-        return ids
+        return (yield from encoder.steps(read_path(path).text)).ids
 
     try:
         return LongText(path.name, path.stat().st_size, load)

@@ -96,8 +96,12 @@ def test_it_is_what_one_pass_over_all_of_it_is(grouped):
 
 
 def test_laps_read_the_same_tokens_again_as_a_text_that_goes_on(grouped):
-    reading = reading_of(grouped, defaults("window"), tokens=300, text=120, lap=100)
+    tidied = []
+    reading = reading_of(
+        grouped, defaults("window"), tokens=300, text=120, lap=100, tidy=lambda: tidied.append(reading.position)
+    )
     found = read(reading)
+    assert tidied == [64, 164, 264], "with the last piece of each, before its memory is looked at"
     again = torch.cat([ids(120)[:100]] * 3)
     np.testing.assert_allclose(found[0, 1:], grouped.nll(again, defaults("window")), rtol=1e-4, atol=1e-4)
     assert record_of(reading, "cpu").lap.tolist() == [0, 1, 2]

@@ -130,9 +130,10 @@ VARIANTS: dict[str, tuple[str, dict]] = {
         family: (family, EXPERTS)
         for family in (
             "qwen2_moe", "qwen3_moe", "olmoe", "flex_olmo", "granitemoe", "granitemoeshared", "glm4_moe", "dots1",
-            "hy_v3", "minimax_m2", "sarvam_moe", "solar_open", "ernie4_5_moe", "phimoe", "jetmoe",
+            "hy_v3", "minimax_m2", "sarvam_moe", "ernie4_5_moe", "phimoe", "jetmoe",
         )
     },
+    "solar_open": ("solar_open", {**EXPERTS, "moe_intermediate_size": 32}),  # of 24, two experts tie but for rounding
     "mixtral": ("mixtral", {**EXPERTS, "sliding_window": None}),
     **{
         family: (family, {"head_dim": 8})
