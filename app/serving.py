@@ -17,6 +17,7 @@ from fastapi.responses import PlainTextResponse
 from gradio.routes import App
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -100,10 +101,14 @@ def serve(demo: gr.Blocks) -> None:
 
 
 def middleware(bound_to: str) -> list[Middleware]:
-    """What every request goes through. A server of this machine alone answers only to this machine's names: else a
-    page elsewhere could have its own name lead here (DNS rebinding) and read along."""
+    """What every request goes through. Answers are compressed, but for those that come event by event.
+
+    A server of this machine alone answers only to this machine's names: else a page elsewhere could have its own name
+    lead here (DNS rebinding) and read along.
+    """
     hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, *_named_hosts()])]
-    return [Middleware(AnswerHeaders), Middleware(ToolCalls), *(hosts if bound_to in LOOPBACK else [])]
+    compress = Middleware(GZipMiddleware, compresslevel=6)
+    return [Middleware(AnswerHeaders), compress, Middleware(ToolCalls), *(hosts if bound_to in LOOPBACK else [])]
 
 
 def _named_hosts() -> list[str]:

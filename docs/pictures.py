@@ -23,11 +23,17 @@ DRAW = """async ([at, width]) => {
 }"""
 
 
-def save(figures: Mapping[str, go.Figure], folder: Path) -> None:
-    """NAME.png in `folder` for each figure, on white. Raises `LongSightError` where there is no browser."""
+def browser_path(needed: str) -> str:
+    """Where a browser is. Raises `LongSightError`, which begins with what is `needed`, where there is none."""
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
-        raise LongSightError(f"Drawing PNG files needs one of {', '.join(BROWSERS)} on the path; none was found.")
+        raise LongSightError(f"{needed} one of {', '.join(BROWSERS)} on the path; none was found.")
+    return path
+
+
+def save(figures: Mapping[str, go.Figure], folder: Path) -> None:
+    """NAME.png in `folder` for each figure, on white. Raises `LongSightError` where there is no browser."""
+    path = browser_path("Drawing PNG files needs")
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

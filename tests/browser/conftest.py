@@ -2,7 +2,6 @@
 
 import os
 import runpy
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,8 @@ from gradio import networking
 from playwright.sync_api import Page, expect, sync_playwright
 
 from app import serving
-from docs.pictures import BROWSERS
+from docs.pictures import browser_path
+from longsight.errors import LongSightError
 from tests.conftest import ROOT
 
 BLOCKED = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
@@ -23,13 +23,12 @@ expect.set_options(timeout=PATIENCE)
 
 
 def chromium_path():
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        sentence = f"The browser tests need one of {', '.join(BROWSERS)} on the path; none was found."
+    try:
+        return browser_path("The browser tests need")
+    except LongSightError as problem:
         if os.environ.get("CI"):
-            pytest.fail(sentence, pytrace=False)
-        pytest.skip(sentence)
-    return found
+            pytest.fail(str(problem), pytrace=False)
+        pytest.skip(str(problem))
 
 
 @pytest.fixture(scope="session")
