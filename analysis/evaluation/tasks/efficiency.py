@@ -5,6 +5,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from longsight.errors import LongSightError
 from longsight.generation.decode import Sampling, decode
 from longsight.generation.prefill import Prefilled, prefill_steps
 from longsight.methods import Method
@@ -22,8 +23,11 @@ from .passages import PassageFacts, passages
 
 @dataclass(frozen=True)
 class Efficiency(Task):
-    """A passage is read and some tokens are written after it, on the clock. The times of a machine that does other
-    work as well, or of several workers at once, say little; the size of the cache does not depend on that."""
+    """A passage is read and some tokens are written after it, on the clock; both together are as long as is asked for.
+
+    The times of a machine that does other work as well, or of several workers at once, say little; the size of the
+    cache does not depend on that.
+    """
 
     text: str = option(texts.PROSE, "What is read: prose, paper, or a file or folder of texts.")
     decode: int = option(16, "How many tokens are written after it.", low=2)
@@ -39,7 +43,12 @@ class Efficiency(Task):
     case_facts: ClassVar[type[PassageFacts]] = PassageFacts
 
     def cases(self, model: Model, length: int, trials: int, seed: int) -> list[Case]:
-        return passages(model, self.text, length, trials, seed)
+        if length <= self.decode:
+            raise LongSightError(
+                f"{length:,} tokens leave nothing to read before the {self.decode:,} that are written; choose a length "
+                f"of more than {self.decode:,}."
+            )
+        return passages(model, self.text, length - self.decode, trials, seed)
 
     def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Steps:
         total = sum(method.keeps(len(case.ids)) for case in cases)

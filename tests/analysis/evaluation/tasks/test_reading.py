@@ -85,11 +85,13 @@ def test_what_was_never_read_has_no_nll(model):
 def test_efficiency_measures_each_reading(model):
     task = Efficiency(decode=4)
     cases = task.cases(model, 400, 2, 0)
-    for key, expected in (("vanilla", 400), ("window", tiny.TRAINED)):
+    for key, expected in (("vanilla", 396), ("window", tiny.TRAINED), ("lampe", 396)):
         for outcome in outcomes(task, model, tiny.defaults(key, 400), cases):
             assert outcome.scores["cache_bytes"] == expected * sum(model.bytes_per_slot)
             assert min(outcome.cost.values()) >= 0
             assert outcome.cost["encode_seconds"] > 0
+    with pytest.raises(LongSightError, match="4 tokens leave nothing to read before the 4 that are written"):
+        task.cases(model, 4, 1, 0)
 
 
 def test_a_clock_counts_only_while_it_goes():
