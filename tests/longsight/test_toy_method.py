@@ -11,6 +11,7 @@ from analysis import runs
 from analysis.diagnostics.distance_map import distance_figure, distance_map
 from analysis.drawing import palette
 from app.panels import method_controls
+from app.session import side_by_side
 from docs.readme import methods_table
 from longsight import doctor
 from longsight.generation.decode import Sampling, decode
@@ -56,7 +57,7 @@ def test_the_page_offers_it_and_makes_controls_of_its_fields(grouped):
     with gr.Blocks():
         controls = method_controls.build_method_controls()
     assert ("Blind spot", "blind-spot") in controls.slots[0].picker.choices
-    updates = controls.show(grouped, [TOY], 100).values()
+    updates = controls.show(grouped, side_by_side.pinned(grouped, [TOY], 100), 100).values()
     updates = [update.constructor_args for update in updates if isinstance(update, gr.Number)]
     shown = {u["label"]: (u["value"], u["info"]) for u in updates if u["visible"]}
     assert shown["near [tokens]"] == (8, "How many recent tokens a query sees, itself included.")

@@ -55,8 +55,8 @@ def check_refused(name, method):
     kind = variants.adopted(name).position_encoding
     sentence = rf"{method.title}( can have no effect: (every layer of|it tells other distances)|: heads of layer)"
     if method.needs not in (None, kind):
-        name = {"alibi": "ALiBi", "none": "no positions"}[kind]
-        sentence = f"{method.title} changes the frequencies of RoPE, but .* uses {name}, not RoPE; choose one that"
+        heard = {"alibi": "ALiBi", "none": "no positions"}[kind]
+        sentence = f"{method.title} changes the frequencies of RoPE, but .* uses {heard}, not RoPE; choose one that"
     with pytest.raises(LongSightError, match=sentence):
         variants.adopted(name).logits(tiny.ids(3), method)
     hf = variants.stock(name)

@@ -89,8 +89,8 @@ def test_it_is_shown_on_the_page(done):
     assert list(part.figures) == ["noise-nll-tiny", "noise-worst-tiny"]
     assert all(len(figure.data) == 3 for figure in part.figures.values())
     with gr.Blocks():
-        panel = build_panel()
+        panel = build_panel("rope-small")
     session, arrived = Session(), uploads.folder().path / FILE
     shutil.copy(done / FILE, arrived)
-    assert panel.load_results(str(arrived), session)[panel.part].choices == [(part.title, 0)]
+    assert panel.load_results(str(arrived), "rope-small", session)[panel.part].choices == [(part.title, 0)]
     assert "Nothing can be expected" in panel.show(0, session)[panel.lead]
