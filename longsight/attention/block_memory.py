@@ -17,8 +17,8 @@ AT_ONCE = 2**22
 
 
 class Near(NamedTuple):
-    """Queries and the keys that are recent to them: their rotations, which are `seen` (query, key) by which, and their
-    `bias` (head, query, key)."""
+    """Queries and the keys that are recent to them: their rotations, who is `seen` by whom (query, key: 1 or 0), and
+    their `bias` (head, query, key)."""
 
     q_table: Table | None
     k_table: Table | None
@@ -46,7 +46,7 @@ class Hearing:
             self.known[name] = Near(
                 self.encoding.table(i, like),
                 self.encoding.table(j, like),
-                (away >= 0) & (away < window),
+                ((away >= 0) & (away < window)).to(torch.promote_types(like.dtype, torch.float32)),
                 None if bias is None else bias.unflatten(1, away.shape),
             )
         return self.known[name]
@@ -125,6 +125,6 @@ class BlockMemory:
                     logits = logits.div_(hearing.softcap).tanh_().mul_(hearing.softcap)
                 if near.bias is not None:
                     logits += near.bias[part].to(logits)
-                weights = logits.sub_(lse[part, :, None]).clamp_(max=0).exp_().mul_(near.seen.to(logits))
+                weights = logits.sub_(lse[part, :, None]).clamp_(max=0).exp_().mul_(near.seen)
                 drawn[part, begin - self.first :] += weights.sum(1)
         self.drawn = drawn

@@ -8,6 +8,7 @@ Positions of queries are on the CPU.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -40,6 +41,7 @@ class FetchingQueries:
         """The keys that some of them may fetch."""
         return slice(int(self.rule.middle.first(self.i[:1])), int(self.rule.middle.last(self.i[-1:])))
 
+    @cached_property
     def at_distance(self) -> Tensor:
         """The queries, rotated to the distance at which fetched keys stand."""
         assert self.rule.distance is not None
@@ -87,9 +89,11 @@ class FetchedKeys:
         alike = asking.rule.distance is not None
         told = self.distance[:1, 0] if alike else self.distance[:, -1]  # of the last key, which stands at 0
         behind = told[:0] if alike else self.distance[0, -1] - self.distance[0]
-        q = rotate(asking.q[None], encoding.table(told, asking.q), encoding.interleaved)[0]
         k, q_bias, k_bias = self._picked(k), encoding.bias(-told), None
-        if not alike:
+        if alike:
+            q = asking.at_distance
+        else:
+            q = rotate(asking.q[None], encoding.table(told, asking.q), encoding.interleaved)[0]
             k = rotate(k[None], encoding.table(behind, k), encoding.interleaved)[0]
             k_bias = encoding.bias(behind)
         return q, k, _at(q, q_bias), _at(q, None if k_bias is None else k_bias[:, None])
@@ -127,7 +131,7 @@ def fetch(asking: FetchingQueries, k: Tensor) -> FetchedKeys | None:
 
 def best_keys(asking: FetchingQueries, choice: BestKeys, k: Tensor) -> Tensor:
     """`BestKeys` among the keys `k` of the middle -> (head, count) indices."""
-    mean = asking.at_distance().mean(1).to(k.device)  # (head, channel)
+    mean = asking.at_distance.mean(1).to(k.device)  # (head, channel)
     scores = mean.reshape(len(k), -1, k.shape[-1]) @ k.mT
     return best(scores.flatten(0, 1), choice.count)
 
@@ -137,7 +141,7 @@ def best_blocks(asking: FetchingQueries, choice: BestBlocks, k: Tensor) -> Tenso
     blocks = torch.arange(k.shape[1] // choice.size, device=asking.q.device)
     if len(blocks) > choice.count:
         assert asking.memory is not None
-        blocks = best(asking.memory.scores(asking.at_distance())[None], choice.count)[0].sort().values
+        blocks = best(asking.memory.scores(asking.at_distance)[None], choice.count)[0].sort().values
     return (blocks[:, None] * choice.size + torch.arange(choice.size, device=blocks.device)).reshape(1, -1)
 
 
