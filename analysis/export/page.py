@@ -12,10 +12,10 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem; }
 body { background: #fff; color: #161b22; }
 figure { margin: 0 0 2rem; }
-.source, figcaption { color: #6b7585; font-size: 0.9rem; }
+.source, figcaption { color: #5d6676; font-size: 0.9rem; }
 @media (prefers-color-scheme: dark) {
   body { background: #0e1217; color: #e6e9ee; }
-  .source, figcaption { color: #98a1b0; }
+  .source, figcaption { color: #a8b0bd; }
 }
 """
 
