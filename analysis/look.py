@@ -23,7 +23,7 @@ from .diagnostics.measuring import PartialRecords, Text, measure_steps
 from .diagnostics.options import OPTIONS, PanelOptions
 from .diagnostics.panels import PANELS
 from .documents.reading_files import read_path
-from .export.files import FORMATS, file_of, read_formats
+from .export.files import FORMATS, read_formats, save_as
 from .export.page import Section, stand_alone
 from .runs import Run
 
@@ -59,8 +59,7 @@ def run(given: argparse.Namespace) -> None:
     records = [_measure(model, texts, each, panel, options) for each in chosen]
     for each, measured in zip(chosen, records, strict=True):
         for name, record in zip(panel.names(options), measured, strict=True):
-            for kind in formats:
-                (folder / f"{name}-{each.id}.{kind}").write_bytes(file_of(record, kind))
+            save_as(record, folder, f"{name}-{each.id}", formats)
     page = make_page(panel, chosen, records, options)
     path = folder / f"{panel.key}.html"
     path.write_text(page, encoding="utf-8")

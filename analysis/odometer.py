@@ -25,7 +25,7 @@ from .evaluation.endless.long_text import text_of_file
 from .evaluation.endless.odometer_figure import LOOK, PAPER, odometer_figures
 from .evaluation.endless.odometer_record import OdometerRecord, record_of
 from .evaluation.memory import give_back
-from .export.files import FORMATS, file_of, read_formats
+from .export.files import FORMATS, read_formats, save_as
 from .export.page import Section, stand_alone
 from .runs import typed
 
@@ -67,8 +67,7 @@ def run(given: argparse.Namespace) -> None:
     saved_reading.go_on(reading, folder)
     read(reading, folder, given.every)
     record = record_of(reading, str(model.device))
-    for kind in formats:
-        (folder / f"{NAME}.{kind}").write_bytes(file_of(record, kind))
+    save_as(record, folder, NAME, formats)
     path = folder / f"{NAME}.html"
     path.write_text(make_page(record), encoding="utf-8")
     print(path)

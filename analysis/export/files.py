@@ -6,7 +6,7 @@ All three carry names, axes and units. NPZ and JSON are read back; what loses no
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -150,6 +150,12 @@ def file_of(record: Record, ending: str) -> bytes:
     if ending not in FORMATS:
         raise LongSightError(f"There is no format {ending!r}; there are {', '.join(FORMATS)}.")
     return FORMATS[ending](record)
+
+
+def save_as(record: Record, folder: Path, name: str, endings: Iterable[str]) -> None:
+    """The record as files NAME.ENDING in a folder."""
+    for ending in endings:
+        (folder / f"{name}.{ending}").write_bytes(file_of(record, ending))
 
 
 def _single_values(record: Record) -> dict[str, Any]:
