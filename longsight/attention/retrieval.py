@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from longsight.attention.block_memory import BlockMemory, Hearing
-from longsight.attention.encoding import Encoding, rotate
+from longsight.attention.encoding import rotate
 from longsight.attention.kernels import kernel, merge
 from longsight.attention.transfer import sent
 from longsight.methods.fetching import LAST, BestBlocks, BestKeys, BestSpans, Retrieval
@@ -31,9 +31,7 @@ class FetchingQueries:
     q: Tensor
     i: Tensor
     rule: Retrieval
-    encoding: Encoding
-    scaling: float
-    softcap: float | None = None
+    hearing: Hearing
     memory: BlockMemory | None = None
 
     @property
@@ -45,8 +43,8 @@ class FetchingQueries:
     def at_distance(self) -> Tensor:
         """The queries, rotated to the distance at which fetched keys stand."""
         assert self.rule.distance is not None
-        table = self.encoding.table(torch.tensor([self.rule.distance]), self.q)
-        return rotate(self.q[None], table, self.encoding.interleaved)[0]
+        table = self.hearing.encoding.table(torch.tensor([self.rule.distance]), self.q)
+        return rotate(self.q[None], table, self.hearing.encoding.interleaved)[0]
 
 
 @dataclass(frozen=True)
@@ -67,17 +65,17 @@ class FetchedKeys:
             huge = torch.finfo(q.dtype).min / 2  # finite, so that a query that sees none of them gets no NaN
             hidden = torch.zeros(self.hidden.shape, dtype=q.dtype, device=q.device).masked_fill_(self.hidden, huge)
             mask = hidden.expand(len(q), -1, -1) if mask is None else hidden + mask
-        asking = self.asking
-        out, lse = kernel(q[None], k[None], self._picked(v)[None], mask, asking.scaling, asking.softcap)
+        heard = self.asking.hearing
+        out, lse = kernel(q[None], k[None], self._picked(v)[None], mask, heard.scaling, heard.softcap)
         return out[0], lse[0] if q_bias is None else lse[0] + q_bias
 
     def logits(self, k: Tensor) -> Tensor:
         """Their logits (head, query, key), -inf where hidden."""
         q, k, q_bias, k_bias = self._turned(k)
         exact = torch.promote_types(q.dtype, torch.float32)
-        logits = (q.to(exact).reshape(len(k), -1, q.shape[-1]) * self.asking.scaling) @ k.to(exact).mT
+        logits = (q.to(exact).reshape(len(k), -1, q.shape[-1]) * self.asking.hearing.scaling) @ k.to(exact).mT
         logits = logits.reshape(*q.shape[:2], -1)
-        if (softcap := self.asking.softcap) is not None:
+        if (softcap := self.asking.hearing.softcap) is not None:
             logits = softcap * (logits / softcap).tanh()
         if q_bias is not None:
             logits = logits + q_bias[..., None] + (0 if k_bias is None else k_bias)
@@ -85,7 +83,7 @@ class FetchedKeys:
 
     def _turned(self, k: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """Queries and fetched keys where they stand, and their biases (head, query), (head, 1, key)."""
-        asking, encoding = self.asking, self.asking.encoding
+        asking, encoding = self.asking, self.asking.hearing.encoding
         alike = asking.rule.distance is not None
         told = self.distance[:1, 0] if alike else self.distance[:, -1]  # of the last key, which stands at 0
         behind = told[:0] if alike else self.distance[0, -1] - self.distance[0]
@@ -196,12 +194,10 @@ class FetchingRow:
     ) -> list[tuple[slice, FetchedKeys]]:
         """Fetch for consecutive queries at `i`, block by block, and add what was fetched to what they saw: `out` (head,
         query, channel) and `lse` (head, query) are changed. Which queries fetched what comes back."""
-        fetched, heard = [], self.hearing
+        fetched = []
         for rows in self._blocks(i):
             memory = self._memory(q)
-            asking = FetchingQueries(
-                q[:, rows], i[rows], self.rule, heard.encoding, heard.scaling, heard.softcap, memory
-            )
+            asking = FetchingQueries(q[:, rows], i[rows], self.rule, self.hearing, memory)
             if memory is not None:
                 memory.form(asking.middle.stop, k)
             if (found := fetch(asking, k)) is not None:

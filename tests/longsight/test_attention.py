@@ -194,7 +194,9 @@ def test_retrieval_fetches_the_planted_key_in_the_one_head_that_asks_for_it():
     method = METHODS["lm-infinite"](window=20, starting=2, top_k=1, from_layer=0, insert_at=0)
     k[0, 2, 37] = 20 * q[0, 2, -1] / q[0, 2, -1].norm()
     q[0, 2, -1] *= 50
-    asking = FetchingQueries(q[0, :, -1:], torch.tensor([99]), method.retrieval, ENCODINGS["rope"], SCALING)
+    asking = FetchingQueries(
+        q[0, :, -1:], torch.tensor([99]), method.retrieval, Hearing(ENCODINGS["rope"], SCALING, None)
+    )
     fetched = fetch(asking, k[0])
     assert fetched.j[2].tolist() == [37]
     assert fetched.j[0].tolist() != [37]
@@ -206,7 +208,10 @@ def test_nothing_is_fetched_while_no_key_is_in_the_middle():
     q, k, _ = random_heads(22, 2)
     method = METHODS["lm-infinite"](window=20, starting=2, top_k=3, from_layer=0)
     i = torch.arange(22)
-    assert fetch(FetchingQueries(q[0, :, -1:], i[-1:], method.retrieval, ENCODINGS["rope"], SCALING), k[0]) is None
+    assert (
+        fetch(FetchingQueries(q[0, :, -1:], i[-1:], method.retrieval, Hearing(ENCODINGS["rope"], SCALING, None)), k[0])
+        is None
+    )
 
 
 FAR = 200_000_000
