@@ -6,6 +6,11 @@ shifts (CLS), and when there is something to see, the example can be read, and c
 at every tab, light and dark.
 """
 
+if __name__ == "__main__":  # before anything imports torch
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
 import argparse
 import tempfile
 from collections import Counter
