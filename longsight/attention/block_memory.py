@@ -27,34 +27,48 @@ class Near(NamedTuple):
 
 
 @dataclass(frozen=True)
+class KnownPositions:
+    """What blocks and layers that are alike share, since only where queries and keys stand to each other counts."""
+
+    near: dict[Hashable, Near] = field(default_factory=dict)
+    tables: dict[Hashable, Table | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Hearing:
-    """How a layer hears positions, and what follows from it for queries and recent keys: only where they stand to each
-    other counts, so that blocks and layers that are alike share it, in `known`."""
+    """How a layer hears positions, and what follows from it for queries and the keys that they fetch or have seen."""
 
     encoding: Encoding
     scaling: float
     softcap: float | None
-    known: dict[Hashable, Near] = field(default_factory=dict)
+    known: KnownPositions = field(default_factory=KnownPositions)
+
+    def turned(self, q: Tensor, distance: int) -> Tensor:
+        """Queries (head, query, channel), rotated to `distance` from keys that are not."""
+        name = (self.encoding, distance, q.dtype, q.device)
+        if name not in self.known.tables:
+            self.known.tables[name] = self.encoding.table(torch.tensor([distance]), q)
+        return rotate(q[None], self.known.tables[name], self.encoding.interleaved)[0]
 
     def near(self, queries: int, before: int, window: int, like: Tensor) -> Near:
         """For so many consecutive queries, and the keys from `before` the first of them to the last."""
         name = (self.encoding, queries, before, window, like.dtype, like.device)
-        if name not in self.known:
+        if name not in self.known.near:
             i, j = torch.arange(queries), torch.arange(-before, queries)
             away = sent(i[:, None] - j, like.device)
             bias = self.encoding.bias(-away.flatten())
-            self.known[name] = Near(
+            self.known.near[name] = Near(
                 self.encoding.table(i, like),
                 self.encoding.table(j, like),
                 ((away >= 0) & (away < window)).to(torch.promote_types(like.dtype, torch.float32)),
                 None if bias is None else bias.unflatten(1, away.shape),
             )
-        return self.known[name]
+        return self.known.near[name]
 
 
 @dataclass
 class BlockMemory:
-    """Of one row of a batch: `blocks` (head, block, channel), the mean of each head's representative keys, unrotated;
+    """Of one row of a batch: `blocks` (block, head, channel), the mean of each head's representative keys, unrotated;
     and of the keys from position `first` on, which are in no block yet, the attention that they drew in each head,
     `drawn` (head, key). Both are float32 at least."""
 
@@ -67,7 +81,8 @@ class BlockMemory:
     def new(choice: BestBlocks, first: int, q: Tensor) -> "BlockMemory":
         """Nothing yet of a text whose blocks begin at `first`, with queries like `q` (head, query, channel)."""
         exact = torch.promote_types(q.dtype, torch.float32)
-        return BlockMemory(choice, first, *(q.new_zeros(len(q), 0, *more, dtype=exact) for more in (q.shape[2:], ())))
+        blocks, drawn = (q.new_zeros(shape, dtype=exact) for shape in ((0, len(q), q.shape[2]), (len(q), 0)))
+        return BlockMemory(choice, first, blocks, drawn)
 
     @property
     def nbytes(self) -> int:
@@ -97,12 +112,12 @@ class BlockMemory:
         keys = k[:, self.first : self.first + count * size].unflatten(1, (count, size))
         heads = torch.arange(len(best), device=k.device) // (len(best) // len(k))
         picked = keys[heads[:, None, None], torch.arange(count, device=k.device)[:, None], best]
-        self.blocks = torch.cat((self.blocks, picked.to(self.blocks).mean(2)), dim=1)
+        self.blocks = torch.cat((self.blocks, picked.to(self.blocks).mean(2).transpose(0, 1)))
         self.drawn, self.first = self.drawn[:, count * size :], self.first + count * size
 
     def scores(self, q: Tensor) -> Tensor:
         """How well each block suits queries (head, query, channel) at the distance of fetched keys -> (block,)."""
-        return torch.einsum("hc,hbc->b", q.to(self.blocks).mean(1), self.blocks)
+        return self.blocks.flatten(1) @ q.to(self.blocks).mean(1).flatten()
 
     def note(self, q: Tensor, k: Tensor, i: Tensor, lse: Tensor, hearing: "Hearing") -> None:
         """Add the attention of consecutive queries at `i`, on the CPU, to the keys that are recent to them; `lse`

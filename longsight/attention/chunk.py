@@ -1,13 +1,13 @@
 """A chunk of tokens on its way through a model: what every layer's attention must know of it, and how it attends."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from longsight.attention.block_memory import Hearing, Near
+from longsight.attention.block_memory import Hearing, KnownPositions
 from longsight.attention.encoding import Encoding
 from longsight.attention.fast import planned
 from longsight.attention.forward_only import forward_only
@@ -50,7 +50,7 @@ class Chunk:
     logits_to_keep: int = 0  # of how many last tokens the logits are wanted; 0: of all
     reached: set[int] = field(default_factory=set)
     _plans: dict[tuple, Callable] = field(default_factory=dict)
-    _near: dict[Hashable, Near] = field(default_factory=dict)
+    _known: KnownPositions = field(default_factory=KnownPositions)
     _encodings: dict[tuple[int, tuple[int, ...]], Encoding] = field(default_factory=dict)
     """Those of some heads, by the object that is all heads' and by which they are."""
 
@@ -183,7 +183,7 @@ class Chunk:
             keys, values = heads.kept.whole(k, v)
             scale = heads.rule.logit_scale(i)
             asking = q if scale is None else q * sent(scale, q.device, q.dtype)[:, None]
-            hearing = Hearing(encoding, heads.scaling, softcap, self._near)
+            hearing = Hearing(encoding, heads.scaling, softcap, self._known)
             for b in range(len(q)):
                 name, memories = (layer, b if row < 0 else row), heads.kept.memories
                 reader = FetchingRow(rule, hearing, heads.sinks, memories, name)

@@ -6,10 +6,11 @@ index is its position. They may be in another memory than queries: what is fetch
 Positions of queries are on the CPU.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -20,31 +21,39 @@ from longsight.attention.kernels import kernel, merge
 from longsight.attention.transfer import sent
 from longsight.methods.fetching import LAST, BestBlocks, BestKeys, BestSpans, Retrieval
 
-BUDGET = 2**25
-"""How many scores are held at a time: 128 MiB."""
+BUDGET = 2**23
+"""How many scores are held at a time: 32 MiB."""
 
 
 @dataclass(frozen=True)
 class FetchingQueries:
-    """Queries at `i` (query,) that fetch together, as they are multiplied with keys, and how their layer hears."""
+    """Queries at `i` (query,), as they are multiplied with keys, and `at_distance`, rotated to that of fetched keys if
+    these all stand at one; how their layer hears, and what it remembers.
+
+    `scores` (head, key) of all keys from `scored` on, where those of several blocks of queries were made at once.
+    """
 
     q: Tensor
+    at_distance: Tensor
     i: Tensor
     rule: Retrieval
     hearing: Hearing
     memory: BlockMemory | None = None
+    scores: Tensor | None = None
+    scored: int = 0
 
-    @property
+    @classmethod
+    def of(cls, q: Tensor, i: Tensor, rule: Retrieval, hearing: Hearing, memory: BlockMemory | None = None) -> Self:
+        return cls(q, q if rule.distance is None else hearing.turned(q, rule.distance), i, rule, hearing, memory)
+
+    def part(self, rows: slice) -> Self:
+        """Those that fetch together."""
+        return replace(self, q=self.q[:, rows], at_distance=self.at_distance[:, rows], i=self.i[rows])
+
+    @cached_property
     def middle(self) -> slice:
         """The keys that some of them may fetch."""
         return slice(int(self.rule.middle.first(self.i[:1])), int(self.rule.middle.last(self.i[-1:])))
-
-    @cached_property
-    def at_distance(self) -> Tensor:
-        """The queries, rotated to the distance at which fetched keys stand."""
-        assert self.rule.distance is not None
-        table = self.hearing.encoding.table(torch.tensor([self.rule.distance]), self.q)
-        return rotate(self.q[None], table, self.hearing.encoding.interleaved)[0]
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,7 @@ class FetchedKeys:
         """(key_head or head, key, channel): of each head, or those that all heads share, where the queries are."""
         j = self.j.to(x.device)
         if len(j) == 1:
-            return sent(x[:, j[0]], self.asking.q.device)
+            return sent(x.index_select(1, j[0]), self.asking.q.device)
         heads = torch.arange(len(j), device=x.device) // (len(j) // len(x))
         return sent(x[heads[:, None], j], self.asking.q.device)
 
@@ -122,16 +131,25 @@ def fetch(asking: FetchingQueries, k: Tensor) -> FetchedKeys | None:
     if rule.distance is None:  # in order, the last of them right before the end of the middle
         distance = i[:, None] - (middle.stop - count + torch.arange(count, device=i.device))
     else:
-        distance = torch.full((len(i), count), rule.distance, device=i.device)
+        distance = torch.full((1, 1), rule.distance, device=i.device).expand(len(i), count)
     hidden = None if last[0] == last[-1] else found[:, None] >= sent(last, i.device)[:, None]
-    return FetchedKeys(asking, found, distance, hidden)
+    return FetchedKeys(replace(asking, scores=None), found, distance, hidden)  # which are large, and not asked again
 
 
 def best_keys(asking: FetchingQueries, choice: BestKeys, k: Tensor) -> Tensor:
     """`BestKeys` among the keys `k` of the middle -> (head, count) indices."""
-    mean = asking.at_distance.mean(1).to(k.device)  # (head, channel)
-    scores = mean.reshape(len(k), -1, k.shape[-1]) @ k.mT
-    return best(scores.flatten(0, 1), choice.count)
+    if asking.scores is None:
+        return best(key_scores([asking], k)[0], choice.count)
+    middle = asking.middle
+    return best(asking.scores[:, middle.start - asking.scored : middle.stop - asking.scored], choice.count)
+
+
+def key_scores(blocks: list[FetchingQueries], k: Tensor) -> list[Tensor]:
+    """How well each of the keys `k` suits the mean of each block of queries -> (head, key) for each block. Made at
+    once, since keys of a long text have to come from memory, which takes longer than to multiply them."""
+    means = torch.stack([asking.at_distance.mean(1) for asking in blocks], 1).to(k.device)  # (head, block, channel)
+    scores = means.reshape(len(k), -1, k.shape[-1]) @ k.mT
+    return list(scores.reshape(len(means), len(blocks), -1).unbind(1))
 
 
 def best_blocks(asking: FetchingQueries, choice: BestBlocks, k: Tensor) -> Tensor:
@@ -195,10 +213,8 @@ class FetchingRow:
         """Fetch for consecutive queries at `i`, block by block, and add what was fetched to what they saw: `out` (head,
         query, channel) and `lse` (head, query) are changed. Which queries fetched what comes back."""
         fetched = []
-        for rows in self._blocks(i):
-            memory = self._memory(q)
-            asking = FetchingQueries(q[:, rows], i[rows], self.rule, self.hearing, memory)
-            if memory is not None:
+        for rows, asking in self._asking(q, k, i):
+            if (memory := asking.memory) is not None:
                 memory.form(asking.middle.stop, k)
             if (found := fetch(asking, k)) is not None:
                 parts = [(out[:, rows], lse[:, rows]), found.attend(k, v)]
@@ -208,8 +224,22 @@ class FetchingRow:
                 total = (
                     lse[:, rows] if self.sinks is None else torch.logaddexp(lse[:, rows], self.sinks.to(lse)[:, None])
                 )
-                memory.note(q[:, rows], k, i[rows], total, self.hearing)
+                memory.note(asking.q, k, asking.i, total, self.hearing)
         return fetched
+
+    def _asking(self, q: Tensor, k: Tensor, i: Tensor) -> Iterator[tuple[slice, FetchingQueries]]:
+        """The blocks of queries that fetch together, in order, with the scores that need nothing of earlier blocks."""
+        whole = FetchingQueries.of(q, i, self.rule, self.hearing, self._memory(q))
+        blocks = [(rows, whole.part(rows)) for rows in self._blocks(i)]
+        if len(blocks) == 1 or not isinstance(self.rule.choice, BestKeys):
+            yield from blocks
+            return
+        size = max(1, BUDGET // (len(q) * k.shape[1]))
+        for some in (blocks[start : start + size] for start in range(0, len(blocks), size)):
+            begin, end = some[0][1].middle.start, some[-1][1].middle.stop
+            scores = key_scores([asking for _, asking in some], k[:, begin:end])
+            for (rows, asking), each in zip(some, scores, strict=True):
+                yield rows, replace(asking, scores=each, scored=begin)
 
     def _blocks(self, i: Tensor) -> list[slice]:
         """Those of the queries at `i` that fetch, in blocks that fetch together."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import longsight.attention.fast as attention
+from longsight.attention import retrieval
 from longsight.attention.alibi import Alibi, slopes
 from longsight.attention.block_memory import Hearing
 from longsight.attention.encoding import Encoding
@@ -177,6 +178,19 @@ def test_retrieval_is_the_plain_definition_in_a_pass_and_in_a_decode_step(top_k,
         assert not torch.allclose(law[:, :, -1], without[:, :, -1], atol=1e-3)
 
 
+@pytest.mark.parametrize("scores", [1, 2000, 10**6])
+def test_blocks_whose_scores_are_made_together_fetch_what_the_definition_says(monkeypatch, scores):
+    """One block's at a time, several blocks' at a time, and all at once."""
+    monkeypatch.setattr(retrieval, "BUDGET", scores)
+    i, encoding = torch.arange(130), ENCODINGS["rope"]
+    method = METHODS["lm-infinite"](window=20, starting=2, top_k=3, from_layer=0, insert_at=5, queries=8)
+    q, k, v = random_heads(len(i), 2)
+    law = plain(q, k, v, i, i, method, encoding, scaling=SCALING)
+    close(fast(q, k, v, i, i, method, encoding), law, method)
+    monkeypatch.setattr(retrieval, "key_scores", lambda blocks, k: [k.new_zeros(len(q[0]), k.shape[1])] * len(blocks))
+    assert not torch.allclose(fast(q, k, v, i, i, method, encoding), law, atol=1e-3), "these scores are what counts"
+
+
 @pytest.mark.parametrize("name", ["rope", "alibi"])
 def test_log_n_scales_what_is_fetched_like_what_is_seen(name):
     """Otherwise the fetched keys would count the less, the longer the text."""
@@ -194,7 +208,7 @@ def test_retrieval_fetches_the_planted_key_in_the_one_head_that_asks_for_it():
     method = METHODS["lm-infinite"](window=20, starting=2, top_k=1, from_layer=0, insert_at=0)
     k[0, 2, 37] = 20 * q[0, 2, -1] / q[0, 2, -1].norm()
     q[0, 2, -1] *= 50
-    asking = FetchingQueries(
+    asking = FetchingQueries.of(
         q[0, :, -1:], torch.tensor([99]), method.retrieval, Hearing(ENCODINGS["rope"], SCALING, None)
     )
     fetched = fetch(asking, k[0])
@@ -207,11 +221,8 @@ def test_retrieval_fetches_the_planted_key_in_the_one_head_that_asks_for_it():
 def test_nothing_is_fetched_while_no_key_is_in_the_middle():
     q, k, _ = random_heads(22, 2)
     method = METHODS["lm-infinite"](window=20, starting=2, top_k=3, from_layer=0)
-    i = torch.arange(22)
-    assert (
-        fetch(FetchingQueries(q[0, :, -1:], i[-1:], method.retrieval, Hearing(ENCODINGS["rope"], SCALING, None)), k[0])
-        is None
-    )
+    i, hearing = torch.arange(22), Hearing(ENCODINGS["rope"], SCALING, None)
+    assert fetch(FetchingQueries.of(q[0, :, -1:], i[-1:], method.retrieval, hearing), k[0]) is None
 
 
 FAR = 200_000_000
