@@ -109,7 +109,7 @@ class FetchedKeys:
         """(key_head or head, key, channel): of each head, or those that all heads share, where the queries are."""
         j = self.j.to(x.device)
         if len(j) == 1:
-            return sent(x.index_select(1, j[0]), self.asking.q.device)
+            return sent(x[:, j[0]], self.asking.q.device)
         heads = torch.arange(len(j), device=x.device) // (len(j) // len(x))
         return sent(x[heads[:, None], j], self.asking.q.device)
 
