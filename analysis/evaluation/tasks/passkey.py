@@ -76,6 +76,12 @@ class Passkey(Asking):
         own = COMPLETION if model.completes else CHAT
         return own if self.prompt == OWN else self.prompt
 
+    def count(self, trials: int) -> int:
+        return trials * self.depths
+
+    def readings(self, trials: int) -> float:
+        return min(trials, self.passages) + trials * self.depths / 2  # a passage once, then each from its key on
+
     def cases(self, model: Model, length: int, trials: int, seed: int, text: str | None = None) -> list[KeyCase]:
         """`trials` cases for each depth, in `text` or the task's own filler."""
         depths = np.linspace(0, 1, self.depths).tolist() if self.depths > 1 else [0.5]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from analysis.evaluation.memory import forget_peak, peak_memory
-from analysis.evaluation.tasks.efficiency import Clock, Efficiency
+from analysis.evaluation.tasks.clock import Clock
+from analysis.evaluation.tasks.efficiency import Efficiency
 from analysis.evaluation.tasks.passages import bits_per_byte
 from analysis.evaluation.tasks.perplexity import Perplexity
 from analysis.evaluation.tasks.short_context import ShortContext
