@@ -52,19 +52,24 @@ def plan(session: Session, request: EvaluationRequest) -> str:
     """
     model, cells, total = request.model, evaluations.missing(session, request.cells), len(request.cells)
     if not cells:
-        return f"all {total:,} cells are done; another seed draws other cases"
+        return f"{'the cell is' if total == 1 else f'all {total:,} cells are'} done; another seed draws other cases"
     found, before = evaluation_costs.problems(session, model, cells), _refused(session, cells)
-    able, told = _able(cells, found), found or before
+    told, done = found or before, total - len(cells)
+    able = _able(cells, found) if not done else [cell for cell in cells if cell.key not in found]
     refused = f"; {len(told):,} cannot be run: {next(iter(told.values()))}" if told else ""
-    if len(before) == len(cells):
-        return f"{total - len(cells):,} of {total:,} cells are done{refused}"
-    what = f"{len(cells):,} of {total:,} cells are left" if len(cells) < total else f"{total:,} cells"
-    what += f", {sum(cell.task.count(cell.trials) for cell in able):,} prompts"
+    if len(told) == len(cells):
+        return f"{done:,} of {_many(total, 'cell')} are done{refused}"
+    what = f"{len(cells):,} of {_many(total, 'cell')} are left" if done else _many(total, "cell")
+    what += f", {_many(sum(cell.task.count(cell.trials) for cell in able), 'prompt')}"
     seconds = EvaluationClock(model, able).left(able)
     if seconds is None:
         return what + refused
     least = "about " if all(evaluation_costs.speed(model, cell).samples for cell in able) else "at least "
     return f"{what}: {least if seconds >= 1 else ''}{formatting.duration(seconds)}{refused}"
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def _refused(session: Session, cells: Sequence[EvaluationCell]) -> dict[str, str]:
