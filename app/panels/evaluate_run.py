@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.evaluation.passkey_grid import MOST
 from app.components.changes import when_changed
 from app.components.errors import for_visitor
 from app.components.permalink import LinkedControl
@@ -87,10 +86,8 @@ def build_evaluate_run(shared: SharedControls) -> EvaluateRun:
                 "256, 512, 1024, 2048", label="Lengths [tokens]", elem_id="evaluate-lengths", max_lines=1,
                 elem_classes="wide",
             ),
-            "trials": gr.Number(
-                2, label="Trials", precision=0, minimum=1, maximum=MOST["trial"], elem_id="evaluate-trials"
-            ),
-            "seed": gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="evaluate-seed"),
+            "trials": gr.Number(2, label="Trials", precision=0, elem_id="evaluate-trials"),
+            "seed": gr.Number(0, label="Seed", precision=0, elem_id="evaluate-seed"),
         }  # fmt: skip
     return EvaluateRun(shared, settings, build_run("evaluate"))
 

@@ -1,7 +1,7 @@
 """Running an evaluation for a visitor: what it will take, how far it is, and its results as they come."""
 
 import html
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -128,10 +128,13 @@ class _EvaluationWork:
     def group_steps(self, cells: Sequence[EvaluationCell]) -> Generator[EvaluationView, None, None]:
         """Run cells of one task and one length. Their cases are made here: no device waits for that."""
         self.task, able = cells[0].task.key, [cell for cell in cells if cell.key not in self.problems]
-        yield EvaluationView(self._said(cells[0], 0.0, "making the prompts"), self.task)
-        cases: Sequence[Case] = ()
+        cases: list[Case] = []
         try:
-            cases = cells[0].task.cases(self.model, cells[0].length, cells[0].trials, cells[0].seed) if able else ()
+            for case in _each_case(self.model, able):
+                yield EvaluationView(self._said(cells[0], 0.0, f"making prompt {len(cases) + 1:,}"), self.task)
+                if self.session.stop.is_set():
+                    return
+                cases.append(case)
         except LongSightError as error:
             self.problems |= {cell.key: str(error) for cell in able}
         counted = able if devices.LENT else [cell for cell in self.cells if cell.key in self.clock.weight]
@@ -180,6 +183,12 @@ class _EvaluationWork:
         what = f"{cell.task.title}, {label_of(cell.method)}, {cell.length:,} tokens: {doing}"
         parts = [self._counted(), what, *([] if left is None else [f"{formatting.duration(left)} left"])]
         return progress_view.progress_bar(" · ".join(parts), part)
+
+
+def _each_case(model: Model, cells: Sequence[EvaluationCell]) -> Iterator[Case]:
+    """Those that all of the cells share."""
+    for cell in cells[:1]:
+        yield from cell.task.each_case(model, cell.length, cell.trials, cell.seed)
 
 
 def run_cells(

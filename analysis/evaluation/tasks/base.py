@@ -1,7 +1,7 @@
 """What a task is: it makes cases, puts them to a model under a method, and scores what comes back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -99,6 +99,10 @@ class Task(ABC):
 
         Raises `LongSightError` when they cannot be made: no tokenizer, too little text, too small a length.
         """
+
+    def each_case(self, model: Model, length: int, trials: int, seed: int) -> Iterator[Case]:
+        """The same `cases`, for who does something else between them; one by one where making one takes a while."""
+        yield from self.cases(model, length, trials, seed)
 
     def count(self, trials: int) -> int:
         """How many cases a cell of so many `trials` has."""

@@ -147,7 +147,7 @@ def test_whoever_leaves_keeps_what_was_done(begin, asked, session, model):
 def test_it_waits_for_another_visitor_and_can_leave_meanwhile(begin, asked, session, model):
     with others_at(model.device):
         steps = begin(asked())
-        assert "making the prompts" in next(steps).status
+        assert "making prompt 1" in next(steps).status
         assert "0 of 8 cells · sharing the device with another visitor" in next(steps).status
         running.stop(session)
         assert "8 cells" in list(steps)[-1].status
