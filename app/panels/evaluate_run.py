@@ -107,7 +107,7 @@ def wire_evaluate_run(controls: EvaluateRun, callback: Any, shown: Sequence[Any]
 
 
 def _tasks(text: str) -> list[str]:
-    return [task.key for task in evaluations.read_tasks([key for key in text.split(",") if key])]
+    return [task.key for task in evaluations.read_tasks(evaluations.task_keys(text))]
 
 
 def _lengths(text: str) -> str:

@@ -46,6 +46,11 @@ def titles() -> list[tuple[str, str]]:
     return [(task.title, key) for key, task in TASKS.items()]
 
 
+def task_keys(given: Any) -> Any:
+    """The keys that a text names with commas between them; anything else as it is, for `read_tasks` to refuse."""
+    return [key.strip() for key in given.split(",") if key.strip()] if isinstance(given, str) else given
+
+
 def read_tasks(given: Any) -> list[Task]:
     """The tasks, with their own options, in the order of the table."""
     keys = given if isinstance(given, list) else [given]
