@@ -38,6 +38,7 @@ def test_a_question_is_answered_with_each_method_as_the_command_line_names_them(
         ("vanilla", "done"),
         ("window:window=512", "done"),
     ]
+    assert all(answer["verdict"] and answer["why"] for answer in told["answers"])
     assert told["doing"] == ""
 
 
