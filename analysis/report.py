@@ -71,8 +71,8 @@ def lead(rows: Sequence[Row]) -> list[str]:
     versions = ", ".join(f"{name} {number}" for name, number in run.versions.items())
     refused = sorted({f"{label_of(row.method.text)}: {row.refused}" for row in rows if row.refused})
     return [
-        "Written by `python -m analysis.report` from the results of `python -m analysis.evaluate`; each cell of the "
-        "results says what it takes to run it again. Lengths count tokens of the prompt and of its answer.",
+        "Made of results as `python -m analysis.evaluate` writes them; each cell of the results says what it takes to "
+        "run it again. Lengths count tokens of the prompt and of its answer.",
         " ".join(said),
         f"Seeds {_listed(row.seed for row in rows)}; {run.machine.device} with "
         f"{run.machine.threads} thread(s); {versions}.",

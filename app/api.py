@@ -10,45 +10,42 @@ that an object names. A file is therefore named by a text, the path of its uploa
 import inspect
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import gradio as gr
 from gradio.components.api_component import Api
 from gradio.utils import get_function_description
 
-from analysis import runs
 from analysis.diagnostics.options import DEFAULT
-from analysis.diagnostics.panels import PANELS
 from analysis.runs import make_runs
 from app.components.errors import for_program
 from app.components.session_states import SessionStates
-from app.panels import option_controls
-from app.panels.method_controls import FIRST_METHODS
+from app.panels.odometer import LENGTH as ODOMETER_LENGTH
+from app.program_requests import USUAL, Numbers, read_line, read_measurement, read_methods, read_model, read_numbers
 from app.session import (
     distance_maps,
     document_loading,
+    evaluation_runs,
+    evaluations,
     given_texts,
     grid_runs,
+    long_readings,
     measurements,
-    model_catalogue,
     passkey_grids,
     program_results,
+    program_runs,
     questions,
-    side_by_side,
 )
 from app.session.distance_maps import LENGTH, MOST_TOKENS
+from app.session.evaluations import EvaluationSettings
 from app.session.given_texts import GivenText
-from app.session.measurement_request import MeasurementRequest
 from app.session.passkey_grids import OWN, GridSettings
 from app.session.program_results import AskResult, DocumentResult, LookResult, MapsResult, PasskeyResult
+from app.session.program_runs import EvaluateResult, OdometerResult
 from app.session.sessions import Session
 from app.tool_calls import is_tool_call, session_of
 from longsight.errors import LongSightError
-from longsight.methods import Method
-from longsight.models.model import Model
 
-USUAL = ";".join(FIRST_METHODS)
-Numbers = Literal["summary", "all"]
 READING = "reading the text"
 
 
@@ -58,6 +55,11 @@ class ProgramInterface:
 
     demo: gr.Blocks
     state: gr.State
+
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """All that is published."""
+        return self.ask, self.look, self.passkey, self.odometer, self.evaluate, self.maps, self.document
 
     def session(self, request: gr.Request) -> Session:
         """The caller's: the one of its session, or of this call alone."""
@@ -83,7 +85,7 @@ class ProgramInterface:
             example: The key of one of the page's example documents, in the place of a file.
             model: Whose tokens are counted; empty: the page's first model.
         """
-        session, chosen, given = self.session(request), _model(model), GivenText(text, file, example)
+        session, chosen, given = self.session(request), read_model(model), GivenText(text, file, example)
         if not given.any:
             raise LongSightError("No text arrived; give a file, a text, or the name of an example.")
         for _ in given_texts.take_steps(session, chosen, given):
@@ -108,10 +110,10 @@ class ProgramInterface:
             temperature: 0: always the likeliest token.
             seed: What random choices begin with.
         """
-        session, chosen = self.session(request), _model(model)
+        session, chosen = self.session(request), read_model(model)
         for step in given_texts.take_steps(session, chosen, GivenText(text, file, example)):
             yield {"doing": step.doing, "document": None, "answers": []}
-        chosen_methods = _methods(chosen, methods, document_loading.target_length(session, chosen))
+        chosen_methods = read_methods(chosen, methods, document_loading.target_length(session, chosen))
         asked = questions.check_question(question, chosen_methods, longest, temperature, seed)
         for _ in questions.ask_steps(session, chosen, asked):
             yield program_results.ask_result(session, chosen, "answering")
@@ -145,14 +147,14 @@ class ProgramInterface:
             mark: A position to be marked.
             numbers: summary: mean and extremes of each array; all: every value as well.
         """
-        session, chosen, whole = self.session(request), _model(model), _whole(numbers)
+        session, chosen, whole = self.session(request), read_model(model), read_numbers(numbers)
         for step in given_texts.take_steps(session, chosen, GivenText(text, file, example)):
             yield {"doing": step.doing, "document": None, "runs": []}
         typed = {
             "layers": layers, "heads": heads, "queries": queries, "keys": keys, "smoothing": smoothing,
             "projection": projection, "axes": axes, "starting": starting, "mark": mark,
         }  # fmt: skip
-        wanted = _measurement(session, chosen, panel, methods, length, typed)
+        wanted = read_measurement(session, chosen, panel, methods, length, typed)
         for _ in measurements.measure_steps(session, wanted):
             yield program_results.look_result(session, chosen, READING)
         yield program_results.look_result(session, chosen, whole=whole)
@@ -178,18 +180,70 @@ class ProgramInterface:
             methods: One to three methods with their parameters, as in vanilla;self-extend:group=8,window=128
             model: The name of a model of the page; empty: its first.
         """
-        session, chosen, given = self.session(request), _model(model), GivenText(text, file, example)
+        session, chosen, given = self.session(request), read_model(model), GivenText(text, file, example)
         for step in given_texts.take_steps(session, chosen, given):
             yield program_results.passkey_result(session, chosen, None, step.doing)
         hidden_in = filler or (OWN if given.any else "paper")
         settings = GridSettings(lengths, depths, trials, hidden_in, seed, prompt)
-        chosen_methods = _methods(chosen, methods, passkey_grids.read_lengths(lengths)[-1])
+        chosen_methods = read_methods(chosen, methods, passkey_grids.read_lengths(lengths)[-1])
         wanted = passkey_grids.make_request(session, chosen, chosen_methods, settings)
         mine = None
         for view in grid_runs.run_steps(session, wanted):
             mine = view.grid or mine
             yield program_results.passkey_result(session, chosen, mine, "asking")
         yield program_results.passkey_result(session, chosen, mine)
+
+    def odometer(
+        self, request: gr.Request, length: str = ODOMETER_LENGTH, text: str = "", file: str = "", example: str = "",
+        methods: str = USUAL, model: str = "", numbers: Numbers = "summary",
+    ) -> Generator[OdometerResult, None, None]:  # fmt: skip
+        """Read a text over and over, as one text without an end, with methods whose cache does not grow: how surprised
+        the model is, how fast it reads and what it remembers, all along the way.
+
+        Parameters:
+            length: How many tokens are read, as in 200k or 5M, up to 200,000,000.
+            text: The text that is read; empty: the one given before in this session.
+            file: The path of an upload with that text: plain text, PDF, EPUB, Word or HTML.
+            example: The key of one of the page's example documents, in the place of a text.
+            methods: One to three methods with their parameters, as in vanilla;self-extend:group=8,window=128
+            model: The name of a model of the page; empty: its first.
+            numbers: summary: mean and extremes of each array; all: every value as well.
+        """
+        session, chosen, whole = self.session(request), read_model(model), read_numbers(numbers)
+        for step in given_texts.take_steps(session, chosen, GivenText(text, file, example)):
+            yield {"doing": step.doing, "document": None, "tokens": 0, "runs": [], "record": None}
+        tokens = long_readings.check_tokens(length)
+        wanted = long_readings.make_request(session, chosen, read_methods(chosen, methods, tokens), tokens)
+        mine = None
+        for view in long_readings.read_steps(session, wanted):
+            mine = mine if view.figures is None else session.odometer
+            yield program_runs.odometer_result(session, wanted, mine, READING)
+        yield program_runs.odometer_result(session, wanted, mine, whole=whole)
+
+    def evaluate(
+        self, request: gr.Request, tasks: str = evaluations.FIRST, lengths: str = "256, 512, 1024, 2048",
+        trials: int = 2, seed: int = 0, methods: str = USUAL, model: str = "", numbers: Numbers = "summary",
+    ) -> Generator[EvaluateResult, None, None]:  # fmt: skip
+        """Run an evaluation of the papers, every method on every length of every task; a later call of the same session
+        goes on with what is missing.
+
+        Parameters:
+            tasks: The keys of tasks, with commas, as in perplexity,passkey
+            lengths: Lengths of the texts in tokens, with commas.
+            trials: How many cases each cell has; at each depth, of pass keys.
+            seed: What the cases are drawn from.
+            methods: One to three methods with their parameters, as in vanilla;self-extend:group=8,window=128
+            model: The name of a model of the page; empty: its first.
+            numbers: summary: the scores of each cell; all: also its line of results.jsonl, with every case.
+        """
+        session, chosen, whole = self.session(request), read_model(model), read_numbers(numbers)
+        settings = EvaluationSettings(evaluations.task_keys(tasks), lengths, trials, seed)
+        wanted = evaluations.make_request(session, chosen, read_line(methods), settings)
+        told = program_runs.evaluate_result(session, wanted, "running")
+        for view in evaluation_runs.run_steps(session, wanted):
+            told = told if view.results is None else program_runs.evaluate_result(session, wanted, "running")
+            yield told
+        yield program_runs.evaluate_result(session, wanted, whole=whole)
 
     def maps(
         self, request: gr.Request, methods: str = USUAL, model: str = "", length: int = 0, small: int = 16,
@@ -207,20 +261,20 @@ class ProgramInterface:
             group: A group of frequencies or heads from 1, the first; 0: the last. For methods that tell groups apart.
             numbers: summary: mean and extremes of each array of the true map; all: every value as well.
         """
-        session, chosen = self.session(request), _model(model)
+        session, chosen = self.session(request), read_model(model)
         reached = document_loading.target_length(session, chosen)
         tokens = distance_maps.check(LENGTH, length or reached, (1, MOST_TOKENS))
         maps = [
             (run, distance_maps.method_maps(run.method, tokens, chosen.train_length, small, trained, group))
-            for run in make_runs(_methods(chosen, methods, tokens))
+            for run in make_runs(read_methods(chosen, methods, tokens))
         ]
-        return program_results.maps_result(chosen, maps, _whole(numbers))
+        return program_results.maps_result(chosen, maps, read_numbers(numbers))
 
 
 def build_api(demo: gr.Blocks, state: gr.State) -> None:
     """Publish the functions; every parameter is described by its line in their docstrings."""
     interface = ProgramInterface(demo, state)
-    for function in (interface.ask, interface.look, interface.passkey, interface.maps, interface.document):
+    for function in interface.functions:
         gr.api(_typed(for_program(function)), api_name=function.__name__, concurrency_limit=None)
         published = list(demo.fns.values())[-1]
         sentences = list(get_function_description(function)[1].values())[1:]  # but for the request
@@ -234,37 +288,3 @@ def _typed(function: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(function)
     function.__signature__ = signature.replace(return_annotation=dict)  # type: ignore[attr-defined]
     return function
-
-
-def _model(name: Any) -> Model:
-    return model_catalogue.model(model_catalogue.names()[0] if name == "" else name)
-
-
-def _methods(model: Model, line: Any, length: int) -> list[Method]:
-    if not isinstance(line, str):
-        raise LongSightError(f"methods must be a text such as {USUAL}, but {line!r} was given.")
-    return side_by_side.read(model, ";".join(runs.method_parts(line)), length)
-
-
-def _measurement(
-    session: Session, model: Model, panel: Any, methods: Any, length: Any, typed: dict[str, Any]
-) -> MeasurementRequest:
-    """What is to be measured, checked. What was typed for another panel is refused, not passed over."""
-    if not isinstance(panel, str) or panel not in PANELS:
-        raise LongSightError(f"There is no panel {panel!r}; there are {', '.join(PANELS)}.")
-    found = PANELS[panel]
-    unread = [
-        name for name, value in typed.items() if name not in found.reads and value not in ("", getattr(DEFAULT, name))
-    ]
-    if unread:
-        raise LongSightError(f"{found.title} does not read {', '.join(unread)}; it reads {', '.join(found.reads)}.")
-    options = option_controls.read_options(found, typed)
-    texts = measurements.read_texts(session, model, found, measurements.check_length(length), [])
-    chosen = make_runs(_methods(model, methods, max(len(text.ids) for text in texts)))
-    return MeasurementRequest(model, found, texts, chosen, options)
-
-
-def _whole(numbers: Any) -> bool:
-    if numbers not in get_args(Numbers):
-        raise LongSightError(f"numbers must be {' or '.join(get_args(Numbers))}, but {numbers!r} was given.")
-    return bool(numbers == "all")

@@ -12,7 +12,9 @@ from analysis.evaluation.report_parts import ReportPart, ReportTable
 from analysis.evaluation.row import Row
 from analysis.evaluation.tasks import Case, Steps, texts
 from analysis.evaluation.tasks.base import option, text_of
+from analysis.evaluation.tasks.passages import CHUNK
 from analysis.evaluation.tasks.perplexity import Perplexity
+from longsight.generation.prefill import Chunk
 from longsight.methods import Method
 from longsight.models.model import Model
 from training.baselines import Bytes, gzip_bits
@@ -38,9 +40,9 @@ class Prose(Perplexity):
         "gzip": "the same of gzip -9 on all of the texts",
     }
 
-    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Steps:
+    def steps(self, model: Model, method: Method, cases: Sequence[Case], chunk: Chunk = CHUNK) -> Steps:
         grams, packed = _learned(self.learned), gzip_bits("\n".join(texts.read_texts(self.text)))
-        for step in super().steps(model, method, cases):
+        for step in super().steps(model, method, cases, chunk):
             if step.result is not None:
                 text = text_of(model, cases[step.result.case].ids)
                 scores = {**step.result.scores, "five_gram": grams.bits(text), "gzip": packed}

@@ -1,7 +1,6 @@
 """Running one cell of an evaluation: what a worker does."""
 
 import platform
-import time
 from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -10,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from longsight.errors import LongSightError
+from longsight.generation.prefill import Chunk
 from longsight.methods import Method
 from longsight.models.model import Model, load
 from longsight.progress import Progress, finish
@@ -19,6 +19,7 @@ from .cell import EvaluationCell
 from .limits import sight
 from .row import Row, RowCase, RowMachine, RowMethod, RowModel, RowRun, RowTask
 from .tasks import Case, Outcome, Task
+from .tasks.clock import Clock
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "sacrebleu", "rouge-score")
 """Whose versions are written down with every result."""
@@ -57,18 +58,22 @@ def cell_steps(
 
 
 def steps_on(
-    model: Model, cell: EvaluationCell, make_cases: Callable[[], Sequence[Case]]
+    model: Model, cell: EvaluationCell, make_cases: Callable[[], Sequence[Case]], chunk: Chunk | None = None
 ) -> Generator[Progress[Outcome], None, Row]:
-    """Run a cell on `model`. What cannot be done is a row that says so in a sentence. Closing it stops the work."""
-    began, started = time.perf_counter(), datetime.now(UTC)
+    """Run a cell on `model`. What cannot be done is a row that says so in a sentence. Closing it stops the work.
+
+    `chunk`: tokens that are read at once; None: as many as suit the task.
+    """
+    clock, started = Clock(), datetime.now(UTC)
+    read_by = {} if chunk is None else {"chunk": chunk}
     method: Method | None = None
     cases: Sequence[Case] = ()
     outcomes: list[Outcome] = []
     refused = None
     try:
         method, cases = runs.read_one(model, cell.method, cell.length), make_cases()
-        for step in cell.task.steps(model, method, cases):
-            yield step
+        for step in cell.task.steps(model, method, cases, **read_by):
+            yield from clock.aside(step)
             if step.result is not None:
                 outcomes.append(step.result)
     except LongSightError as problem:
@@ -88,7 +93,7 @@ def steps_on(
         scores=mean_scores(answered),
         run=RowRun(
             started=started.isoformat(timespec="seconds"),
-            seconds=time.perf_counter() - began,
+            seconds=clock.stop()[0],
             cost=tuple(dict(outcome.cost) for outcome in outcomes),
             machine=machine(model),
             versions=versions(),

@@ -81,11 +81,16 @@ def conversation(turns: Sequence[ConversationTurn], note: str = "", asked: int =
 
 def turn_view(turn: ConversationTurn, before: int = 0) -> TurnView:
     """A turn as it is drawn after so many others."""
-    judged = [verdicts.verdict(cell.text, turn.keys) if cell.state == Answer.DONE else OPEN for cell in turn.cells]
-    cells = [_cell(cell, turn, found, judged) for cell, found in zip(turn.cells, judged, strict=True)]
+    verdict = [judged(cell, turn) for cell in turn.cells]
+    cells = [_cell(cell, turn, found, verdict) for cell, found in zip(turn.cells, verdict, strict=True)]
     for view, cell in zip(cells, turn.cells, strict=True):
         view["unseen"] = formatting.unseen(cell.unseen, before).capitalize()
     return {"question": turn.question, "about": turn.about, "by": "", "left": _left(turn), "cells": cells}
+
+
+def judged(cell: Answer, turn: ConversationTurn) -> Verdict:
+    """What an answer amounts to, once it is finished."""
+    return verdicts.verdict(cell.text, turn.keys) if cell.state == Answer.DONE else OPEN
 
 
 def _left(turn: ConversationTurn) -> str:

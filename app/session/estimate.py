@@ -65,7 +65,7 @@ class Speed:
 
     samples: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=MOST_SAMPLES))
 
-    def add(self, tokens: int, pairs: float, seconds: float) -> None:
+    def add(self, tokens: float, pairs: float, seconds: float) -> None:
         self.samples.append((tokens, pairs, seconds))
 
     def seconds(self, tokens: float, pairs: float) -> float | None:

@@ -7,10 +7,12 @@ here can be asked for; it is loaded when first used, and kept for everyone.
 
 import os
 import threading
+from functools import cache
 from pathlib import Path
 
 import torch
 
+from analysis.evaluation.cell import digest
 from app.assets import MODELS
 from app.session import devices
 from longsight.errors import LongSightError
@@ -45,6 +47,17 @@ def names() -> list[str]:
 def is_loaded(name: str) -> bool:
     """Whether `model` will answer at once. Raises `LongSightError` when none is called `name`."""
     return _source(name) in _loaded
+
+
+def identity(name: str) -> tuple[str, str]:
+    """What results call the model: its name, or its id on the Hub, and the digest of its files, or an empty one."""
+    source = str(_source(name))
+    found = _digest(source)
+    return (name if found else source), found
+
+
+_digest = cache(digest)
+"""Of the files as they were when the model was first asked for: it stays loaded."""
 
 
 def _source(name: str) -> str | Path:

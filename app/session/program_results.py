@@ -12,11 +12,13 @@ from analysis.export.files import file_of
 from analysis.export.records import Column, Record
 from analysis.runs import Run
 from app.session import distance_maps, document_loading, side_by_side
+from app.session.answer_view import judged
 from app.session.answers import Answer
 from app.session.distance_maps import MethodMaps
 from app.session.measurement_request import Measurement
 from app.session.sessions import Session
 from app.session.shown_grid import ShownGrid
+from app.session.verdicts import Verdict
 from longsight.models.model import Model
 
 
@@ -34,12 +36,15 @@ class DocumentResult(TypedDict):
 
 class AnswerResult(TypedDict):
     """What one method answered; `method` is the text that names it with its parameters. `state` is waiting, reading,
-    writing, done, stopped or failed, and `error` says why it failed."""
+    writing, done, stopped or failed, and `error` says why it failed. `verdict` and `why`: what it amounts to when done.
+    """
 
     method: str
     label: str
     state: str
     text: str
+    verdict: str
+    why: str
     error: str
     tokens_read: int
     tokens_reused: int
@@ -149,20 +154,21 @@ def named(model: Model, run: Run) -> str:
 
 def ask_result(session: Session, model: Model, doing: str = "") -> AskResult:
     """The answers to the last question."""
-    cells = session.turns[-1].cells if session.turns else []
+    turns = session.turns[-1:]
     return {
         "doing": doing,
         "document": document_result(session, model),
-        "answers": [_answer(model, cell) for cell in cells],
+        "answers": [_answer(model, cell, judged(cell, turn)) for turn in turns for cell in turn.cells],
     }
 
 
-def _answer(model: Model, cell: Answer) -> AnswerResult:
+def _answer(model: Model, cell: Answer, found: Verdict) -> AnswerResult:
     return {
         "method": named(model, cell.run), "label": cell.run.label, "state": cell.state, "text": cell.text,
-        "error": cell.error, "tokens_read": cell.done, "tokens_reused": cell.reused,
-        "seconds_reading": round(cell.read_seconds, 4), "tokens_written": cell.written,
-        "seconds_writing": round(cell.write_seconds, 4), "cache_bytes": cell.cache_bytes,
+        "verdict": found.word, "why": found.why, "error": cell.error,
+        "tokens_read": cell.done, "tokens_reused": cell.reused, "seconds_reading": round(cell.read_seconds, 4),
+        "tokens_written": cell.written, "seconds_writing": round(cell.write_seconds, 4),
+        "cache_bytes": cell.cache_bytes,
     }  # fmt: skip
 
 

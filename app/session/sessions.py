@@ -80,7 +80,8 @@ class Session:
         self.measurement: Measurement | None = None  # what the diagnostics show
         self.grid: ShownGrid | None = None  # the pass keys that were hidden and asked for
         self.odometer: OdometerRecord | None = None  # what was read over and over
-        self.results: OpenedResults | None = None  # of an evaluation, brought by the visitor
+        self.results: OpenedResults | None = None  # of an evaluation, brought or run by the visitor
+        self.picked_part = ""  # of them, while an evaluation runs: its title; empty: the one at work
         self.fitted_length = 0  # tokens that the methods' parameters were last fitted to
         self.stop = threading.Event()
         self.busy = threading.Lock()
@@ -98,7 +99,8 @@ class Session:
         caches = sum(speaker.nbytes for speaker in chain.from_iterable(list(self.speakers.values())))
         said = sum(len(cell.text) for turn in self.turns for cell in turn.cells)
         grid = 0 if self.grid is None else self.grid.grid.found.nbytes
-        return document + tokens + caches + said + grid
+        results = 0 if self.results is None else len(self.results.content)
+        return document + tokens + caches + said + grid + results
 
     @property
     def holds(self) -> bool:

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from analysis.diagnostics.options import OPTIONS, PanelOptions
 from analysis.diagnostics.panels import PANELS
+from analysis.evaluation.tasks import TASKS
 from app import page
 from app.components import permalink
 from app.panels.diagnostics import MOST_BESIDE
 from app.panels.evaluate import opened
 from app.panels.option_controls import KINDS
-from app.session import distance_maps, long_readings, measurements, passkey_grids, questions
+from app.session import distance_maps, evaluations, long_readings, measurements, passkey_grids, questions
 from app.session.distance_maps import LENGTH, MOST_TOKENS, SMALL, SMALL_TRAINED
 from app.session.passkey_grids import FILLERS, PROMPTS
 from app.session.samples import sample, samples
@@ -40,7 +41,9 @@ def asked_of(name):
         "trained": lambda value: distance_maps.check(LENGTH, value, SMALL_TRAINED),
         "tokens": lambda value: distance_maps.check(LENGTH, value, (0, MOST_TOKENS)),
         "group": distance_maps.check_group, "part": opened(Session()).known,
-        "far": long_readings.check_tokens,
+        "far": long_readings.check_tokens, "tasks": evaluations.read_tasks,
+        "evaluate-lengths": passkey_grids.read_lengths, "evaluate-trials": passkey_grids.read_trials,
+        "evaluate-seed": passkey_grids.read_seed,
     }  # fmt: skip
     return checks.get(name) or options(name)
 
@@ -58,8 +61,8 @@ def joined(parts):
 numbers = st.integers(-(2**70), 2**70) | st.integers(-5, 300) | st.floats() | st.sampled_from(["1e400", "٣", "1_0"])
 lists = st.lists(st.integers(-2, 70_000), max_size=5).map(lambda found: ",".join(map(str, found)))
 ranges = st.tuples(st.integers(-9, 999), st.sampled_from("-:, "), st.integers(-9, 999)).map(joined)
-several = [",".join(samples()), "hound,grass,hound"]
-words = st.sampled_from(["2", "3", *PANELS, *FILLERS, *PROMPTS, *samples(), *several, "pca", "umap"])
+several = [",".join(samples()), "hound,grass,hound", ",".join(TASKS)]
+words = st.sampled_from(["2", "3", *PANELS, *FILLERS, *PROMPTS, *samples(), *TASKS, *several, "pca", "umap"])
 values = numbers.map(str) | lists | ranges | words | st.text(max_size=9) | st.text("0123456789,-: ", max_size=300)
 
 

@@ -144,7 +144,9 @@ def test_plans_say_again_how_long_they_take_once_the_machine_is_measured(model, 
     notes = {fn.outputs[0]._id for fn in demo.fns.values() if (speed, "change") in fn.targets}
     listening = [fn.fn for fn in demo.fns.values() if any((note, "change") in fn.targets for note in notes)]
     plan = listening[0]
-    assert [fn.__qualname__ for fn in listening] == ["PasskeyPanel.plan", "DiagnosticsPanel.show", "OdometerPanel.plan"]
+    assert [fn.__qualname__ for fn in listening] == [
+        "PasskeyPanel.plan", "DiagnosticsPanel.show", "OdometerPanel.plan", "EvaluateRun.plan"
+    ]  # fmt: skip
 
     request = ["240", "0,100", 1, PAPER, 3, "own", "tiny", session, "vanilla"]
     assert _named(plan(*request))["passkey-status"] == "<span>2 trials</span>"

@@ -7,8 +7,9 @@ from playwright.sync_api import expect
 from analysis.evaluation.results import FILE
 from app.session.opened_results import SHIPPED, shipped
 from tests.browser.conftest import PHONE, shoot
-from tests.browser.test_passkey import load
+from tests.browser.test_passkey import device_line, load
 
+RUN = "&text=none&methods=vanilla;lm-infinite&tasks=passkey&evaluate-lengths=256,1024,2048&evaluate-trials=1"
 DRAWN = "document.querySelector('#evaluate-board .plot-area')?._fullData"
 
 
@@ -38,6 +39,43 @@ def test_ones_own_file_is_opened_and_another_gets_a_sentence(visit_page):
     load(page, "notes.jsonl", b"Dear diary\n", "#results")
     expect(page.get_by_text("notes.jsonl is no file of results: line 1 is not a cell.")).to_be_visible()
     expect(page.locator("#evaluate-about")).to_contain_text("my-model")
+
+
+def test_an_evaluation_is_run_stopped_gone_on_with_saved_and_opened_again(visit_page):
+    page = visit_page(f"?tab=evaluate{RUN}")
+    status, run, tables = (page.locator(f"#evaluate-{name}") for name in ("status", "run", "tables"))
+    expect(status).to_contain_text("6 cells, 30 prompts")
+    run.click()
+    expect(status).to_contain_text("of 6 cells · Passkey, ")
+    expect(page.locator("#evaluate-note")).not_to_contain_text("A finished run")  # a first cell is there
+    page.click("#evaluate-stop")
+    expect(status).to_contain_text("of 6 cells are left")
+    expect(run).to_have_text("Resume")
+    assert not device_line().busy
+    shoot(page, "evaluate-stopped")
+    run.click()
+    expect(status).to_contain_text("all 6 cells are done")
+    expect(run).to_have_text("Run")
+    expect(tables).to_contain_text("2,048")
+    told = tables.inner_text()
+    with page.expect_download() as download:
+        page.click("#evaluate-jsonl")
+    content = download.value.path().read_bytes()
+    assert [json.loads(line)["model"]["name"] for line in content.splitlines()] == ["rope-small"] * 6
+    with page.expect_download() as download:
+        page.click("#evaluate-html")
+    assert "Passkeys: passkey on rope-small" in download.value.path().read_text(encoding="utf-8")
+    page.click("#evaluate-clear")
+    expect(page.locator("#evaluate-note")).to_contain_text("A finished run")
+    expect(status).to_contain_text("6 cells, 30 prompts")
+    load(page, "results.jsonl", content, "#results")
+    expect(status).to_contain_text("all 6 cells are done")
+    expect(page.locator("#evaluate-note")).not_to_contain_text("A finished run")
+    assert tables.inner_text() == told
+    page.fill("#evaluate-trials input", "0")
+    page.keyboard.press("Tab")
+    expect(status).to_contain_text("Trials must be a whole number from 1 to 50, but 0 was given.")
+    page.wait_for_function("location.search.includes('tasks=passkey')")
 
 
 def test_on_a_dark_phone_nothing_is_wider_than_the_page(visit_page):

@@ -38,6 +38,7 @@ def test_a_question_is_answered_with_each_method_as_the_command_line_names_them(
         ("vanilla", "done"),
         ("window:window=512", "done"),
     ]
+    assert all(answer["verdict"] and answer["why"] for answer in told["answers"])
     assert told["doing"] == ""
 
 
@@ -89,6 +90,20 @@ def test_a_question_is_answered_with_each_method_as_the_command_line_names_them(
         ("look", look(panel="nll", smoothing=10**9, example="grass"), "Smoothing [tokens]: 1000000000 was asked for"),
         ("look", look(panel="nll", layers="0", example="grass"), "NLL does not read layers; it reads smoothing, mark."),
         ("look", look(layers="many", example="grass"), "layers must give a whole number, but 'many' was given"),
+        ("odometer", {"example": "grass", "length": "a lot"}, "The length must give a number of tokens"),
+        ("odometer", {"example": "grass", "length": "1g"}, "Up to 200,000,000 tokens are read here"),
+        ("odometer", {"example": "grass", "methods": "vanilla"}, "Vanilla remembers the whole text"),
+        ("odometer", {"example": "grass", "numbers": "some"}, "numbers must be summary or all, but 'some' was given"),
+        ("evaluate", {"tasks": "magic"}, "There is no task 'magic'; there are perplexity, passkey"),
+        ("evaluate", {"tasks": "passkey:filler=/etc/passwd"}, "There is no task 'passkey:filler=/etc/passwd'"),
+        ("evaluate", {"tasks": {"a": 1}}, "There is no task {'a': 1}"),
+        ("evaluate", {"tasks": " , "}, "No task was chosen"),
+        ("evaluate", {"lengths": "10"}, "Lengths must be a whole number from 64 to 131,072, but 10 was given"),
+        ("evaluate", {"trials": 10**9}, "Trials must be a whole number from 1 to 50"),
+        ("evaluate", {"trials": 0}, "Trials must be a whole number from 1 to 50"),
+        ("evaluate", {"lengths": "131072", "trials": 50}, "up to 1M are held at once"),
+        ("evaluate", {"methods": "magic"}, "There is no method 'magic'"),
+        ("evaluate", {"methods": ["vanilla"]}, "methods must be a text such as vanilla;"),
         ("document", {}, "No text arrived; give a file, a text, or the name of an example."),
     ],
 )

@@ -10,13 +10,14 @@ from gradio_client import Client, handle_file
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
+from analysis.evaluation.results import FILE, read_rows
 from app.panels.option_controls import KINDS
 from tests.analysis.documents.made_files import pdf
 from tests.conftest import ROOT
 from tests.event_loops import run_apart
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-NAMES = ("ask", "look", "passkey", "maps", "document")
+NAMES = ("ask", "look", "passkey", "odometer", "evaluate", "maps", "document")
 
 
 def blocks(language):
@@ -39,11 +40,14 @@ def test_the_examples_in_python_run_one_after_the_other(client, capsys, monkeypa
     names = {}
     for block in blocks("python"):
         exec(here(block, client), names)
+    assert [row.length for row in read_rows(names["lines"].encode(), FILE)] == [128, 256]
     names["page"].close()
     said = capsys.readouterr().out
     assert re.search(r"^Vanilla .*\d\nSelfExtend .*\d\n", said, re.DOTALL)
     assert re.search(r"^\[\[[01.]+, [01.]+\], \[[01.]+, [01.]+\]\]$", said, re.MULTILINE)
     assert "negative log-likelihood" in said
+    assert re.search(r"(fluent|noise|found)", said)
+    assert re.search(r"^2000 \d\.\d+ \d+\n\(128, \d\.\d+\) \(256, \d\.\d+\)$", said, re.MULTILINE)
     assert "[2.0, 1.0, 0.0, None, None, None]" in said
     assert "'state': 'done'" in said.splitlines()[-1]
 

@@ -70,7 +70,7 @@ def expected(model, questions, longest=6, methods=("lm-infinite", "window")):
 
 
 def test_all_work_for_the_device_is_done_in_one_forked_process(told):
-    assert len(told["calls"]) == 9
+    assert len(told["calls"]) == 11
     assert {process for _, process in told["calls"]} != {told["mine"]}
     assert len({process for _, process in told["calls"]}) == 1, "it is kept for the next call"
     assert (told["name"], told["dtype"], told["waiting"]) == ("ZeroGPU", "torch.bfloat16", False)
@@ -104,6 +104,13 @@ def test_a_diagnostic_a_grid_with_its_trials_and_the_odometer_come_back_whole(to
     assert told["grid"]["trial"]
     assert all(np.array(told["grid"]["said"]).ravel())
     assert told["odometer"]["tokens"] == 2000
+
+
+def test_an_evaluation_lends_a_gpu_for_each_length_and_its_rows_come_back(told):
+    assert [row[:3] for row in told["evaluation"]] == [
+        [200, "vanilla", None], [200, "window", None], [300, "vanilla", None], [300, "window", None]
+    ]  # fmt: skip
+    assert all(0 < nll < 20 for *_, nll in told["evaluation"])
 
 
 def test_a_gpu_is_asked_for_by_the_estimate_with_a_margin_and_never_for_longer_than_it_is_lent(told):

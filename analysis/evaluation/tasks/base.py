@@ -1,8 +1,7 @@
 """What a task is: it makes cases, puts them to a model under a method, and scores what comes back."""
 
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -18,6 +17,7 @@ from ..report_parts import ReportPart
 from ..row import Row, Strict
 from ..score_report import score_part
 from ..score_table import comparable
+from .clock import Clock
 
 
 def option(
@@ -100,9 +100,26 @@ class Task(ABC):
         Raises `LongSightError` when they cannot be made: no tokenizer, too little text, too small a length.
         """
 
+    def each_case(self, model: Model, length: int, trials: int, seed: int) -> Iterator[Case]:
+        """The same `cases`, for who does something else between them; one by one where making one takes a while."""
+        yield from self.cases(model, length, trials, seed)
+
+    def count(self, trials: int) -> int:
+        """How many cases a cell of so many `trials` has."""
+        return trials
+
+    def readings(self, trials: int) -> float:
+        """About how many texts of the whole length are read for them, where prompts that begin alike are read once."""
+        return float(self.count(trials))
+
+    def written(self, trials: int) -> int:
+        """How many tokens are written for them, at most."""
+        return 0
+
     @abstractmethod
-    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Steps:
-        """Put the cases to the model; yields often, and each outcome once. Closing it stops the work."""
+    def steps(self, model: Model, method: Method, cases: Sequence[Case], chunk: Chunk = 2048) -> Steps:
+        """Put the cases to the model, reading `chunk` tokens at a time; yields often, and each outcome once. Closing it
+        stops the work."""
 
     @abstractmethod
     def score(self, case: Case, answer: Any) -> dict[str, float | None]:
@@ -142,23 +159,25 @@ class Asking(Task):
             )
         return length - self.room
 
+    def written(self, trials: int) -> int:
+        return self.count(trials) * self.room
+
     def steps(self, model: Model, method: Method, cases: Sequence[Case], chunk: Chunk = 2048) -> Steps:
         sampling = Sampling(max_new_tokens=self.room, stop=None if self.stops else frozenset())
-        began = time.process_time()
+        clock = Clock()
         for part in prefill_shared(model, [case.ids for case in cases], method, chunk):
-            yield Progress(part.done, part.total)
+            yield from clock.aside(Progress(part.done, part.total))
             if part.result is None:
                 continue
             number, prefilled = part.result.number, part.result.prefilled
             said = []
             for token in decode(model, prefilled, sampling):
                 said.append(token)
-                yield Progress(part.done, part.total)
-            ended = time.process_time()
+                yield from clock.aside(Progress(part.done, part.total))
             scores = self.score(cases[number], text_of(model, said))
-            cost = {"seconds": ended - began, "cache_bytes": prefilled.cache.nbytes}
+            cost = {"seconds": clock.stop()[1], "cache_bytes": prefilled.cache.nbytes}
             yield Progress(part.done, part.total, result=Outcome(number, scores, text_of(model, said), cost))
-            began = time.process_time()
+            clock = Clock()
 
 
 def text_of(model: Model, ids: Sequence[int]) -> str:

@@ -1,13 +1,12 @@
 """How long reading and writing take, and how much memory (LM-Infinite, section 5.5)."""
 
-import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from longsight.errors import LongSightError
 from longsight.generation.decode import Sampling, decode
-from longsight.generation.prefill import Prefilled, prefill_steps
+from longsight.generation.prefill import Chunk, Prefilled, prefill_steps
 from longsight.methods import Method
 from longsight.models.model import Model
 from longsight.progress import Progress
@@ -17,6 +16,7 @@ from ..report_parts import ReportPart
 from ..row import Row
 from . import texts
 from .base import Case, Outcome, Steps, Task, option
+from .clock import Clock
 from .efficiency_report import efficiency_parts
 from .passages import PassageFacts, passages
 
@@ -50,14 +50,17 @@ class Efficiency(Task):
             )
         return passages(model, self.text, length - self.decode, trials, seed)
 
-    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Steps:
+    def written(self, trials: int) -> int:
+        return trials * self.decode
+
+    def steps(self, model: Model, method: Method, cases: Sequence[Case], chunk: Chunk = 2048) -> Steps:
         total = sum(method.keeps(len(case.ids)) for case in cases)
         sampling = Sampling(max_new_tokens=self.decode, stop=frozenset())
         done = 0
         for number, case in enumerate(cases):
             held = forget_peak(model.device)
             clock = Clock()
-            read = yield from self._read(model, case, method, clock, done, total)
+            read = yield from self._read(model, case, method, clock, Progress(done, total), chunk)
             done += method.keeps(len(case.ids))
             encoding, peak, cache = clock.stop(), peak_memory(model.device) - held, read.cache.nbytes
             writing = Clock()
@@ -70,18 +73,16 @@ class Efficiency(Task):
             yield Progress(done, total, result=Outcome(number, self.score(case, cache), cost=cost))
 
     def _read(
-        self, model: Model, case: Case, method: Method, clock: "Clock", before: int, total: int
+        self, model: Model, case: Case, method: Method, clock: Clock, before: Progress[Outcome], chunk: Chunk
     ) -> Generator[Progress[Outcome], None, Prefilled]:
-        """Read a case; what is done with a step, the clock standing still, is on somebody else's account."""
+        """Read a case on the clock."""
         read: list[Prefilled] = []
 
         def reading() -> Generator[Progress[Any], None, None]:
-            read.append((yield from prefill_steps(model, case.ids, method)))
+            read.append((yield from prefill_steps(model, case.ids, method, chunk=chunk)))
 
         for step in reading():
-            clock.stop()
-            yield Progress(before + step.done, total)
-            clock.go()
+            yield from clock.aside(Progress(before.done + step.done, before.total))
         return read[0]
 
     def score(self, case: Case, answer: int) -> dict[str, float | None]:
@@ -91,21 +92,3 @@ class Efficiency(Task):
     @classmethod
     def report(cls, rows: Sequence[Row]) -> list[ReportPart]:
         return efficiency_parts(rows, cls.look)
-
-
-class Clock:
-    """Seconds by the clock on the wall and of the processor, while it goes."""
-
-    def __init__(self) -> None:
-        self._spent = (0.0, 0.0)
-        self.go()
-
-    def go(self) -> None:
-        self._since = time.perf_counter(), time.process_time()
-
-    def stop(self) -> tuple[float, float]:
-        """What was spent so far: (wall, processor) [seconds]."""
-        wall, processor = time.perf_counter() - self._since[0], time.process_time() - self._since[1]
-        self._spent = self._spent[0] + wall, self._spent[1] + processor
-        self.go()
-        return self._spent

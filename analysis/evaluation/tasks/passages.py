@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 import numpy as np
 
 from longsight.errors import LongSightError
+from longsight.generation.prefill import Chunk
 from longsight.generation.text_encoding import encoder_of
 from longsight.methods import Method
 from longsight.models.model import Model
@@ -26,11 +27,11 @@ class PassageFacts(Facts):
 
 
 def read_on(
-    model: Model, method: Method, ids: Sequence[int], before: int, total: int
+    model: Model, method: Method, ids: Sequence[int], before: int, total: int, chunk: Chunk = CHUNK
 ) -> Generator[Progress[Outcome], None, np.ndarray]:
-    """Read `ids`; yields after each chunk and returns the NLL [nats] (n,) of each token, NaN where it is not known."""
+    """Read `ids`; yields after each `chunk` and returns the NLL [nats] (n,) of each token; NaN: it is not known."""
     probing = Probing(model, ids, method, [NLLProbe])
-    for part in probing.steps(CHUNK):
+    for part in probing.steps(chunk):
         yield Progress(before + part.done, total)
     return probing.records()[0].nll  # type: ignore[attr-defined]
 

@@ -1,7 +1,7 @@
 """A pass key hidden in a long text (Mohtashami and Jaggi 2023, arXiv 2305.16300)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -76,10 +76,21 @@ class Passkey(Asking):
         own = COMPLETION if model.completes else CHAT
         return own if self.prompt == OWN else self.prompt
 
+    def count(self, trials: int) -> int:
+        return trials * self.depths
+
+    def readings(self, trials: int) -> float:
+        return min(trials, self.passages) + trials * self.depths / 2  # a passage once, then each from its key on
+
     def cases(self, model: Model, length: int, trials: int, seed: int, text: str | None = None) -> list[KeyCase]:
         """`trials` cases for each depth, in `text` or the task's own filler."""
+        return list(self.each_case(model, length, trials, seed, text))
+
+    def each_case(
+        self, model: Model, length: int, trials: int, seed: int, text: str | None = None
+    ) -> Iterator[KeyCase]:
         depths = np.linspace(0, 1, self.depths).tolist() if self.depths > 1 else [0.5]
-        return [self.case(model, length, depth, trial, seed, text) for trial in range(trials) for depth in depths]
+        return (self.case(model, length, depth, trial, seed, text) for trial in range(trials) for depth in depths)
 
     def case(self, model: Model, length: int, depth: float, trial: int, seed: int, text: str | None = None) -> KeyCase:
         """One trial, the same whichever others are made beside it."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from longsight.generation.prefill import Chunk
 from longsight.methods import Method
 from longsight.models.model import Model
 from longsight.progress import Progress
@@ -16,7 +17,7 @@ from . import texts
 from .ablation_report import ablation_parts
 from .base import Case, Outcome, Steps, Task, option
 from .groups_report import group_parts
-from .passages import PassageFacts, bits_per_byte, known_mean, passages, read_on
+from .passages import CHUNK, PassageFacts, bits_per_byte, known_mean, passages, read_on
 from .perplexity_report import perplexity_parts
 
 
@@ -44,10 +45,10 @@ class Perplexity(Task):
     def cases(self, model: Model, length: int, trials: int, seed: int) -> list[Case]:
         return passages(model, self.text, length, trials, seed)
 
-    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Steps:
+    def steps(self, model: Model, method: Method, cases: Sequence[Case], chunk: Chunk = CHUNK) -> Steps:
         done, total = 0, sum(method.keeps(len(case.ids)) for case in cases)
         for number, case in enumerate(cases):
-            nll = yield from read_on(model, method, case.ids, done, total)
+            nll = yield from read_on(model, method, case.ids, done, total, chunk)
             done += method.keeps(len(case.ids))
             bands = [known_mean(nll[start : start + self.band]) for start in range(0, len(nll), self.band)]
             scores = {**self.score(case, nll), "bits_per_byte": bits_per_byte(model, case.ids, nll)}

@@ -1,6 +1,6 @@
 """Reading questions: facts stated in passing in a novel, or Qasper's questions about research papers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
@@ -71,11 +71,14 @@ class QA(Asking):
     room: ClassVar[int] = 32
 
     def cases(self, model: Model, length: int, trials: int, seed: int) -> list[Case]:
+        return list(self.each_case(model, length, trials, seed))
+
+    def each_case(self, model: Model, length: int, trials: int, seed: int) -> Iterator[Case]:
         if self.source == MADE:
-            return [self._made(model, length, np.random.default_rng([seed, length, trial])) for trial in range(trials)]
+            return (self._made(model, length, np.random.default_rng([seed, length, trial])) for trial in range(trials))
         questions = _read(self.source)
         order = np.random.default_rng(seed).permutation(len(questions))[:trials]
-        return [self._asked(model, length, questions[n]) for n in order]
+        return (self._asked(model, length, questions[n]) for n in order)
 
     def _made(self, model: Model, length: int, rng: np.random.Generator) -> Case:
         filler = texts.passage(texts.PROSE, rng, 8 * length)

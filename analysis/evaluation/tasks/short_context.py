@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from longsight.generation.prefill import Chunk
 from longsight.methods import METHODS, Method
 from longsight.models.model import Model
 from longsight.progress import Progress
@@ -15,7 +16,7 @@ from ..row import Row
 from ..score_table import comparable, count_cases, in_words, score_of, score_table
 from . import texts
 from .base import Case, Outcome, Steps, Task, option
-from .passages import PassageFacts, passages, read_on
+from .passages import CHUNK, PassageFacts, passages, read_on
 
 SHORT = Reported(
     "SelfExtend, table 5, and LM-Infinite, section 4",
@@ -44,12 +45,15 @@ class ShortContext(Task):
     def cases(self, model: Model, length: int, trials: int, seed: int) -> list[Case]:
         return passages(model, self.text, length, trials, seed)
 
-    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Steps:
+    def readings(self, trials: int) -> float:
+        return 2.0 * trials
+
+    def steps(self, model: Model, method: Method, cases: Sequence[Case], chunk: Chunk = CHUNK) -> Steps:
         done, total = 0, sum(method.keeps(len(case.ids)) + len(case.ids) for case in cases)
         for number, case in enumerate(cases):
-            plain = yield from read_on(model, METHODS["vanilla"](), case.ids, done, total)
+            plain = yield from read_on(model, METHODS["vanilla"](), case.ids, done, total, chunk)
             done += len(case.ids)
-            nll = yield from read_on(model, method, case.ids, done, total)
+            nll = yield from read_on(model, method, case.ids, done, total, chunk)
             done += method.keeps(len(case.ids))
             yield Progress(done, total, result=Outcome(number, self.score(case, np.stack([nll, plain]))))
 

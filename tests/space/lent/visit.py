@@ -14,12 +14,15 @@ import torch
 
 from analysis.diagnostics.options import PanelOptions
 from analysis.diagnostics.panels import PANELS
+from analysis.evaluation.results import read_rows
 from analysis.evaluation.tasks.texts import PAPER
 from analysis.runs import make_runs
 from app.session import (
     device_sharing,
     devices,
     document_loading,
+    evaluation_runs,
+    evaluations,
     grid_runs,
     long_readings,
     measurements,
@@ -31,6 +34,7 @@ from app.session import (
     zero_gpu,
 )
 from app.session.documents import Document
+from app.session.evaluations import EvaluationSettings
 from app.session.measurement_request import MeasurementRequest
 from app.session.passkey_grids import GridSettings
 from app.session.sessions import Session
@@ -100,6 +104,14 @@ def odometer(model):
     return {"tokens": session.odometer.tokens, "nll": session.odometer.nll.tolist()}
 
 
+def evaluation(model):
+    session = visitor(model)
+    asked = EvaluationSettings(["perplexity"], "200, 300", 1, 3)
+    finish(evaluation_runs.run_steps(session, evaluations.make_request(session, model, "vanilla;window", asked)))
+    rows = read_rows(session.results.content, "results")
+    return [[row.length, row.method.text, row.refused, row.scores["nll"]] for row in rows]
+
+
 def refused(model):
     session, line = visitor(model), []
     for left in (1000.0, 5.0, None):
@@ -121,7 +133,7 @@ def main():
     torch.set_num_threads(1)
     model_catalogue.MODELS, model_catalogue.PACKAGED = Path(sys.argv[1]), {}
     model = model_catalogue.model("tiny")
-    told = {part.__name__: part(model) for part in (chat, stopped, diagnostic, grid, odometer, refused)}
+    told = {part.__name__: part(model) for part in (chat, stopped, diagnostic, grid, odometer, evaluation, refused)}
     told |= {"calls": spaces.calls, "mine": os.getpid(), "name": devices.name(model.device), "dtype": str(model.dtype)}
     print(json.dumps(told | {"waiting": device_sharing.line_of(model.device).busy}))
 

@@ -41,7 +41,7 @@ class Noise(Task):
         rng = np.random.default_rng([seed, length])
         return [Case(tuple(rng.integers(self.largest, size=length).tolist())) for _ in range(trials)]
 
-    def steps(self, model: Model, method: Method, cases: Sequence[Case]) -> Steps:
+    def steps(self, model: Model, method: Method, cases: Sequence[Case], chunk: int = 2048) -> Steps:
         for number, case in enumerate(cases):
             yield Progress(
                 number + 1, len(cases), result=Outcome(number, self.score(case, model.nll(case.ids, method)))

@@ -1,17 +1,24 @@
 """Reading on: NLL is the library's, bands and milestones are its means; inside the window a method costs nothing."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from analysis.evaluation.cell import EvaluationCell
 from analysis.evaluation.memory import forget_peak, peak_memory
-from analysis.evaluation.tasks.efficiency import Clock, Efficiency
+from analysis.evaluation.tasks import clock
+from analysis.evaluation.tasks.clock import Clock
+from analysis.evaluation.tasks.efficiency import Efficiency
 from analysis.evaluation.tasks.passages import bits_per_byte
 from analysis.evaluation.tasks.perplexity import Perplexity
+from analysis.evaluation.tasks.qa import QA
 from analysis.evaluation.tasks.short_context import ShortContext
+from analysis.evaluation.worker import steps_on
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
+from longsight.progress import finish, mapped
 from tests.longsight import tiny
 
 
@@ -95,16 +102,33 @@ def test_efficiency_measures_each_reading(model):
 
 
 def test_a_clock_counts_only_while_it_goes():
-    clock = Clock()
-    clock.stop()
+    watch = Clock()
+    watch.stop()
     for _ in range(200_000):
         pass
-    clock.go()
-    first = clock.stop()
+    watch.go()
+    first = watch.stop()
     for _ in range(200_000):
         pass
-    second = clock.stop()
+    second = watch.stop()
     assert second[0] > first[0]
+
+
+@pytest.mark.parametrize("task", [QA(), Efficiency(decode=4), Perplexity()])
+def test_what_others_do_between_two_steps_is_not_on_the_account_of_a_cell(model, task, monkeypatch):
+    now = [0.0]
+    read = SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: now[0])
+    monkeypatch.setattr(clock, "time", read)
+    cell = EvaluationCell("tiny", "", task, "vanilla", 200, 2, 0)
+    steps = steps_on(model, cell, lambda: task.cases(model, 200, 2, 0), chunk=50)
+
+    def others_work(step):
+        now[0] += 100
+
+    row = finish(mapped(steps, others_work))
+    assert now[0] > 700, "read in pieces"
+    assert (row.run.seconds, row.refused) == (0, None)
+    assert all(value == 0 for cost in row.run.cost for name, value in cost.items() if not name.endswith("_bytes"))
 
 
 def test_the_peak_is_what_was_held_at_the_most():

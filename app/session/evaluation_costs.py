@@ -1,0 +1,96 @@
+"""What the cells of an evaluation take: forecast, learnt from those that are done, and refused where it is too much."""
+
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+
+from analysis import runs
+from analysis.evaluation.cell import EvaluationCell
+from analysis.evaluation.row import Row
+from app.session import estimate, suitability
+from app.session.estimate import Speed
+from app.session.sessions import Session
+from longsight.errors import LongSightError
+from longsight.methods import Method
+from longsight.models.model import Model
+
+
+def speed(model: Model, cell: EvaluationCell) -> Speed:
+    """How fast a model does a task: its pieces are the seconds that reading alone takes, and the tokens written."""
+    return estimate.speed(model, f"evaluate {cell.task.key}")
+
+
+def pieces(model: Model, cell: EvaluationCell) -> tuple[float, float] | None:
+    """What `speed` counts of a cell; None while nobody knows how fast the model reads."""
+    method = runs.read_one(model, cell.method, cell.length)
+    tokens, pairs = _reading(method, tuple(model.seam.rules(method)), cell.length)
+    readings = cell.task.readings(cell.trials)
+    seconds = estimate.speed(model).seconds(readings * tokens, readings * pairs)
+    return None if seconds is None else (seconds, float(cell.task.written(cell.trials)))
+
+
+@lru_cache(maxsize=4096)
+def _reading(method: Method, rules: tuple[Method, ...], length: int) -> tuple[int, float]:
+    """Tokens and pairs of reading one text of so many tokens."""
+    kept = method.keeps(length)
+    return kept, estimate.pairs(method, kept, rules=rules)
+
+
+def seconds(model: Model, cell: EvaluationCell) -> float | None:
+    """Forecast of a cell; before the task was ever done, of what is known of it."""
+    found = pieces(model, cell)
+    if found is None:
+        return None
+    known = speed(model, cell)
+    return known.seconds(*found) if known.samples else found[0] + (estimate.write_seconds(model, int(found[1])) or 0.0)
+
+
+def learn(model: Model, cell: EvaluationCell, row: Row) -> None:
+    """A cell is done."""
+    found = pieces(model, cell)
+    if found is not None and row.refused is None:
+        speed(model, cell).add(*found, max(float(row.run.seconds), 1e-6))
+
+
+def problems(session: Session, model: Model, cells: Sequence[EvaluationCell]) -> dict[str, str]:
+    """Why cells cannot be run here and now, by their keys."""
+    found = {}
+    by_method: dict[str, list[float | None]] = {}
+    for cell in cells:
+        by_method.setdefault(cell.method, []).append(seconds(model, cell))
+    for cell in cells:
+        method = runs.read_one(model, cell.method, cell.length)
+        try:
+            suitability.check(model, method)
+            estimate.check_memory(model, method, cell.length)
+            estimate.check_time(model, method, cell.length, estimate.total(by_method[cell.method]), session)
+        except LongSightError as error:
+            found[cell.key] = str(error)
+    return found
+
+
+class EvaluationClock:
+    """How much of an evaluation is done, by what its cells cost, and how long the rest takes."""
+
+    def __init__(self, model: Model, cells: Sequence[EvaluationCell]) -> None:
+        self.forecast = {cell.key: seconds(model, cell) for cell in cells}
+        known = estimate.total(self.forecast.values()) is not None
+        self.weight = {
+            cell.key: (known and self.forecast[cell.key]) or cell.length * cell.task.readings(cell.trials)
+            for cell in cells
+        }
+        self.done: set[str] = set()
+        self.began = time.perf_counter()
+
+    def left(self, cells: Sequence[EvaluationCell]) -> float | None:
+        """Forecast of what those of `cells` take that are not done [seconds]."""
+        return estimate.total(self.forecast[cell.key] for cell in cells if cell.key not in self.done)
+
+    def part(self, cell: EvaluationCell, done: float) -> float:
+        """How much of everything is done (0 to 1), with so much of a cell."""
+        here = 0.0 if cell.key in self.done else done * self.weight[cell.key]
+        return (sum(self.weight[key] for key in self.done) + here) / sum(self.weight.values())
+
+    def seconds_to_go(self, part: float) -> float | None:
+        """By how long it took so far, others' turns included; None at the beginning."""
+        return (time.perf_counter() - self.began) * (1 / part - 1) if part > 0.01 else None
