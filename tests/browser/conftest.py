@@ -151,6 +151,22 @@ def shoot(page, name):
         page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
 
 
+def open_tab(page, name):
+    """As a visitor does it, and until what the tab opens with is there."""
+    tab = page.locator(f"#tab-{name}-button")
+    if not tab.is_visible():
+        page.click(".overflow-menu > button")
+        tab = page.locator(".overflow-dropdown button", has_text=page.locator(f"#tab-{name}").text_content().strip())
+    tab.click()
+    page.locator(f"#tab-{name} {OPENS_WITH[name]} >> visible=true").first.wait_for()
+
+
+OPENS_WITH = {
+    "chat": ".cell", "passkey": "#passkey-grid-0 .main-svg", "diagnostics": ".board .main-svg",
+    "maps": "#map-0-true .main-svg", "odometer": ".main-svg", "evaluate": ".main-svg", "about": ".glossary",
+}  # fmt: skip
+
+
 def upload(page, path):
     with page.expect_file_chooser() as chooser:
         page.click("#upload")
