@@ -60,7 +60,7 @@ def build_page() -> gr.Blocks:
         visit = gr.Textbox(visible="hidden", elem_id="visit", label="this tab's visit")
         shared = SharedControls(model, session, methods, context, speed)
         views: list[LinkedControl] = []
-        with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             views += _panel(CHAT, "Chat", lambda tab: build_chat(shared))
             views += _panel(PASSKEY, "Passkey", lambda tab: build_passkey(shared, tab))
             views += _panel(DIAGNOSTICS, "Diagnostics", lambda tab: build_diagnostics(shared, tab))

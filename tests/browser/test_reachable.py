@@ -1,9 +1,10 @@
-"""Nothing that axe-core knows keeps anybody out of any tab, light or dark."""
+"""Nothing that axe-core knows keeps anybody out of any tab, light or dark, and nothing is cut off on a phone."""
 
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from app.page import TABS
-from tests.browser.conftest import open_tab, shoot
+from tests.browser.conftest import PHONE, open_tab, shoot
 
 AT_ONCE = "*, *::before, *::after { transition: none !important; }"  # a colour on its way is neither of the two
 
@@ -21,3 +22,32 @@ def test_no_tab_keeps_anybody_out_light_or_dark(visit_page):
             broken = Axe().run(page).response["violations"]
             found |= {(tab, shade, each["id"]): [node["html"] for node in each["nodes"]] for each in broken}
     assert found == {}
+
+
+TOO_WIDE = """() => {
+  const scrolls = (node) => node
+    && (/auto|scroll/.test(getComputedStyle(node).overflowX) || scrolls(node.parentElement));
+  const wide = (node) => {
+    const {width, right} = node.getBoundingClientRect();
+    if (!width || right <= innerWidth + 0.5 || !node.checkVisibility({visibilityProperty: true})) return false;
+    return node.tagName === 'P' || !scrolls(node.parentElement);  // nobody scrolls sideways to read a sentence
+  };
+  const [page, ...nodes] = document.querySelectorAll('html, body *');
+  const found = nodes.filter(wide).map((node) => node.outerHTML.slice(0, 120));
+  return page.scrollWidth > innerWidth ? [`${page.scrollWidth} px`, ...found] : found;
+}"""
+
+
+def test_on_a_phone_every_tab_can_be_opened_and_nothing_is_cut_off(visit_page):
+    page = visit_page(size=PHONE)
+    page.wait_for_function("window.longsight.opened")
+    header = page.locator("#header").bounding_box()
+    assert header["y"] + header["height"] < 0.4 * PHONE["height"]
+    found = {}
+    for tab in TABS:
+        open_tab(page, tab)
+        shoot(page, f"phone-{tab}")
+        found |= {tab: wide for wide in [page.evaluate(TOO_WIDE)] if wide}
+    assert found == {}
+    page.mouse.wheel(0, 2000)  # the handle of the side goes away with the page, and covers nothing
+    expect(page.locator("#side .toggle-button")).not_to_be_in_viewport()
