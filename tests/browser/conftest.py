@@ -69,6 +69,7 @@ def visit_page(browser, url):
             page.route("**/queue/join*", late)
         page.goto(f"{url}{query}")
         page.locator("#method-line").wait_for(state="attached")
+        page.locator("#first-look").wait_for(state="detached")
         page.wait_for_function("document.querySelector('#method-line textarea, #method-line input')?.value")
         return page
 
