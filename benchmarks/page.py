@@ -45,7 +45,8 @@ NOW = "performance.now() / 1000"
 
 
 COLUMNS = (
-    "sent [kB]", "requests", "layout shift", "first paint [s]", "example readable [s]", "costs told [s]", "laid out [s]",
+    "sent [kB]", "requests", "layout shift", "first paint [s]", "example readable [s]", "costs told [s]",
+    "laid out [s]",
 )  # fmt: skip
 
 
