@@ -186,7 +186,9 @@ def settings(grid: TrialGrid) -> GridSettings:
 def about(grid: TrialGrid) -> str:
     """What was run, in one line of HTML."""
     source = grid.text or FILLERS[grid.passkey().filler]
-    parts = [grid.model, source, prompt_of(grid), f"{len(grid.trial)} per cell", f"seed {grid.seed}"]
+    trials = f"{len(grid.trial)} per cell"
+    run = trials if grid.finished else f"{grid.done:,} of {grid.found.size:,} trials, {trials}"
+    parts = [grid.model, source, prompt_of(grid), run, f"seed {grid.seed}"]
     return html.escape(" · ".join(parts))
 
 
