@@ -24,6 +24,16 @@ def test_no_tab_keeps_anybody_out_light_or_dark(visit_page):
             broken = Axe().run(page).response["violations"]
             found |= {(tab, shade, each["id"]): [node["html"] for node in each["nodes"]] for each in broken}
     assert found == {}
+    assert page.evaluate(TOOLS_IN_THE_WAY) == []
+
+
+TOOLS_IN_THE_WAY = """() => [...document.querySelectorAll('.modebar')].filter((tools) => {
+  const right = (node) => node.getBoundingClientRect().right;
+  const titles = [...tools.querySelectorAll('[data-title]')].map((button) => button.dataset.title);
+  const covers = tools.getBoundingClientRect().left < right(tools.closest('.plot-area').querySelector('.main-svg')) - 1;
+  return right(tools) && (covers || new Set(titles).size < titles.length);
+}).map((tools) => tools.closest('[id]').id)"""
+"""Toolbars that stand in their own figure, or have a button twice."""
 
 
 def picture_to_share(page):
