@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-import torch
 
 from app import serving
 from app.api import build_api
@@ -16,6 +15,8 @@ from app.components.errors import as_notice, for_visitor
 from app.components.permalink import MOST_QUOTED, LinkedControl
 from app.components.run_controls import Updates
 from app.components.session_states import SessionStates
+from app.front_page import SENTENCE, TITLE
+from app.opening import status_line
 from app.panels.about import build_about
 from app.panels.chat import build_chat
 from app.panels.context import UNSET, build_context, wire_context
@@ -27,7 +28,7 @@ from app.panels.methods import wire_methods
 from app.panels.odometer import build_odometer
 from app.panels.passkey import build_passkey
 from app.panels.shared_controls import SharedControls
-from app.session import devices, document_loading, model_catalogue, side_by_side, visits
+from app.session import document_loading, model_catalogue, side_by_side, visits
 from app.session.documents import at_once
 from app.session.samples import sample, samples
 from app.session.sessions import Session
@@ -41,7 +42,6 @@ MOST_ADDRESS = 2_000  # characters of one value in the address: three methods wi
 CHAT, PASSKEY, DIAGNOSTICS, MAPS, ODOMETER, EVALUATE, ABOUT = TABS = (
     "chat", "passkey", "diagnostics", "maps", "odometer", "evaluate", "about",
 )  # fmt: skip
-TITLE = "LongSight"
 HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -60,7 +60,7 @@ def build_page() -> gr.Blocks:
         visit = gr.Textbox(visible="hidden", elem_id="visit", label="this tab's visit")
         shared = SharedControls(model, session, methods, context, speed)
         views: list[LinkedControl] = []
-        with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             views += _panel(CHAT, "Chat", lambda tab: build_chat(shared))
             views += _panel(PASSKEY, "Passkey", lambda tab: build_passkey(shared, tab))
             views += _panel(DIAGNOSTICS, "Diagnostics", lambda tab: build_diagnostics(shared, tab))
@@ -81,10 +81,7 @@ def _panel(name: str, title: str, build: Callable[[gr.Tab], list[LinkedControl]]
 
 def _build_header() -> tuple[gr.Dropdown, gr.HTML]:
     with gr.Row(elem_id="header"):
-        gr.HTML(
-            f"<h1>{TITLE}</h1><p>Why language models lose the thread past their trained length, and what mends it</p>",
-            elem_id="brand",
-        )
+        gr.HTML(f"<h1>{TITLE}</h1><p>{SENTENCE}</p>", elem_id="brand", elem_classes="brand")
         model = gr.Dropdown(
             model_catalogue.names(),
             label="Model",
@@ -213,13 +210,3 @@ def close_page(demo: gr.Blocks, request: gr.Request) -> None:
     for value in states.values(request.session_hash or ""):
         if isinstance(value, Session):
             value.leave()
-
-
-def status_line(model: Model) -> str:
-    """Where the model runs, in which number format if that is a short one, and what it was trained on."""
-    short = "" if model.dtype == torch.float32 else f" in {str(model.dtype).removeprefix('torch.')}"
-    return (
-        f"<span>device <b>{html.escape(devices.name(model.device))}</b>{short}</span>"
-        f"<span>trained length <b>{model.train_length:,}</b></span>"
-        + (f"<span>{html.escape(model.acting)}</span>" if model.acting else "")
-    )

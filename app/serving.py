@@ -21,8 +21,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.assets import SHARED_PICTURE
 from app.components import permalink, theme
 from app.components.session_states import SessionStates
+from app.front_page import FrontPage
 from app.panels import method_controls
 from app.session import device_sharing, housekeeping, uploads, visits
 from app.session.device_sharing import MOST_AT_ONCE
@@ -61,6 +63,7 @@ def launch_options() -> dict[str, Any]:
     """Everything for `demo.launch`: nothing of what was asked kept in the visitor's browser, little kept on the server,
     and the looks, which Gradio 6 takes here."""
     theme.serve_files()
+    gr.set_static_paths([SHARED_PICTURE])
     sys.setswitchinterval(SWITCHING)
     script = f"<script>{permalink.SCRIPT}{visits.SCRIPT}{method_controls.script()}{theme.SCRIPT}</script>"
     return {
@@ -108,7 +111,8 @@ def middleware(bound_to: str) -> list[Middleware]:
     """
     hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, *_named_hosts()])]
     compress = Middleware(GZipMiddleware, compresslevel=6)
-    return [Middleware(AnswerHeaders), compress, Middleware(ToolCalls), *(hosts if bound_to in LOOPBACK else [])]
+    ours = [Middleware(AnswerHeaders), compress, Middleware(ToolCalls), Middleware(FrontPage)]
+    return [*ours, *(hosts if bound_to in LOOPBACK else [])]
 
 
 def _named_hosts() -> list[str]:

@@ -2,8 +2,8 @@
 
 `python -m benchmarks.page` serves the page in a process of its own, opens it in Chromium on a desktop, on a phone, and
 on a slow phone (1.6 Mbit/s, 150 ms, a processor slowed 4 times), and prints how much is sent, how much the layout
-shifts (CLS), and when there is something to see, the example can be read, and costs are told. Then axe-core looks
-at every tab, light and dark.
+shifts (CLS), and when there is something to see, the example can be read, costs are told, and all is laid
+out. Then axe-core looks at every tab, light and dark.
 """
 
 if __name__ == "__main__":  # before anything imports torch
@@ -39,8 +39,15 @@ new PerformanceObserver((list) => {
 """
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime / 1000"
 READABLE = "document.querySelector('.conversation .cell')?.innerText.trim().length > 20"
-TOLD = "document.querySelector('#costs')?.innerText.trim().length > 20"
+TOLD = "document.querySelector('.costs')?.innerText.trim().length > 20"
+OPENED = "window.longsight?.opened"
 NOW = "performance.now() / 1000"
+
+
+COLUMNS = (
+    "sent [kB]", "requests", "layout shift", "first paint [s]", "example readable [s]", "costs told [s]",
+    "laid out [s]",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,17 +104,19 @@ def costs(browser: Browser, address: str, device: Device) -> str:
         readable = page.evaluate(NOW)
         page.wait_for_function(TOLD)
         told = page.evaluate(NOW)
+        page.wait_for_function(OPENED)
+        opened_at = page.evaluate(NOW)
         page.wait_for_timeout(2000)  # for what still moves
         paint, shift = page.evaluate(PAINT), page.evaluate("layoutShift")
     sent = f"{traffic.sent / 1e3:,.0f} | {traffic.requests}"
-    return f"| {device.name} | {sent} | {shift:.2f} | {paint:.1f} | {readable:.1f} | {told:.1f} |"
+    return f"| {device.name} | {sent} | {shift:.2f} | {paint:.1f} | {readable:.1f} | {told:.1f} | {opened_at:.1f} |"
 
 
 def violations(browser: Browser, address: str, dark: bool) -> Iterator[tuple[str, Counter[str]]]:
     """Of each tab: rule of axe-core -> how many elements break it."""
     for tab in TABS:
         with opened(browser, f"{address}/?tab={tab}", DEVICES[0], dark) as (page, _):
-            page.wait_for_function("window.longsight?.opened")
+            page.wait_for_function(OPENED)
             page.wait_for_timeout(3000)  # for what the tab shows
             found = Axe().run(page).response["violations"]
         yield tab, Counter({each["id"]: len(each["nodes"]) for each in found})
@@ -122,8 +131,7 @@ def main() -> None:
         sync_playwright() as play,
     ):
         browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        print("| | sent [kB] | requests | layout shift | first paint [s] | example readable [s] | costs told [s] |")
-        print("|---|---:|---:|---:|---:|---:|---:|")
+        print(f"| | {' | '.join(COLUMNS)} |\n|---|{'---:|' * len(COLUMNS)}")
         costs(browser, address, DEVICES[0])  # the first visitor's model is loaded, and nobody else's
         for device in DEVICES:
             print(costs(browser, address, device), flush=True)

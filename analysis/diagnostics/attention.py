@@ -15,6 +15,7 @@ from ..drawing.palette import PART_COLOURS
 from ..export.records import array, value
 from ..runs import Run
 from .attention_block import OWN_POSITION, AttentionWeights
+from .attention_lines import can_be_drawn, lines_figure
 from .attention_map import AttentionMap, MapProbe, difference_figure, map_figure, overview_cells, overview_figure
 from .base import Panel, Records
 from .observed import AttentionObserved
@@ -93,7 +94,7 @@ def mass_figure(records: Sequence[MassRecord], mark: int | None = None) -> go.Fi
                 row=panel + 1, col=1, mode="lines", stackgroup=str(panel), name=part, legendgroup=part,
                 showlegend=panel == 0, line={"width": 0.5, "color": PART_COLOURS[part]}, hovertemplate="%{y:.1%}",
             )  # fmt: skip
-    figure.update_yaxes(range=[0, 1], tickformat=".0%")
+    figure.update_yaxes(range=[0, 1], tickformat=".0%", title_text="attention")
     figure.update_xaxes(title_text="position [tokens]", row=len(records))
     mark_trained(figure, records[0].train_length, mark)
     return figure.update_layout(meta={"x": "position"})
@@ -135,13 +136,16 @@ def _draw_attention(runs: Sequence[Run], records: Sequence[Records], options: Pa
 
 
 def _draw_maps(runs: Sequence[Run], maps: Sequence[AttentionMap], options: PanelOptions) -> list[DrawnFigure]:
-    """One head of every run, and its difference to the first run's where both read the same tokens."""
+    """One head of every run, in a short stretch token by token, too, and its difference to the first run's where both
+    read the same tokens."""
     assert options.one_head is not None
     layer, head = options.one_head
     large = [
         DrawnFigure("map", map_figure(each, layer, head, options.mark), run.id)
         for run, each in zip(runs, maps, strict=True)
     ]
+    both = zip(runs, maps, strict=True)
+    large += [DrawnFigure("lines", lines_figure(each, layer, head), run.id) for run, each in both if can_be_drawn(each)]
     return large + [
         DrawnFigure("difference", difference_figure(each, maps[0], layer, head, options.mark), run.id)
         for run, each in zip(runs[1:], maps[1:], strict=True)

@@ -1,6 +1,7 @@
 """Attention weights themselves: an exact crop of a map or the whole of it pooled, in small, large, and subtracted."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -22,6 +23,9 @@ from .reading import Reading, chosen, draw
 
 NAMED_CELLS = 128
 """Up to this many cells a side the hover names tokens; past it the names would take the figure over 2 MB."""
+
+TOKENS_ON_AXES, LONGEST_TICK = 24, 14
+"""Up to so many cells a side an exact map has its tokens at its axes, each with up to so many characters."""
 
 MOST_OVERVIEW = 2**17
 """Cells of all maps of an overview together."""
@@ -55,6 +59,10 @@ class AttentionMap(Observed):
     def exact(self) -> bool:
         """Whether a cell is one query and one key."""
         return self.weight.shape[2:] == (self.queries[1] - self.queries[0], self.keys[1] - self.keys[0])
+
+    def of_head(self, layer: int, head: int) -> np.ndarray:
+        """(row column) the weights of one head. Raises `LongSightError` on a layer or head that the record lacks."""
+        return self.weight[_place("layer", self.layer, layer), _place("head", self.head, head)]
 
     @property
     def pooling(self) -> str:
@@ -211,15 +219,17 @@ def overview_figure(record: AttentionMap) -> go.Figure:
     figure.update_xaxes(showticklabels=False, showgrid=False, zeroline=False)
     figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False, autorange="reversed")
     figure.update_annotations(font={"size": 11, "color": INK})
+    figure.update_xaxes(title_text="key", row=layers, col=1)
+    figure.update_yaxes(title_text="query", row=layers, col=1)
     colour_by_powers(figure, WEIGHTS, WEIGHT)
     return figure.update_layout(
-        height=110 + 110 * layers, margin={"t": 70, "l": 20, "b": 20, "r": 40}, meta={"x": "key", "y": "query"}
+        height=110 + 110 * layers, margin={"t": 70, "l": 40, "b": 40, "r": 40}, meta={"x": "key", "y": "query"}
     )
 
 
 def map_figure(record: AttentionMap, layer: int, head: int, mark: int | None = None) -> go.Figure:
     """One head large. Raises `LongSightError` on a layer or head that the record does not hold."""
-    weight = record.weight[_place("layer", record.layer, layer), _place("head", record.head, head)]
+    weight = record.of_head(layer, head)
     title = f"{record.caption}: layer {layer}, head {head}"
     return colour_by_powers(_large(record, weight, title, "%{z:.3~g}", mark), WEIGHTS, WEIGHT)
 
@@ -236,10 +246,7 @@ def difference_figure(
             f"Two maps of different tokens have no difference: queries {one.queries} and keys {one.keys} against "
             f"queries {other.queries} and keys {other.keys}."
         )
-    first, second = (
-        record.weight[_place("layer", record.layer, layer), _place("head", record.head, head)]
-        for record in (one, other)
-    )
+    first, second = (record.of_head(layer, head) for record in (one, other))
     weight = np.nan_to_num(first) - np.nan_to_num(second)
     weight[np.isnan(first) & np.isnan(second)] = np.nan
     title = f"{one.caption} minus {other.caption}: layer {layer}, head {head}"
@@ -265,10 +272,23 @@ def _large(record: AttentionMap, weight: np.ndarray, title: str, value: str, mar
     figure = go.Figure(heatmap, plain_layout(title))
     figure.update_xaxes(title_text="key position j", showgrid=False, zeroline=False)
     figure.update_yaxes(title_text="query position i", autorange="reversed", showgrid=False, zeroline=False)
+    if record.queries[1] - record.queries[0] == record.keys[1] - record.keys[0]:  # as long as wide: drawn so
+        figure.update_xaxes(constrain="domain")
+        figure.update_yaxes(scaleanchor="x", constrain="domain")
+    if record.exact and max(weight.shape) <= TOKENS_ON_AXES:
+        figure.update_xaxes(title_text="key j", **_ticks(record.key_position, record.key_token), tickangle=-90)
+        figure.update_yaxes(title_text="query i", **_ticks(record.query_position, record.query_token))
     if mark is not None:
         figure.add_vline(mark, line={"color": INK, "width": 1}, name="mark")
         figure.add_hline(mark, line={"color": INK, "width": 1}, name="mark")
     return figure.update_layout(height=620, meta={"x": "key", "y": "query", "pooled": not record.exact})
+
+
+def _ticks(positions: np.ndarray, tokens: np.ndarray) -> dict[str, Any]:
+    """The tokens themselves at an axis, with room for them."""
+    words = [repr(token)[1:-1] for token in tokens.tolist()]
+    cut = [word if len(word) <= LONGEST_TICK else word[: LONGEST_TICK - 1] + "…" for word in words]
+    return {"tickvals": positions, "ticktext": cut, "automargin": True, "tickfont": {"size": 10}}
 
 
 def _hover(value: str) -> str:

@@ -146,6 +146,8 @@ def clusters_figure(record: ClusterRecord, mark: int | None = None, columns: int
     axis = layout.xaxis.to_plotly_json() | {"showticklabels": False}
     figure.update_xaxes(axis)
     figure.update_yaxes(axis)
+    figure.update_xaxes(title={"text": "component 1", "standoff": 4, "font": {"size": 11}}, row=rows)
+    figure.update_yaxes(title={"text": "component 2", "standoff": 4, "font": {"size": 11}}, col=1)
     figure.update_scenes(
         {f"{name}axis": {"showbackground": False, "showticklabels": False, "color": INK} for name in "xyz"}
     )

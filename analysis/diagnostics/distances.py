@@ -43,6 +43,7 @@ class DistanceRecord(Observed):
     upper: np.ndarray = array("bin", "largest effective distance of the bin", "tokens")
     shown: np.ndarray = array("bin", "keys shown at this distance, per query", "keys")
     trained: np.ndarray = array("bin", "keys at this distance, per query, in a text of the trained length", "keys")
+    possible: np.ndarray = array("bin", "keys at this distance that one query of such a text sees at most", "keys")
     attended: np.ndarray = array("layer bin", "attention at this distance, mean over heads and queries", "share")
 
     @property
@@ -88,6 +89,7 @@ class DistanceProbe(Probe):
             upper=upper,
             shown=self._shown.numpy() / rows[0],
             trained=trained_keys(length, self.width, len(upper)),
+            possible=possible_keys(length, self.width, len(upper)),
             attended=self._attended.numpy() / (rows[:, None] * self.reading.heads),
         )
 
@@ -98,8 +100,14 @@ def trained_keys(train_length: int, width: int, bins: int) -> np.ndarray:
     return np.bincount(-(-distances // width), train_length - distances, bins) / train_length
 
 
+def possible_keys(train_length: int, width: int, bins: int) -> np.ndarray:
+    """(bin) keys at each distance that the last query of a text of `train_length` tokens sees: one at every one."""
+    return np.bincount(-(-np.arange(train_length) // width), minlength=bins).astype(np.float64)
+
+
 def distances_figure(runs: Sequence[Run], records: Sequence[DistanceRecord]) -> go.Figure:
-    """Above: keys shown per query at each effective distance, grey for training. Below: how attention is shared out.
+    """Above: keys shown per query at each effective distance, grey for what any query of training could see at most,
+    dotted for its mean query. Below: how attention is shared out.
 
     The axes are logarithmic upwards: a ceiling puts thousands of keys at one distance.
     """
@@ -107,9 +115,13 @@ def distances_figure(runs: Sequence[Run], records: Sequence[DistanceRecord]) -> 
     figure = small_multiples("effective distances shown, and attended to", names, columns=1)
     first = records[0]
     figure.add_scatter(
-        x=first.upper, y=_positive(first.trained), row=1, col=1, mode="lines", fill="tozeroy", name="trained on",
-        line={"color": INK, "width": 1, "shape": "vh"}, fillcolor="rgba(128, 128, 128, 0.25)",
-        hovertemplate="%{y:.3~g} keys in training",
+        x=first.upper, y=_positive(first.possible), row=1, col=1, mode="lines", fill="tozeroy",
+        name="in training, at most", line={"color": INK, "width": 1, "shape": "vh"},
+        fillcolor="rgba(128, 128, 128, 0.25)", hovertemplate="%{y:,} keys at most in training",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=first.upper, y=_positive(first.trained), row=1, col=1, mode="lines", name="in training, mean query",
+        line={"color": INK, "width": 1, "shape": "vh", "dash": "dot"}, hovertemplate="%{y:.3~g} keys in training, mean",
     )  # fmt: skip
     for run, record in zip(runs, records, strict=True):
         for row, values in ((1, record.shown), (2, record.attended.mean(0))):
@@ -133,7 +145,7 @@ DISTANCES = Panel(
     key="distances",
     title="Distances",
     look="Look for curves that leave the grey area: to the right, the model is shown distances that it never "
-    "met in training; upwards, more tokens at one distance than it ever saw there. DPE's slowest group is drawn.",
+    "met in training; upwards, more tokens at one distance than any query saw there. DPE's slowest group is drawn.",
     paper="LM-Infinite, figure 2; SelfExtend, figure 2",
     probes=lambda options: [partial(DistanceProbe, layers=options.layers)],
     names=lambda options: ("distances",),

@@ -112,6 +112,7 @@ def entropy_figure(
     longest = max(int(context(record)[-1]) for record in records)
     figure.update_xaxes(type="log", dtick=np.log10(2 if longest <= FEW else 4), tickformat=",d", tickangle=0)
     figure.update_xaxes(title_text="context length [tokens]", row=-(-len(names) // columns))
+    figure.update_yaxes(title_text="nats", col=1)
     mark_trained(figure, records[0].train_length, None if mark is None else mark + 1)  # a context counts its query too
     return lines_on_top(figure).update_layout(meta={"x": "context"})
 

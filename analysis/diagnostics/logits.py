@@ -76,6 +76,7 @@ def logits_figure(
                 edges=run_edges(len(record.position)),
             )  # fmt: skip
     figure.update_xaxes(title_text="position [tokens]", row=-(-len(names) // columns))
+    figure.update_yaxes(title_text="logit", col=1)
     mark_trained(figure, records[0].train_length, mark)
     return lines_on_top(figure).update_layout(meta={"x": "position"})
 

@@ -23,6 +23,9 @@ CURVE_POINTS = 1024
 MOST_TOKENS = 1024
 """Tokens of a coloured text at once; more would make a page slow."""
 
+LONGEST_WORD = 32
+"""Tokens that are looked through for the beginning of a word."""
+
 MOST_NATS = 8.0
 """Where the colours of a text end: about as surprised as a guess among 3,000 tokens."""
 
@@ -82,15 +85,36 @@ def smoothed(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def coloured_text(record: NLLRecord, start: int | None = None, count: int = MOST_TOKENS) -> str:
-    """HTML: tokens `start`, `start + 1` ... (at most 1,024), each behind a colour that grows with its surprise.
+    """HTML: tokens `start`, `start + 1` ... (at most 1,024), each behind a colour that grows with its surprise, under
+    a legend that says which they are.
 
-    By default it begins half a trained length before the trained length, so that one reads into what comes after.
+    By default it begins half a trained length before the trained length, so that one reads into what comes after; and
+    always with a word, if one begins shortly before.
     """
     begin = record.train_length // 2 if start is None else max(start, 0)
-    if begin >= record.n:
-        begin = 0
-    spans = [_span(record, place) for place in range(begin, min(begin + min(count, MOST_TOKENS), record.n))]
-    return f'<div class="nll-text" style="white-space:pre-wrap;line-height:1.8">{"".join(spans)}</div>'
+    begin = 0 if begin >= record.n else _word_start(record, begin)
+    end = min(begin + min(count, MOST_TOKENS), record.n)
+    spans = "".join(_span(record, place) for place in range(begin, end))
+    text = f'<div class="nll-text" style="white-space:pre-wrap;line-height:1.8">{spans}</div>'
+    return _legend(record, begin, end) + text
+
+
+def _word_start(record: NLLRecord, place: int) -> int:
+    """The nearest place up to here at which a word begins; `place` itself in a text without spaces."""
+    for earlier in range(place, max(place - LONGEST_WORD, 0), -1):
+        if str(record.token[earlier])[:1].isspace():
+            return earlier
+    return 0 if place < LONGEST_WORD else place
+
+
+def _legend(record: NLLRecord, begin: int, end: int) -> str:
+    ramp = ", ".join(f"rgba({SURPRISE}, {part})" for part in (0, 0.75))
+    line = " The line: the trained length." if begin <= record.train_length < end else ""
+    return (
+        f'<p style="font-size:12px;margin:0 0 6px">Tokens {begin:,} to {end - 1:,}, 0 '
+        f'<i style="display:inline-block;width:80px;height:9px;background:linear-gradient(90deg, {ramp})"></i> '
+        f"{MOST_NATS:g} nats or more.{line}</p>"
+    )
 
 
 def _span(record: NLLRecord, place: int) -> str:

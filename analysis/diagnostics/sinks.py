@@ -109,5 +109,5 @@ def sinks_figure(run: Run, record: SinkRecord) -> go.Figure:
         hovertemplate="strongest head %{x:.3~g}<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(title_text="attention collected (mean token: 1)", title_font_size=12, rangemode="tozero")
-    figure.update_yaxes(autorange="reversed", automargin=True)
+    figure.update_yaxes(title_text="token", autorange="reversed", automargin=True)
     return with_legend_above(figure, 160 + 24 * len(names), room=80).update_layout(meta={"x": "share"})

@@ -1,6 +1,7 @@
 """Passkey grids: keys found by length and depth, a grid for each method."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -8,9 +9,9 @@ import plotly.graph_objects as go
 from ..drawing.curves import small_multiples
 from .grid_record import GridRecord
 
-FOUND = ((0.0, "#a33b00"), (0.5, "#ffb347"), (1.0, "#1d4f91"))
-"""None, half, all."""
-LIMIT = "#f464d3"
+FOUND = ((0.0, "#ffb347"), (0.5, "#8a7f7a"), (1.0, "#1d4f91"))
+"""None, half, all: the more are found, the darker, so that half of them do not shine out."""
+LIMIT = "#d63fb4"
 """Stands out from all three, in light and in dark."""
 COLUMNS = 3
 
@@ -28,8 +29,8 @@ def grid_figure(records: Sequence[GridRecord]) -> go.Figure:
         cells = [[[int(length), float(depth)] for length in record.length] for depth in record.depth]
         figure.add_heatmap(
             z=record.share, x=np.arange(len(record.length)), y=np.arange(len(record.depth)), text=text,
-            texttemplate="%{text}", zmin=0, zmax=1, colorscale=[list(stop) for stop in FOUND], showscale=False,
-            customdata=cells, xgap=1, ygap=1, name=record.label, row=row, col=column,
+            texttemplate="%{text}", coloraxis="coloraxis", customdata=cells, xgap=1, ygap=1, name=record.label,
+            row=row, col=column,
             hovertemplate="%{customdata[0]:,} tokens, key at %{customdata[1]:.0%}: %{text} found<extra></extra>",
         )  # fmt: skip
         for limits, kind in ((record.reach, "solid"), (record.sight, "dot")):
@@ -40,8 +41,16 @@ def grid_figure(records: Sequence[GridRecord]) -> go.Figure:
     ticks = {"tickvals": np.arange(len(first.length)), "ticktext": [f"{length:,}" for length in first.length]}
     figure.update_xaxes(title_text="length [tokens]", range=[-0.5, len(first.length) - 0.5], **ticks)
     depths = [f"{depth:.0%}" for depth in first.depth]
+    figure.update_yaxes(title_text="depth of the key", col=1)
     figure.update_yaxes(tickvals=np.arange(len(depths)), ticktext=depths, range=[len(depths) - 0.5, -0.5])
-    return figure.update_layout(hovermode="closest")
+    return figure.update_layout(hovermode="closest", coloraxis=_colours())
+
+
+def _colours() -> dict[str, Any]:
+    """One scale for all grids, and its key beside them."""
+    ticks = {"tickvals": [0, 1], "ticktext": ["none", "all"], "tickangle": 0}
+    key = {"title": {"text": "found", "side": "top"}, "thickness": 10, "outlinewidth": 0, **ticks}
+    return {"cmin": 0, "cmax": 1, "colorscale": [list(stop) for stop in FOUND], "colorbar": key}
 
 
 def limit_place(lengths: np.ndarray, limits: np.ndarray) -> float | None:

@@ -29,6 +29,14 @@ def trial_figure(record: TrialRecord) -> go.Figure:
     return figure.update_layout(height=130 + 36 * max(len(record.layer), 4))
 
 
+def caption(record: TrialRecord) -> str:
+    """What the figure shows: of which query, as a sentence."""
+    said = str(record.said[record.answering])
+    digit = any(letter.isdigit() for letter in said)
+    which = "the answer's first digit" if digit else f"the first token of an answer without digits, {said!r},"
+    return f"By layer and head, the part of its attention that the query that writes {which} gives to the key's digits."
+
+
 def marked_prompt(record: TrialRecord) -> str:
     """HTML: the prompt's beginning, the surroundings of the key, and its end. The key is marked; what the answering
     query neither sees nor can fetch is pale, and what was never read is struck out."""

@@ -10,7 +10,6 @@ function picked(event) {
 async function draw() {
   if (!props.value) return;
   const figure = JSON.parse(props.value);
-  frame.setAttribute('aria-label', props.label ?? '');
   await window.Plotly.react(area, figure.data, themed(figure.layout), CONFIG);
   area.removeAllListeners('plotly_click');
   area.on('plotly_click', picked);

@@ -4,6 +4,7 @@
 subclass of it would have Gradio write a stub file beside this one whenever it is imported.)
 """
 
+import html
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import plotly.graph_objects as go
 
 PLOTLY_JS = Path(str(files(plotly))) / "package_data" / "plotly.min.js"
 THEMED, DRAW = ((files(__package__) / name).read_text(encoding="utf-8") for name in ("themed.js", "plot.js"))
-TEMPLATE = '<figure class="plot" role="img"><div class="plot-area"></div></figure>'
+TEMPLATE = '<figure class="plot" aria-label="{label}"><div class="plot-area"></div></figure>'
+"""No image to a screen reader: plotly's toolbar has buttons, and a point may be clicked."""
 
 
 def plot(label: str, **options: Any) -> gr.HTML:
@@ -22,7 +24,8 @@ def plot(label: str, **options: Any) -> gr.HTML:
 
     A click on a point triggers its `pick` with `x`, `y`, `curve` and `text`.
     """
-    return gr.HTML(label=label, html_template=TEMPLATE, js_on_load=THEMED + DRAW, head=script(), **options)
+    template = TEMPLATE.format(label=html.escape(label))
+    return gr.HTML(label=label, html_template=template, js_on_load=THEMED + DRAW, head=script(), **options)
 
 
 def script() -> str:

@@ -1,7 +1,7 @@
 // What every plot of the page shares: the page's colours, and how plotly is set up.
 const CONFIG = {
   responsive: true, displaylogo: false, showSendToCloud: false,  // nothing leaves this machine
-  modeBarButtonsToRemove: ['select2d', 'lasso2d', 'toImage'],
+  modeBarButtonsToRemove: ['select2d', 'lasso2d', 'toImage', 'autoScale2d'],  // resetting the axes does that, too
   modeBarButtonsToAdd: ['png', 'svg'].map((format) => ({
     name: format, title: `Save as ${format.toUpperCase()}`, icon: Plotly.Icons.camera,
     click: (plot) => saveFigure(plot, format, 'longsight'),
@@ -28,7 +28,7 @@ function themed(layout) {
   const result = {...layout, font: {...layout.font, color: ink, family: colour('--font') || 'sans-serif'}};
   const panel = colour('--block-background-fill');
   result.hoverlabel = {bgcolor: panel, bordercolor: hair, font: {color: ink}};
-  result.modebar = {bgcolor: 'rgba(0,0,0,0)', color: colour('--body-text-color-subdued'), activecolor: ink};
+  result.modebar = {orientation: 'v', bgcolor: 'rgba(0,0,0,0)', color: colour('--body-text-color-subdued'), activecolor: ink};
   for (const key of Object.keys(result)) {
     if (/^[xy]axis\d*$/.test(key)) {
       result[key] = {...result[key], gridcolor: hair, linecolor: hair, zerolinecolor: hair, tickfont: {color: ink}};

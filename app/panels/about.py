@@ -17,7 +17,7 @@ TEXT = (files(__package__) / "about.md").read_text(encoding="utf-8")
 def build_about() -> list[LinkedControl]:
     gr.Markdown(TEXT, elem_classes="about")
     gr.HTML(methods_table())
-    gr.HTML(f"<h3>Words</h3>{glossary_list()}", elem_classes="about")
+    gr.HTML(f"<h2>Words</h2>{glossary_list()}", elem_classes="about")
     return []
 
 

@@ -100,7 +100,7 @@ class ChatPanel:
         """
         asked = Asked.with_values(self.shared, self.shared.inputs, values)
         if asked.opening:
-            yield {self.costs: ""}
+            yield gr.skip()
             return
         session, model = asked.session, asked.model
         for step in document_loading.tokens_steps(session, model):

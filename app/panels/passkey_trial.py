@@ -14,11 +14,6 @@ from app.panels.shared_controls import SharedControls
 from app.session import passkey_grids, running, trials
 from app.session.sessions import Session
 
-ABOUT = (
-    '<p class="caption">By layer and head, the part of its attention that the query which brings forth the answer\'s '
-    "first digit gives to the key's digits. Pale in the prompt: what this query cannot see; struck out: what was never "
-    "read.</p>"
-)
 HINT = "Click on a cell of a grid to see the prompt, the answer, and where it came from."
 
 
@@ -63,7 +58,7 @@ class TrialPanel:
         for view in trials.open_steps(session, model_name, cell):
             updates: Updates = {self.run.status: view.status}
             if view.figure is not None:
-                updates |= {self.told: view.told, self.prompt: view.prompt, self.about: ABOUT}
+                updates |= {self.told: view.told, self.prompt: view.prompt, self.about: view.about}
                 updates[self.heads] = drawn(view.figure)
             yield updates
 

@@ -186,7 +186,9 @@ def settings(grid: TrialGrid) -> GridSettings:
 def about(grid: TrialGrid) -> str:
     """What was run, in one line of HTML."""
     source = grid.text or FILLERS[grid.passkey().filler]
-    parts = [grid.model, source, prompt_of(grid), f"{len(grid.trial)} per cell", f"seed {grid.seed}"]
+    trials = f"{len(grid.trial)} per cell"
+    run = trials if grid.finished else f"{grid.done:,} of {grid.found.size:,} trials, {trials}"
+    parts = [grid.model, source, prompt_of(grid), run, f"seed {grid.seed}"]
     return html.escape(" · ".join(parts))
 
 
@@ -204,10 +206,12 @@ def run_figure(grid: TrialGrid, number: int) -> go.Figure:
         {"text": f"{limit:,.0f}", "x": line.x0, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
         for limit, line in zip(limits, figure.layout.shapes, strict=True)
     ]
-    figure.update_yaxes(title_text="depth of the key", title_standoff=6)
+    figure.update_yaxes(title_standoff=6)
+    figure.update_coloraxes(colorbar={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "len": 1,
+                                      "title": {"text": "found", "side": "right"}})  # fmt: skip
     return figure.update_layout(
         title=None, dragmode=False, showlegend=False,
-        height=100 + 40 * max(len(grid.depth), 3), margin={"l": 72, "r": 8, "t": 28, "b": 48},
+        height=150 + 40 * max(len(grid.depth), 3), margin={"l": 72, "r": 8, "t": 28, "b": 98},
     )  # fmt: skip
 
 

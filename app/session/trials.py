@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from analysis.evaluation.passkey_grid import TrialGrid, make_case, text_digest
 from analysis.evaluation.tracing import TrialRecord, trace_steps
-from analysis.evaluation.trial_figure import marked_prompt, trial_figure
+from analysis.evaluation.trial_figure import caption, marked_prompt, trial_figure
 from app.session import estimate, model_catalogue, passkey_grids, progress_view, running
 from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import Waiting
@@ -58,6 +58,7 @@ class TrialView:
     status: str
     told: str = ""
     prompt: str = ""
+    about: str = ""
     figure: go.Figure | None = None
 
 
@@ -77,7 +78,7 @@ def open_steps(session: Session, model_name: str, cell: object) -> Generator[Tri
     if record is None:
         yield TrialView("<span>stopped, memory freed</span>")
         return
-    yield TrialView("", told(grid, place, record), marked_prompt(record), heads_figure(record))
+    yield TrialView("", told(grid, place, record), marked_prompt(record), about(record), heads_figure(record))
 
 
 def _again(
@@ -120,6 +121,12 @@ def told(grid: TrialGrid, place: Place, record: TrialRecord) -> str:
         f'<p class="sight">{html.escape(record.sight)} {html.escape(most_attentive(record))}</p>'
         f"{_differs(grid, place, record)}</div>"
     )
+
+
+def about(record: TrialRecord) -> str:
+    """What the heads' figure and the prompt's shades show, as HTML."""
+    shades = "Pale in the prompt: what this query cannot see; struck out: what was never read."
+    return f'<p class="caption">{html.escape(caption(record))} {shades}</p>'
 
 
 def most_attentive(record: TrialRecord) -> str:

@@ -112,7 +112,7 @@ def test_a_method_may_be_named_several_times_with_other_parameters(folder, tmp_p
     page = (tmp_path / "attention.html").read_text()
     assert re.findall('data-format="png" data-name="([^"]+)"', page) == [
         *(f"overview-{run}" for run in ids), "mass", *(f"map-{run}" for run in ids),
-        "difference-self-extend", "difference-self-extend-2",
+        *(f"lines-{run}" for run in ids), "difference-self-extend", "difference-self-extend-2",
     ]  # fmt: skip
 
 

@@ -69,6 +69,7 @@ def visit_page(browser, url):
             page.route("**/queue/join*", late)
         page.goto(f"{url}{query}")
         page.locator("#method-line").wait_for(state="attached")
+        page.locator("#first-look").wait_for(state="detached")
         page.wait_for_function("document.querySelector('#method-line textarea, #method-line input')?.value")
         return page
 
@@ -149,6 +150,18 @@ def shoot(page, name):
     if SHOTS:
         Path(SHOTS).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+
+
+def open_tab(page, name):
+    """As a visitor does it, and until what the tab opens with is there."""
+    page.click(f"#tab-{name}-button")
+    page.locator(f"#tab-{name} {OPENS_WITH[name]} >> visible=true").first.wait_for()
+
+
+OPENS_WITH = {
+    "chat": ".cell", "passkey": "#passkey-grid-0 .main-svg", "diagnostics": ".board .main-svg",
+    "maps": "#map-0-true .main-svg", "odometer": ".main-svg", "evaluate": ".main-svg", "about": ".glossary",
+}  # fmt: skip
 
 
 def upload(page, path):

@@ -279,3 +279,17 @@ def test_the_keyboard_is_enough(visit_page):
     page.keyboard.type("Hello")
     page.keyboard.press("Enter")
     expect(cells(page, "done")).to_have_count(1)
+
+
+def test_the_example_is_read_before_gradio_has_come(browser, url, visit_page):
+    visit_page()  # the first visitor's model is loaded now
+    context = browser.new_context(viewport=PHONE)
+    page = context.new_page()
+    page.route("**/assets/*.js", lambda route: None)  # on a line that is slow without end
+    page.goto(url, wait_until="commit")
+    expect(page.locator("#first-look .cell")).to_have_count(3)
+    expect(page.locator("#first-look .cell").first).to_contain_text("This is the failure")
+    expect(page.locator("#first-look .costs")).to_contain_text("Next question")
+    expect(page.locator("#first-look nav")).to_contain_text("Distance maps")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()

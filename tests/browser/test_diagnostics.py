@@ -94,7 +94,11 @@ def test_the_first_thing_seen_is_a_finished_look(visit_page):
 CURVES = {
     "logits": (["Vanilla", "LM-Infinite"], "position [tokens]", 750),
     "entropy": (["ln n: spread evenly", "Vanilla", "LM-Infinite"], "context length [tokens]", 750),
-    "distances": (["trained on", "Vanilla", "LM-Infinite"], "effective distance [tokens]", 768),
+    "distances": (
+        ["in training, at most", "in training, mean query", "Vanilla", "LM-Infinite"],
+        "effective distance [tokens]",
+        768,
+    ),
     "nll": (["Vanilla", "LM-Infinite"], "position [tokens]", 767),
 }
 

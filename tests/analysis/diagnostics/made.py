@@ -35,4 +35,6 @@ def check_figure(figure):
     """It stays small, the page shines through, and its axes say what they are."""
     assert len(figure.to_json()) < 2_000_000
     assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0, 0, 0, 0)"
+    axes = [axis for axis in (*figure.select_xaxes(), *figure.select_yaxes()) if axis.showticklabels is not False]
+    assert [axis for axis in axes if not axis.title.text] == []
     assert set(figure.layout.meta) <= {"x", "y", "pooled"}

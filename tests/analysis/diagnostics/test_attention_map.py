@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.diagnostics.attention_lines import can_be_drawn, lines_figure
 from analysis.diagnostics.attention_map import (
     AttentionMap,
     difference_figure,
@@ -27,7 +28,12 @@ def attention(method="vanilla", cells=512, layers=1, heads=1, queries=(0, N), ke
     )  # fmt: skip
 
 
+def stretch(cells, first=900, **options):
+    return attention(cells=cells, queries=(first, first + cells), keys=(first, first + cells), **options)
+
+
 LARGE = {
+    "lines of 128 tokens": lambda: lines_figure(stretch(128), 0, 0),
     "one map of 512 cells": lambda: map_figure(attention(), 0, 0),
     "one map of 128 cells, named": lambda: map_figure(attention(cells=128), 0, 0),
     "difference": lambda: difference_figure(attention(cells=128), attention("ceiling", cells=128), 0, 0),
@@ -81,3 +87,33 @@ def test_colours_change_at_powers_of_ten():
     assert [stop for stop, _ in scale] == [0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]
     scale = difference_figure(attention(cells=4), attention(cells=4), 0, 0).layout.coloraxis.colorscale
     assert [stop for stop, _ in scale] == [0.0, 0.45, 0.495, 0.5, 0.505, 0.55, 1.0]
+
+
+def test_an_exact_map_has_its_tokens_at_its_axes_and_is_as_long_as_wide():
+    layout = map_figure(stretch(16), 0, 0).layout
+    assert layout.xaxis.ticktext == layout.yaxis.ticktext == ("a token of th…",) * 16
+    assert list(layout.xaxis.tickvals) == list(range(900, 916))
+    assert layout.yaxis.scaleanchor == "x"
+    assert map_figure(attention(cells=200), 0, 0).layout.xaxis.ticktext is None
+    assert map_figure(attention(cells=4, keys=(0, 9)), 0, 0).layout.yaxis.scaleanchor is None
+
+
+def test_lines_stand_for_every_weight_of_a_short_exact_stretch():
+    record = stretch(4)
+    weight = np.array([[1, 0, 0, 0], [0.004, 0.996, 0, 0], [0.5, 0.25, 0.25, 0], [0.31, 0.39, 0.1, 0.2]])
+    record = replace(record, weight=np.where(np.tri(4, dtype=bool), weight, np.nan)[None, None])
+    *lines, queries, keys = lines_figure(record, 0, 0).data
+    drawn = {(int(i), int(j)): line.opacity for line in lines for i, j in np.reshape(line.y, (-1, 3))[:, :2]}
+    expected = {(900 + i, 900 + j): weight[i, j] for i, j in np.ndindex(4, 4) if weight[i, j] >= 0.01}
+    assert drawn.keys() == expected.keys()
+    assert all(0 <= drawn[pair] - share < 0.1 for pair, share in expected.items())
+    assert queries.customdata[2].startswith("50.0% on")
+    assert queries.customdata[1].count("<br>") == 1  # below 1 % there is no line, and yet it is told
+    assert keys.customdata[0] == "looked at with 1.81 in all"
+
+
+def test_lines_are_drawn_of_one_short_stretch_only():
+    assert can_be_drawn(stretch(128))
+    assert not can_be_drawn(stretch(129))
+    assert not can_be_drawn(attention(cells=128))
+    assert not can_be_drawn(replace(stretch(16), keys=(0, 16)))

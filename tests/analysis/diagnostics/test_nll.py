@@ -1,6 +1,7 @@
 """Curves of negative log-likelihood, and the text coloured by it."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from tests.analysis.diagnostics.made import ONE, THREE, TRAINED, N, check_figure
 
 def nll(method="vanilla", n=N, values=None):
     values = noise(n, scale=6) if values is None else values
-    return NLLRecord(**header(method, n), token=np.array(["<b> word"] * n), nll=values)
+    return NLLRecord(**header(method, n), token=np.array([" <b> word"] * n), nll=values)
 
 
 def test_the_figure_of_the_longest_text_is_one_like_all_others():
@@ -41,8 +42,23 @@ def test_a_coloured_text_escapes_names_positions_and_is_bounded():
     assert 'title="position 1,000: 4.00 nats"' in text
     assert 'title="position 0: never predicted"' in text
     assert text.count("border-left") == 1
-    strengths = [float(alpha) for alpha in re.findall(r"rgba\(\d+, \d+, \d+, ([\d.]+)\)", text)]
+    strengths = [float(alpha) for alpha in re.findall(r"rgba\(\d+, \d+, \d+, ([\d.]+)\)", text.partition("<div")[2])]
     assert strengths == sorted(strengths)
     assert coloured_text(nll(n=2000, values=values), 1990).count("<span") == 10
     assert f'data-position="{TRAINED // 2}">' in coloured_text(nll(n=2000, values=values)).split("<span")[1]
     assert 'data-position="0">' in coloured_text(nll(n=100)).split("<span")[1]
+
+
+def test_a_coloured_text_begins_with_a_word_under_a_legend_that_says_where():
+    tokens = ["x"] * (TRAINED // 2 - 2) + [" in", "com", "plete"]
+    record = replace(nll(n=2000), token=np.array((tokens + [" <b>"] * 2000)[:2000]))
+    text = coloured_text(record)
+    begin = TRAINED // 2 - 2
+    assert f'data-position="{begin}"> in</span>' in text.split("<span")[1]
+    legend = text.partition("<div")[0]
+    assert f"Tokens {begin:,} to {begin + 1023:,}" in legend
+    assert "8 nats or more" in legend
+    assert "The line: the trained length." in legend
+    assert "The line" not in coloured_text(record, 1990)
+    unspaced = replace(nll(n=100), token=np.array(["x"] * 100))
+    assert "Tokens 50 to 99" in coloured_text(unspaced, 50)

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from analysis.evaluation.grid_figure import grid_figure, limit_place
+from analysis.evaluation.grid_figure import FOUND, grid_figure, limit_place
 from analysis.evaluation.grid_record import Trial, grid_record
 
 
@@ -31,3 +31,11 @@ def test_a_grid_may_have_holes():
 def test_limits_stand_where_texts_become_too_long(limits, place):
     found = limit_place(np.array([100, 200, 400]), np.array(limits, dtype=float))
     assert found == place
+
+
+def test_the_more_are_found_the_darker_and_a_key_says_so():
+    light = [sum(weight * int(ink[at : at + 2], 16) for weight, at in ((2, 1), (7, 3), (1, 5))) for _, ink in FOUND]
+    assert light == sorted(light, reverse=True)
+    layout = grid_figure([grid_record("m", "passkey", "vanilla", 32, [Trial(100, 0.0, True, 64, None)])]).layout
+    assert layout.coloraxis.colorbar.ticktext == ("none", "all")
+    assert (layout.xaxis.title.text, layout.yaxis.title.text) == ("length [tokens]", "depth of the key")

@@ -224,6 +224,7 @@ def test_a_model_is_asked_in_its_own_way_unless_another_is_chosen_and_the_page_s
         grid = request_of(asked(prompt=prompt)).grid
         assert grid.passkey().prompt == meant
         assert f" · {words[meant]} · " in passkey_grids.about(grid)
+        assert f" · 0 of {grid.found.size} trials, " in passkey_grids.about(grid)  # what was run, not what was asked
 
 
 def test_each_model_has_its_own_example_or_none(panel, session):

@@ -29,6 +29,8 @@ def test_a_trial_is_done_again_and_shown(session, request_made):
     assert str(session.grid.grid.expected[1, 0, 0]) in last.told
     assert "0.7)" in last.prompt
     assert last.figure.data[0].type == "heatmap"
+    said = last.figure.layout.title.text.split("'")[1]
+    assert f"an answer without digits, &#x27;{said}&#x27;," in last.about  # the tiny model's answer has none
     assert "In the grid it had answered" not in last.told
     said = session.grid.grid.said.copy().astype(object)
     said[1, 1, 0, 0] = "<b>else</b>"

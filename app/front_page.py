@@ -1,0 +1,92 @@
+"""The page's first answer: what a link to it shows elsewhere, and what can be read before Gradio has come.
+
+Gradio's page is empty until some hundred files have arrived. All that a visitor reads first stands in its config, so a
+script draws that at once, and gives way when Gradio has drawn it, too.
+"""
+
+import html
+import json
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from gradio.route_utils import get_root_url
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.assets import SHARED_PICTURE, STYLES
+from app.components import theme
+from app.components.conversation import DRAW
+from app.opening import first_values
+
+TITLE = "LongSight"
+SENTENCE = "Why language models lose the thread past their trained length, and what mends it"
+PREVIEW = re.compile(r'\s*<meta\s+(?:property|name)="(?:og|twitter):[^>]*>')
+"""Gradio's own, which name Gradio and its picture."""
+LOOK = (files("app.components") / "first_look.js").read_text(encoding="utf-8")
+
+
+class FrontPage:
+    """Changes the page on its way to the browser, and nothing else."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != "/" or scope["method"] != "GET":
+            await self.app(scope, receive, send)
+            return
+        start: Message = {}
+        body = b""
+
+        async def change(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start" and message["status"] == 200:
+                start = message  # its length is known when all has come
+            elif message["type"] == "http.response.body" and start:
+                body += message.get("body", b"")
+                if not message.get("more_body"):
+                    body = (await run_in_threadpool(changed, body.decode(), Request(scope))).encode()
+                    MutableHeaders(scope=start)["content-length"] = str(len(body))
+                    await send(start)
+                    await send({"type": "http.response.body", "body": body})
+            else:
+                await send(message)
+
+        await self.app(scope, receive, change)
+
+
+def changed(page: str, request: Request) -> str:
+    """Gradio's page with our own preview, and with a first look where the address asks for nothing."""
+    root = get_root_url(request, "/", request.scope.get("root_path"))
+    at = page.find("<script")  # all of Gradio's tags stand before its first one
+    page = PREVIEW.sub("", page[:at]) + preview(root) + page[at:]
+    if any(not name.startswith("__") for name, _ in parse_qsl(request.url.query, keep_blank_values=True)):
+        return page
+    return page.replace("<gradio-app", f"{first_look(page, first_values())}<gradio-app", 1)
+
+
+def preview(root: str) -> str:
+    """The tags by which a link to the page is shown elsewhere; addresses in full, as crawlers ask."""
+    tags = {
+        "og:type": "website", "og:url": f"{root}/", "og:title": TITLE, "og:description": SENTENCE,
+        "og:image": f"{root}/gradio_api/file={SHARED_PICTURE}", "og:image:width": "1200", "og:image:height": "630",
+        "og:image:alt": "Two answers side by side to one question about a long text",
+    }  # fmt: skip
+    card = '<meta name="twitter:card" content="summary_large_image" />'
+    return "".join(f'<meta property="{name}" content="{html.escape(text)}" />' for name, text in tags.items()) + card
+
+
+def first_look(page: str, values: Mapping[str, str]) -> str:
+    """What is drawn before Gradio has come, with `values` for components by their id."""
+    themed = re.search(r'"theme_hash":"(\w+)"', page)
+    sheets = [f"theme.css?v={themed[1]}" if themed else "theme.css", f"gradio_api/file={STYLES / 'longsight.css'}"]
+    links = "".join(f'<link rel="stylesheet" href="{sheet}" />' for sheet in sheets)
+    known = json.dumps(dict(values)).replace("<", "\\u003c")
+    return f"{theme.head()}{links}<script>(() => {{\nconst known = {known};\n{DRAWN}{LOOK}}})();</script>"
+
+
+DRAWN = f"function drawConversation(element, props, watch, trigger) {{\n{DRAW}}}\n"
