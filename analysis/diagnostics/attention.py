@@ -131,6 +131,11 @@ def _attention_names(options: PanelOptions) -> tuple[str, ...]:
 def _draw_attention(runs: Sequence[Run], records: Sequence[Records], options: PanelOptions) -> list[DrawnFigure]:
     both = list(zip(runs, records, strict=True))
     drawn = [DrawnFigure("overview", overview_figure(overview), run.id) for run, (overview, *_) in both]
+    if options.enlarged is not None:
+        drawn += [
+            DrawnFigure("enlarged", map_figure(overview, *options.enlarged, options.mark), run.id)
+            for run, (overview, *_) in both
+        ]
     drawn.append(DrawnFigure("mass", mass_figure([mass for _, mass, *_ in records], options.mark)))
     return drawn if options.one_head is None else drawn + _draw_maps(runs, [large for _, _, large in records], options)
 
@@ -163,5 +168,5 @@ ATTENTION = Panel(
     names=_attention_names,
     draw=_draw_attention,
     measures=("layers", "heads", "most_queries", "queries", "keys", "cells", "starting"),
-    draws=("mark",),
+    draws=("enlarged", "mark"),
 )

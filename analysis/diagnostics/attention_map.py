@@ -31,6 +31,7 @@ MOST_OVERVIEW = 2**17
 """Cells of all maps of an overview together."""
 
 WEIGHTS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+SHARE = "%{z:.3~g}"
 DIFFERENCES = (-1.0, -0.1, -0.01, 0.0, 0.01, 0.1, 1.0)
 
 Range = tuple[int, int]
@@ -210,7 +211,7 @@ def overview_figure(record: AttentionMap) -> go.Figure:
     )  # fmt: skip
     figure.update_layout(plain_layout(f"{record.caption}: layers downwards, heads to the right"))
     for layer, head in np.ndindex(layers, heads):
-        hover = f"layer {record.layer[layer]}, head {record.head[head]}<br>" + _hover("%{z:.3~g}")
+        hover = f"layer {record.layer[layer]}, head {record.head[head]}<br>{_hover(SHARE)}"
         heatmap = go.Heatmap(
             x=record.key_position, y=record.query_position, z=short(record.weight[layer, head]), coloraxis="coloraxis",
             hoverongaps=False, hovertemplate=hover,
@@ -218,20 +219,19 @@ def overview_figure(record: AttentionMap) -> go.Figure:
         figure.add_trace(heatmap, layer + 1, head + 1)
     figure.update_xaxes(showticklabels=False, showgrid=False, zeroline=False)
     figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False, autorange="reversed")
+    _as_high_as_wide(figure, record)
     figure.update_annotations(font={"size": 11, "color": INK})
     figure.update_xaxes(title_text="key", row=layers, col=1)
     figure.update_yaxes(title_text="query", row=layers, col=1)
-    colour_by_powers(figure, WEIGHTS, WEIGHT)
-    return figure.update_layout(
-        height=110 + 110 * layers, margin={"t": 70, "l": 40, "b": 40, "r": 40}, meta={"x": "key", "y": "query"}
-    )
+    figure.update_layout(height=110 + 90 * layers, margin={"t": 70, "l": 40, "b": 40, "r": 40})
+    return colour_by_powers(figure, WEIGHTS, WEIGHT).update_layout(meta={"x": "key", "y": "query"})
 
 
 def map_figure(record: AttentionMap, layer: int, head: int, mark: int | None = None) -> go.Figure:
     """One head large. Raises `LongSightError` on a layer or head that the record does not hold."""
     weight = record.of_head(layer, head)
     title = f"{record.caption}: layer {layer}, head {head}"
-    return colour_by_powers(_large(record, weight, title, "%{z:.3~g}", mark), WEIGHTS, WEIGHT)
+    return colour_by_powers(_large(record, weight, title, SHARE, mark), WEIGHTS, WEIGHT)
 
 
 def difference_figure(
@@ -272,9 +272,7 @@ def _large(record: AttentionMap, weight: np.ndarray, title: str, value: str, mar
     figure = go.Figure(heatmap, plain_layout(title))
     figure.update_xaxes(title_text="key position j", showgrid=False, zeroline=False)
     figure.update_yaxes(title_text="query position i", autorange="reversed", showgrid=False, zeroline=False)
-    if record.queries[1] - record.queries[0] == record.keys[1] - record.keys[0]:  # as long as wide: drawn so
-        figure.update_xaxes(constrain="domain")
-        figure.update_yaxes(scaleanchor="x", constrain="domain")
+    _as_high_as_wide(figure, record)
     if record.exact and max(weight.shape) <= TOKENS_ON_AXES:
         figure.update_xaxes(title_text="key j", **_ticks(record.key_position, record.key_token), tickangle=-90)
         figure.update_yaxes(title_text="query i", **_ticks(record.query_position, record.query_token))
@@ -282,6 +280,13 @@ def _large(record: AttentionMap, weight: np.ndarray, title: str, value: str, mar
         figure.add_vline(mark, line={"color": INK, "width": 1}, name="mark")
         figure.add_hline(mark, line={"color": INK, "width": 1}, name="mark")
     return figure.update_layout(height=620, meta={"x": "key", "y": "query", "pooled": not record.exact})
+
+
+def _as_high_as_wide(figure: go.Figure, record: AttentionMap) -> None:
+    """Draw its maps as squares, if they are of as many queries as keys."""
+    if record.queries[1] - record.queries[0] == record.keys[1] - record.keys[0]:
+        figure.update_xaxes(constrain="domain")
+        figure.for_each_yaxis(lambda axis: axis.update(scaleanchor=axis.anchor or "x", constrain="domain"))
 
 
 def _ticks(positions: np.ndarray, tokens: np.ndarray) -> dict[str, Any]:

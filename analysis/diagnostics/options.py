@@ -123,6 +123,9 @@ class PanelOptions:
     )
     axes: int = asked_by(ChoiceOption("Dimensions", "2 or 3", choices=(("2-D", 2), ("3-D", 3))), 2)
     starting: int = asked_by(NumberOption("First tokens", "how many count as starting", low=1, high=1024), STARTING)
+    enlarged: tuple[int, int] | None = asked_by(
+        TextOption("Enlarged map", "a layer and a head, as in 2.5", example="none; click one", read=typed.place), None
+    )
     mark: int | None = asked_by(
         TextOption("Marked position", "a position", example="none; click a figure", read=typed.whole, low=0), None
     )

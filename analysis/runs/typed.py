@@ -58,6 +58,16 @@ def span(asked: str, text: str | None) -> tuple[int, int] | None:
     return int(first), int(last)
 
 
+def place(asked: str, text: str | None) -> tuple[int, int] | None:
+    """`2.5`, a layer and a head; None where nothing was typed."""
+    if text is None or not text.strip():
+        return None
+    if not re.fullmatch(r"\s*\d{1,6}\s*\.\s*\d{1,6}\s*", text):
+        raise LongSightError(f"{asked} must give a layer and a head, such as 2.5, but {text!r} was given.")
+    layer, _, head = text.partition(".")
+    return int(layer), int(head)
+
+
 def cut(text: str, mark: str) -> list[str]:
     """The parts of a line that stand between marks, but for marks inside of double quotes; empty parts are left out.
 

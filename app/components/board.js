@@ -65,7 +65,7 @@ async function drawFigure(node, item) {
   node.heading.textContent = item.wide ? '' : figure.layout.title?.text ?? '';
   if (!item.wide) figure.layout.title = {text: ''};  // plotly would cut it off
   node.area.style.height = `${figure.layout.height ?? 460}px`;
-  await Plotly.react(node.area, figure.data, themed(figure.layout), {...CONFIG, modeBarButtonsToAdd: []});
+  await drawPlot(node.area, figure.data, figure.layout, {...CONFIG, modeBarButtonsToAdd: []});
   node.area.removeAllListeners('plotly_click');
   node.area.removeAllListeners('plotly_relayout');
   node.area.on('plotly_click', (event) => clicked(node, event));

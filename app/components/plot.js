@@ -10,7 +10,7 @@ function picked(event) {
 async function draw() {
   if (!props.value) return;
   const figure = JSON.parse(props.value);
-  await window.Plotly.react(area, figure.data, themed(figure.layout), CONFIG);
+  await drawPlot(area, figure.data, figure.layout, CONFIG);
   area.removeAllListeners('plotly_click');
   area.on('plotly_click', picked);
 }

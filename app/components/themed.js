@@ -37,6 +37,19 @@ function themed(layout) {
   return result;
 }
 
+// Draws or redraws a figure. Where a page has a base, plotly names clip paths and gradients by the page's whole address,
+// and once that has followed a control it finds them no more: so there is none while it looks.
+function drawPlot(area, data, layout, config) {
+  const base = document.querySelector('base');
+  const href = base?.getAttribute('href');
+  base?.removeAttribute('href');
+  try {
+    return Plotly.react(area, data, themed(layout), config);
+  } finally {
+    if (href) base.setAttribute('href', href);
+  }
+}
+
 // Light and dark switch by a class on the body.
 function onShade(draw) {
   new MutationObserver(draw).observe(document.body, {attributes: true, attributeFilter: ['class']});

@@ -9,7 +9,7 @@ import gradio as gr
 
 from analysis.diagnostics.base import Panel
 from analysis.diagnostics.panels import PANELS
-from analysis.runs import make_runs
+from analysis.runs import make_runs, typed
 from app.components.board import BoardText, BoardView, board, board_value
 from app.components.changes import when_changed
 from app.components.checked_blocks import span, told, whole
@@ -137,23 +137,23 @@ class DiagnosticsPanel:
         }
 
     @for_visitor
-    def pick(self, again: Any, event: gr.EventData) -> Updates:
-        """A click in a figure: mark its position, or look at the head whose small map it was."""
+    def pick(self, enlarged: Any, event: gr.EventData) -> Updates:
+        """A click in a figure: mark its position, or enlarge the small map that it fell into, or no longer do so."""
         position, layer, head = (whole(told(event).get(name)) for name in ("position", "layer", "head"))
         if layer is not None and head is not None:
-            return {
-                self.options["layers"]: str(layer),
-                self.options["heads"]: str(head),
-                self.again: (whole(again) or 0) + 1,
-            }
+            place = f"{layer}.{head}"
+            return {self.options["enlarged"]: "" if place == enlarged else place}
         return gr.skip() if position is None else {self.options["mark"]: str(position)}
 
     @for_visitor
-    def zoom(self, queries: Any, keys: Any, again: Any, event: gr.EventData) -> Updates:
-        """A frame drawn in a pooled map: look at what is inside in full resolution; a double click: at all again."""
+    def zoom(self, queries: Any, keys: Any, enlarged: Any, again: Any, event: gr.EventData) -> Updates:
+        """A frame drawn in a pooled map: read once more, to look at what is inside in full resolution, and at that head
+        alone if one is enlarged; a double click: at all again."""
         wanted = {name: span(told(event).get(name)) for name in ("queries", "keys")}
         if wanted == {"queries": queries or "", "keys": keys or ""}:
             return gr.skip()
+        if (head := typed.place("enlarged", enlarged)) is not None:
+            wanted |= dict(zip(("layers", "heads", "enlarged"), (*map(str, head), ""), strict=True))
         return {**{self.options[name]: text for name, text in wanted.items()}, self.again: (whole(again) or 0) + 1}
 
 
@@ -204,12 +204,13 @@ def _wire(panel: DiagnosticsPanel, tab: gr.Tab) -> None:
     ]  # fmt: skip
     when_changed(changes, panel.show, inputs, panel.shown, tab)
     when_changed([shared.model.change], panel.change_model, [panel.panel, shared.model, shared.session], [panel.board])
-    picked = [options["mark"], options["layers"], options["heads"], panel.again]
-    panel.board.pick(panel.pick, [panel.again], picked, **HIDDEN).then(
+    picked = [options["mark"], options["enlarged"]]
+    panel.board.pick(panel.pick, [options["enlarged"]], picked, **HIDDEN).then(
         as_notice(panel.show), inputs, panel.shown, **HIDDEN, trigger_mode="always_last"
     )
-    zoomed = [options["queries"], options["keys"], panel.again]
-    panel.board.zoom(panel.zoom, [*zoomed], zoomed, **HIDDEN)
+    zoomed = [options[name] for name in ("queries", "keys", "enlarged")]
+    framed = [*zoomed, options["layers"], options["heads"], panel.again]
+    panel.board.zoom(panel.zoom, [*zoomed, panel.again], framed, **HIDDEN)
 
 
 def _fitted(asked: Asked, request: MeasurementRequest) -> str:

@@ -179,7 +179,7 @@ def test_clusters_of_two_texts_show_the_first_tokens_and_name_the_sinks(visit_pa
     shoot(page, "diagnostics-clusters")
 
 
-def test_a_head_is_picked_by_a_click_and_a_frame_is_looked_at_in_full(visit_page):
+def test_a_map_is_enlarged_by_a_click_and_a_frame_is_looked_at_in_full(visit_page):
     page = visit_page(f"{BOOK}&panel=attention")
     run(page)
     overview = figures(page, ["overview-vanilla", "overview-lm-infinite", "mass"])["overview-vanilla"]
@@ -189,21 +189,25 @@ def test_a_head_is_picked_by_a_click_and_a_frame_is_looked_at_in_full(visit_page
     panel.scroll_into_view_if_needed()
     box = panel.bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.8)
-    names = ["overview-vanilla", "overview-lm-infinite", "mass", "map-vanilla", "map-lm-infinite"]
-    names += ["difference-lm-infinite"]
-    drawn = figures(page, names)
-    assert (page.input_value("#diagnostics-layers textarea, #diagnostics-layers input"),) == ("0",)
-    assert (page.input_value("#diagnostics-heads textarea, #diagnostics-heads input"),) == ("1",)
-    assert drawn["map-vanilla"]["x"] == ["key position j"]
-    expect(sides(page, "done")).to_have_count(2)
+    large = ["enlarged-vanilla", "enlarged-lm-infinite"]
+    drawn = figures(page, ["overview-vanilla", "overview-lm-infinite", "mass", *large])
+    assert page.input_value("#diagnostics-enlarged textarea, #diagnostics-enlarged input") == "0.1"
+    assert drawn["enlarged-vanilla"]["x"] == ["key position j"]
+    expect(page.locator("#diagnostics-status")).to_contain_text("measured")  # and not read again
+    named = page.evaluate(
+        "[...document.querySelectorAll('.plot-area [clip-path], .cbfill')]"
+        ".map((node) => node.getAttribute('clip-path') ?? node.style.fill)"
+    )
+    assert len(named) > 4
+    assert not [name for name in named if "http" in name], "clip paths and colour keys outlast a change of the address"
     shoot(page, "diagnostics-attention")
     page.evaluate(
-        "Plotly.relayout(document.querySelector('[data-name=map-vanilla] .plot-area'),"
+        "Plotly.relayout(document.querySelector('[data-name=enlarged-vanilla] .plot-area'),"
         " {'xaxis.range[0]': 600, 'xaxis.range[1]': 660, 'yaxis.range[0]': 700, 'yaxis.range[1]': 640})"
     )
     page.wait_for_function("location.search.includes('queries=640:700') && location.search.includes('keys=600:660')")
     page.wait_for_function(
-        "() => { const [map] = document.querySelector('[data-name=map-vanilla] .plot-area')._fullData ?? [];"
+        "() => { const [map] = document.querySelector('[data-name=map-vanilla] .plot-area')?._fullData ?? [];"
         " return map?.z?.length === 60 && map.text?.[59]?.[0].includes(' looks at '); }"
     )
 

@@ -79,6 +79,8 @@ def test_an_overview_has_a_panel_for_every_head_in_one_scale():
     *maps, bar = figure.data
     assert len(maps) == 6
     assert {trace.coloraxis for trace in maps} == {"coloraxis"}
+    axes = [(trace.xaxis, figure.layout[f"yaxis{trace.yaxis[1:]}"].scaleanchor) for trace in maps]
+    assert all(x == anchor for x, anchor in axes), "each map is as high as wide"
     assert bar.marker.colorbar.ticktext == ("0.0001", "0.001", "0.01", "0.1", "1")
 
 

@@ -131,7 +131,8 @@ def test_the_difference_of_two_runs_of_a_method_is_drawn():
     choice, these = PanelOptions(layers=(1,), heads=(2,)), [Side(run) for run in TWO_ALIKE]
     run(tiny.model(), these, "attention", choice)
     drawn = figures(these, PANELS["attention"], choice)
-    assert [each.name for each in drawn][-3:] == ["map-self-extend", "map-self-extend-2", "difference-self-extend-2"]
+    pairs = [f"{name}-{run.id}" for name in ("map", "lines") for run in TWO_ALIKE]
+    assert [each.name for each in drawn][-5:] == [*pairs, "difference-self-extend-2"]
     captions = " minus ".join(run.method.describe() for run in reversed(TWO_ALIKE))
     assert drawn[-1].figure.layout.title.text == f"{captions}: layer 1, head 2"
 
@@ -140,7 +141,7 @@ def test_only_what_a_panel_measures_or_concludes_is_measured_again():
     model, kept, method = tiny.model(), ResultCache(), RUNS[0].method
     changed = {
         "layers": (1,), "heads": (1,), "queries": (1, 5), "keys": (1, 5), "smoothing": 3, "projection": "umap",
-        "axes": 3, "starting": 4, "mark": 2, "most_queries": 30, "cells": 9,
+        "axes": 3, "starting": 4, "enlarged": (0, 1), "mark": 2, "most_queries": 30, "cells": 9,
     }  # fmt: skip
     for key, panel in PANELS.items():
         run(model, sides(), key, kept=kept)

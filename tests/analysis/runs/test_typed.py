@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.runs.typed import count, numbers, span, whole
+from analysis.runs.typed import count, numbers, place, span, whole
 from longsight.errors import LongSightError
 
 
@@ -14,6 +14,10 @@ def test_numbers_ranges_and_nothing():
     assert span("keys", "") is None
     assert whole("mark", "1,234") == 1234
     assert whole("mark", "") is None
+    assert place("enlarged", " 2.5 ") == (2, 5)
+    assert place("enlarged", "") is None
+    with pytest.raises(LongSightError, match=r"^enlarged must give a layer and a head, such as 2.5, but '2' was given"):
+        place("enlarged", "2")
 
 
 def test_numbers_of_tokens_are_read_as_people_write_them():

@@ -259,21 +259,33 @@ def test_a_page_that_is_loaded_again_shows_what_was_measured(reader, panel, aske
     assert told[panel.sides].count('data-state="done"') == 2
 
 
-def test_a_click_marks_a_position_or_picks_a_head_and_a_frame_asks_for_its_tokens(panel):
+def test_a_click_marks_a_position_or_enlarges_a_map_and_a_frame_asks_for_its_tokens(panel):
     def event(**told):
         return gr.EventData(target=None, _data=told)
 
     of, again = panel.options, panel.again
-    assert panel.pick(4, event(position=12.0, layer=None, head=None)) == {of["mark"]: "12"}
-    assert panel.pick(4, event(position=None, layer=None, head=None)) == gr.skip()
-    assert panel.pick(4, event(position=None, layer=1, head=3)) == {of["layers"]: "1", of["heads"]: "3", again: 5}
-    assert panel.zoom("", "", 0, event(queries=[5, 9], keys=[1, 7])) == {
-        of["queries"]: "5:9",
-        of["keys"]: "1:7",
-        again: 1,
-    }
-    assert panel.zoom("5:9", "1:7", 1, event(queries=None, keys=None)) == {of["queries"]: "", of["keys"]: "", again: 2}
-    assert panel.zoom("", "", 0, event(queries=None, keys=None)) == gr.skip()
+    assert panel.pick("", event(position=12.0, layer=None, head=None)) == {of["mark"]: "12"}
+    assert panel.pick("", event(position=None, layer=None, head=None)) == gr.skip()
+    assert panel.pick("", event(position=None, layer=1, head=3)) == {of["enlarged"]: "1.3"}
+    assert panel.pick("1.3", event(position=None, layer=1, head=3)) == {of["enlarged"]: ""}, "and back"
+    framed = {of["queries"]: "5:9", of["keys"]: "1:7", again: 1}
+    assert panel.zoom("", "", "", 0, event(queries=[5, 9], keys=[1, 7])) == framed
+    of_one = {of["layers"]: "1", of["heads"]: "3", of["enlarged"]: ""}
+    assert panel.zoom("", "", "1.3", 0, event(queries=[5, 9], keys=[1, 7])) == framed | of_one
+    whole = {of["queries"]: "", of["keys"]: "", again: 2}
+    assert panel.zoom("5:9", "1:7", "", 1, event(queries=None, keys=None)) == whole
+    assert panel.zoom("", "", "", 0, event(queries=None, keys=None)) == gr.skip()
+
+
+def test_a_map_is_enlarged_without_reading_again(reader, panel, asked, monkeypatch):
+    last(panel.measure(*asked("attention")))
+    monkeypatch.setattr(measurements.comparing, "compare_steps", lambda *given: pytest.fail("read again"))
+    measurements.result_cache.clear()
+    told = panel.show(*asked("attention", enlarged="1.0"))
+    names = [figure["name"] for figure in told[panel.board]["figures"]]
+    assert [name for name in names if name.startswith("enlarged")] == ["enlarged-vanilla", "enlarged-window"]
+    assert "overview-vanilla" in names, "what was there stays"
+    assert told[panel.run.status].startswith(diagnostics.MEASURED)
 
 
 def test_options_in_an_address_are_read_or_refused(monkeypatch):
