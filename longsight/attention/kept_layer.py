@@ -37,6 +37,7 @@ class KeptLayer(CacheLayerMixin):
         self.reserved = 0
         self.turned: dict[Hashable, TurnedKeys] = {}
         self.memories: dict[tuple[int, int], BlockMemory] = {}  # by the layer that fetches, and the row of the batch
+        self._newest: Tensor | None = None  # the key of the last token, if it came alone
         self._ascending: Tensor | None = None  # positions of what the last update returned, if not as it lies
 
     @property
@@ -82,6 +83,7 @@ class KeptLayer(CacheLayerMixin):
         if self.offloaded is not None:
             self.offloaded.append(key_states, value_states)
         n = key_states.shape[2]
+        self._newest = key_states if n == 1 else None
         if n > 1:
             self.turned.clear()  # made anew when a single token follows
         if n > 1 and self.length + n > self.capacity:
@@ -144,12 +146,32 @@ class KeptLayer(CacheLayerMixin):
 
     def stored_positions(self) -> Tensor:
         """The position whose key each used slot holds, in slot order."""
-        slots = torch.arange(min(self.length, self.capacity), device=self.keys.device)
-        if self.length <= self.capacity:
-            return slots
-        latest = self.length - 1
-        ago = (latest - self.starting - (slots - self.starting)) % self.window
-        return torch.where(slots < self.starting, slots, latest - ago)
+        used = slice(0, min(self.length, self.capacity))
+        return self.positions_at(used, torch.full((1,), self.length - 1, device=self.keys.device))
+
+    @property
+    def latest(self) -> Tensor:
+        """The position of the latest key (1,)."""
+        return torch.tensor([self.length - 1])
+
+    @property
+    def latest_slot(self) -> Tensor:
+        """Its slot (1,)."""
+        return torch.tensor([self.slot(self.length - 1)])
+
+    @property
+    def newest(self) -> Tensor:
+        """The latest key (batch, key_head, 1, channel)."""
+        slot = self.slot(self.length - 1)
+        return self.keys[:, :, slot : slot + 1] if self._newest is None else self._newest
+
+    def positions_at(self, slots: slice, latest: Tensor) -> Tensor:
+        """The positions of the keys in `slots` (slot,) while that of the latest key is `latest` (1,), whose device they
+        are on."""
+        each = torch.arange(slots.start, slots.stop, device=latest.device)
+        if self.length <= self.capacity or slots.stop <= self.starting:
+            return each
+        return torch.where(each < self.starting, each, latest - (latest - each) % self.window)
 
     def whole(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """The keys and values of all of the text, of which the last update returned `keys` and `values`."""
@@ -171,7 +193,7 @@ class KeptLayer(CacheLayerMixin):
     def fork(self) -> "KeptLayer":
         """A layer that holds the same and goes on by itself; it turns keys of its own."""
         fork = copy(self)
-        fork.turned = {}
+        fork.turned, fork._newest = {}, None
         fork.memories = {name: memory.fork() for name, memory in self.memories.items()}
         if self.is_initialized:
             fork.keys, fork.values = self.keys.clone(), self.values.clone()
@@ -180,7 +202,7 @@ class KeptLayer(CacheLayerMixin):
         return fork
 
     def reset(self) -> None:
-        self.keys = self.values = None
+        self.keys = self.values = self._newest = None
         self.turned.clear()
         self.memories.clear()
         if self.offloaded is not None:
