@@ -34,6 +34,7 @@ def shallow(name):
     return tiny.hf(family, **{**SMALL, **config, "num_hidden_layers": 1})
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")  # in torch's own inductor
 @pytest.mark.usefixtures("compiles")
 @pytest.mark.parametrize(("name", "key"), WHOLE if BACKEND else SUITE)
 def test_a_compiled_model_computes_the_definition(name, key):
