@@ -5,16 +5,20 @@ every model and method the processor time of reading and of a written token, aft
 fastest, of tokens the median, each in rounds in which the two take turns, in one thread.
 """
 
+if __name__ == "__main__":  # before torch is imported
+    from longsight.processor import wait_asleep
+
+    wait_asleep()
+
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from benchmarks.subject import ROOT
 
@@ -45,30 +49,49 @@ for line in sys.stdin:
 """What runs in either checkout: a line with a method comes in, and processor times come out."""
 
 
+Answers = tuple[float, list[float]]
+"""Seconds of processor time for reading, and for each token."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process in a checkout that has loaded the model."""
+
+    checkout: Path
+    process: subprocess.Popen[str]
+
+    def measure(self, key: str) -> Answers:
+        """What one method costs there; SystemExit when the process has ended."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with suppress(BrokenPipeError):  # it has ended, and so there is no answer
+            print(key, file=self.process.stdin, flush=True)
+        if not (line := self.process.stdout.readline()):
+            raise SystemExit(f"{self.checkout}: the model could not be measured; what is above says why.")
+        seconds, times = json.loads(line)
+        return seconds, times
+
+
 @contextmanager
-def worker(checkout: Path, source: str, length: int, tokens: int) -> Iterator[tuple[TextIO, TextIO]]:
-    """A process in a checkout, which has loaded the model: where it takes methods from, and where it writes to."""
-    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"}
+def worker(checkout: Path, source: str, length: int, tokens: int) -> Iterator[Worker]:
     command = [sys.executable, "-c", WORKER, json.dumps([source, length, tokens])]
-    with subprocess.Popen(
-        command, cwd=checkout, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        yield process.stdin, process.stdout
-        process.stdin.close()
+    process = subprocess.Popen(command, cwd=checkout, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield Worker(checkout, process)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def compare(checkouts: list[Path], source: str, methods: list[str], length: int, tokens: int, rounds: int) -> list[str]:
     """One row of a table for each method."""
-    found: dict[str, list[list[tuple[float, list[float]]]]] = {key: [[] for _ in checkouts] for key in methods}
+    found: dict[str, list[list[Answers]]] = {key: [[] for _ in checkouts] for key in methods}
     with ExitStack() as stack:
         workers = [stack.enter_context(worker(each, source, length, tokens)) for each in checkouts]
         for _ in range(rounds):
-            for key, (asked, answers) in ((key, each) for key in methods for each in enumerate(workers)):
-                print(key, file=answers[0], flush=True)
-                seconds, times = json.loads(answers[1].readline())
-                found[key][asked].append((seconds, times))
+            for key, sides in found.items():
+                for side, each in zip(sides, workers, strict=True):
+                    side.append(each.measure(key))
     rows = []
     for key, sides in found.items():
         reading = [min(seconds for seconds, _ in side) for side in sides]
