@@ -20,6 +20,8 @@ def test_a_row_says_what_both_cost(tmp_path):
 
 def test_a_process_that_has_ended_is_told():
     command = [sys.executable, "-c", ""]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        with pytest.raises(SystemExit, match="there: the model could not be measured; what is above says why"):
-            Worker(Path("there"), process).measure("window")
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
+        pytest.raises(SystemExit, match="there: the model could not be measured; what is above says why"),
+    ):
+        Worker(Path("there"), process).measure("window")
