@@ -1,8 +1,9 @@
 """What reading and answering cost on a CUDA device: each method beside stock transformers and the device's own limit.
 
-`python -m benchmarks.gpu`, in one run of at most 8 minutes: random weights in the shape of Llama-2-7B, and the embedded
-model, both in bfloat16; then the equality tests on CUDA, in float32 and in bfloat16. What no time is left for is said
-to be left out, and so is what needs more memory than there is. Without CUDA it says so and stops.
+`python -m benchmarks.gpu`, in one run of at most 8 minutes that prints as it goes: the equality tests on CUDA, in
+float32 and in bfloat16; a text of ten million tokens, read by the embedded model under LM-Infinite; then, all in
+bfloat16, random weights in the shape of Llama-2-7B, the embedded model, and SmolLM2 where it is installed. What no time
+is left for is said to be left out, and so is what needs more memory than there is. Without CUDA it says so and stops.
 """
 
 if __name__ == "__main__":  # before torch is imported
@@ -25,16 +26,20 @@ from transformers.utils import is_flash_attn_2_available, is_flash_attn_3_availa
 
 from analysis.evaluation.memory import forget_peak, peak_memory
 from analysis.runs import methods_argument, read_one
+from benchmarks.endless import read_on
 from benchmarks.measure import Meter, Result, TimedReading, measure_once, read_with_method, read_with_stock
 from benchmarks.subject import DEFAULT, ROOT, random_ids, read_stock
-from longsight.methods import METHODS
-from longsight.models.model import adopt
+from longsight.models.model import adopt, load
+from longsight.models.registry import PACKAGED
 
 MINUTES = 8.0
-FOR_TESTS = 150.0
-"""Seconds at the end of a run that are kept for the equality tests."""
+FOR_TESTS, FOR_ENDLESS = 150.0, 60.0
+"""Seconds that the equality tests, and the reading without an end, may take."""
 
 LENGTHS = (4096, 32768, 131072)
+READERS = ("vanilla", "lm-infinite", "lm-infinite:top_k=5,from_layer=1,insert_at=256", "self-extend")
+ENDLESS = "lm-infinite:top_k=0"
+TOKENS = 10_000_000
 CHUNK, DECODE = 2048, 16
 COPIED = 2**30
 """Bytes that are copied to find the bandwidth: more than any cache of a device holds."""
@@ -99,12 +104,17 @@ def random_weights(config: PreTrainedConfig, device: torch.device) -> PreTrained
 
 def subjects(device: torch.device, config: PreTrainedConfig = LLAMA_2_7B) -> list[Subject]:
     """What is measured; without the large one where a device has no room for it."""
-    small = Subject("The embedded model", read_stock(DEFAULT).to(device, torch.bfloat16))
+    found = [Subject("The embedded model", read_stock(DEFAULT).to(device, torch.bfloat16))]
+    for each in PACKAGED.values():
+        if each.file is not None:
+            model = load(each.name, device, torch.bfloat16)
+            model.seam.close()
+            found.append(Subject(each.name, model.hf))
     try:
-        return [Subject("Llama-2-7B's shape", random_weights(config, device)), small]
+        return [Subject("Llama-2-7B's shape", random_weights(config, device)), *found]
     except torch.OutOfMemoryError:
         print("Llama-2-7B's shape does not fit on this device and is left out.", file=sys.stderr)
-        return [small]
+        return found
 
 
 def stock_readers(hf: PreTrainedModel) -> Iterator[tuple[str, Callable[[int], TimedReading]]]:
@@ -231,33 +241,49 @@ def equality_tests(seconds: float) -> int:
         return 1
 
 
-def arguments() -> argparse.Namespace:
+def endless(device: torch.device, tokens: int, meter: Meter, deadline: float) -> str:
+    """The embedded model, in float32, as it is read with elsewhere."""
+    model = adopt(read_stock(DEFAULT).to(device))
+    rate = read_on(model, read_one(model, ENDLESS, model.train_length), tokens, CHUNK, meter, deadline)
+    return f"Without an end, {ENDLESS}: {rate}"
+
+
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, metavar="N")
     parser.add_argument(
         "--methods",
         type=methods_argument,
-        default=list(METHODS),
+        default=list(READERS),
         help='"vanilla;self-extend:group=4"',
     )
+    parser.add_argument("--tokens", type=int, default=TOKENS, help="of the text without an end")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="how long the whole run may take")
-    return parser.parse_args()
+    return parser
+
+
+def benchmark(device: torch.device, config: PreTrainedConfig, options: argparse.Namespace, meter: Meter) -> int:
+    """Everything, printed as it goes; 0 when every equality test passed."""
+    start = meter.clock()
+    end = start + 60 * options.minutes
+    print(f"torch {torch.__version__}, chunks of {CHUNK:,} tokens", flush=True)
+    failed = equality_tests(min(FOR_TESTS, end - start))
+    print(f"\n{endless(device, options.tokens, meter, min(end, meter.clock() + FOR_ENDLESS))}", flush=True)
+    for text in run(subjects(device, config), sorted(options.lengths), options.methods, meter, end):
+        print(f"\n{text}", flush=True)
+    return failed
 
 
 def main() -> int:
-    options, start = arguments(), time.perf_counter()
+    options = parser().parse_args()
     if not torch.cuda.is_available():
         raise SystemExit(
             f"benchmarks.gpu needs a CUDA device, and torch {torch.__version__} finds none here; "
             "benchmarks.prefill measures on a CPU."
         )
     device = torch.device("cuda", torch.cuda.current_device())
-    end = start + 60 * options.minutes
-    print(f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}, chunks of {CHUNK:,} tokens")
-    found = subjects(device)
-    for text in run(found, sorted(options.lengths), options.methods, cuda_meter(device), end - FOR_TESTS):
-        print(f"\n{text}", flush=True)
-    return equality_tests(end - time.perf_counter())
+    print(torch.cuda.get_device_name(device), flush=True)
+    return benchmark(device, LLAMA_2_7B, options, cuda_meter(device))
 
 
 if __name__ == "__main__":

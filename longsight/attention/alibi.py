@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from longsight.attention.encoding import Encoding
-from longsight.attention.transfer import sent
+from longsight.attention.transfer import Copies, kept_on, sent
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Alibi(Encoding):
     """
 
     slopes: Tensor
+    _copies: Copies = field(default_factory=dict, init=False, repr=False, compare=False)
 
     kind: ClassVar[str] = "alibi"
     name: ClassVar[str] = "ALiBi"
@@ -31,7 +32,7 @@ class Alibi(Encoding):
     def bias(self, positions: Tensor) -> Tensor:
         device = torch.device("cpu") if positions.device.type == "mps" else positions.device  # MPS has no float64
         heard = torch.atleast_2d(sent(positions, device, torch.float64)).mean(0)
-        return sent(self.slopes, device, torch.float64)[:, None] * heard
+        return kept_on(device, self.slopes, self._copies)[:, None] * heard
 
     def of_heads(self, heads: Sequence[int]) -> "Alibi":
         return replace(self, slopes=self.slopes[list(heads)])

@@ -129,7 +129,7 @@ class Chunk:
             heard = Heard(rule, heads.encoding, self.cache.text)
             self._plans[key] = partial(attend_one_query, plan=plan_one(kept, heard, q))
         if known.query_scale is not None:
-            q = q * sent(known.query_scale(torch.tensor([kept.length - 1])), q.device, q.dtype)[:, None]
+            q = q * sent(known.query_scale(kept.latest), q.device, q.dtype)[:, None]
         out, lse = self._plans[key](q, kept, scaling=heads.scaling, softcap=known.softcap)
         if heads.show is None and self._retrieval(heads) is None:  # nobody asks where the keys stand
             return out if heads.sinks is None else with_sinks(out, lse, heads.sinks)[0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable
 from copy import copy
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +18,13 @@ Slices = Callable[[int, int], list[slice]]
 
 UNLIMITED = 2**62
 """More slots than any text has tokens."""
+
+
+class Counted(NamedTuple):
+    """Where a token is that comes alone, by a count that the layer's device keeps: its position and its slot (1,)."""
+
+    position: Tensor
+    slot: Tensor
 
 
 class KeptLayer(CacheLayerMixin):
@@ -37,12 +45,23 @@ class KeptLayer(CacheLayerMixin):
         self.reserved = 0
         self.turned: dict[Hashable, TurnedKeys] = {}
         self.memories: dict[tuple[int, int], BlockMemory] = {}  # by the layer that fetches, and the row of the batch
+        self.counted: Counted | None = None  # the token that is being read; None: `length` says where it is
+        self._newest: Tensor | None = None  # the key of the last token, if it came alone
         self._ascending: Tensor | None = None  # positions of what the last update returned, if not as it lies
 
     @property
     def capacity(self) -> int:
         """The most slots this layer will ever use."""
         return self.starting + self.window
+
+    @property
+    def full(self) -> bool:
+        """Whether each token that comes takes the place of another, and nothing else is written."""
+        return self.is_initialized and self.length >= self.capacity and self.offloaded is None
+
+    def count(self, position: Tensor) -> Counted:
+        """Where a token at `position` (1,) goes that follows in a full layer."""
+        return Counted(position, self.starting + (position - self.starting) % self.window)
 
     @property
     def nbytes(self) -> int:
@@ -82,6 +101,7 @@ class KeptLayer(CacheLayerMixin):
         if self.offloaded is not None:
             self.offloaded.append(key_states, value_states)
         n = key_states.shape[2]
+        self._newest = key_states if n == 1 else None
         if n > 1:
             self.turned.clear()  # made anew when a single token follows
         if n > 1 and self.length + n > self.capacity:
@@ -90,8 +110,12 @@ class KeptLayer(CacheLayerMixin):
         self.length += n
         self._make_room()
         self._ascending = None
-        self.keys[:, :, slot : slot + n] = key_states
-        self.values[:, :, slot : slot + n] = value_states
+        if self.counted is None:
+            self.keys[:, :, slot : slot + n] = key_states
+            self.values[:, :, slot : slot + n] = value_states
+        else:
+            self.keys.index_copy_(2, self.counted.slot, key_states)
+            self.values.index_copy_(2, self.counted.slot, value_states)
         used = min(self.length, self.capacity)
         return self.keys[:, :, :used], self.values[:, :, :used]
 
@@ -144,12 +168,34 @@ class KeptLayer(CacheLayerMixin):
 
     def stored_positions(self) -> Tensor:
         """The position whose key each used slot holds, in slot order."""
-        slots = torch.arange(min(self.length, self.capacity), device=self.keys.device)
-        if self.length <= self.capacity:
-            return slots
-        latest = self.length - 1
-        ago = (latest - self.starting - (slots - self.starting)) % self.window
-        return torch.where(slots < self.starting, slots, latest - ago)
+        used = slice(0, min(self.length, self.capacity))
+        if self.counted is not None:
+            return self.positions_at(used, self.counted.position)
+        return self.positions_at(used, torch.full((1,), self.length - 1, device=self.keys.device))
+
+    @property
+    def latest(self) -> Tensor:
+        """The position of the latest key (1,)."""
+        return torch.tensor([self.length - 1]) if self.counted is None else self.counted.position
+
+    @property
+    def latest_slot(self) -> Tensor:
+        """Its slot (1,)."""
+        return torch.tensor([self.slot(self.length - 1)]) if self.counted is None else self.counted.slot
+
+    @property
+    def newest(self) -> Tensor:
+        """The latest key (batch, key_head, 1, channel)."""
+        slot = self.slot(self.length - 1)
+        return self.keys[:, :, slot : slot + 1] if self._newest is None else self._newest
+
+    def positions_at(self, slots: slice, latest: Tensor) -> Tensor:
+        """The positions of the keys in `slots` (slot,) while that of the latest key is `latest` (1,), whose device they
+        are on."""
+        each = torch.arange(slots.start, slots.stop, device=latest.device)
+        if self.length <= self.capacity or slots.stop <= self.starting:
+            return each
+        return torch.where(each < self.starting, each, latest - (latest - each) % self.window)
 
     def whole(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """The keys and values of all of the text, of which the last update returned `keys` and `values`."""
@@ -171,7 +217,7 @@ class KeptLayer(CacheLayerMixin):
     def fork(self) -> "KeptLayer":
         """A layer that holds the same and goes on by itself; it turns keys of its own."""
         fork = copy(self)
-        fork.turned = {}
+        fork.turned, fork.counted, fork._newest = {}, None, None
         fork.memories = {name: memory.fork() for name, memory in self.memories.items()}
         if self.is_initialized:
             fork.keys, fork.values = self.keys.clone(), self.values.clone()
@@ -180,7 +226,7 @@ class KeptLayer(CacheLayerMixin):
         return fork
 
     def reset(self) -> None:
-        self.keys = self.values = None
+        self.keys = self.values = self._newest = None
         self.turned.clear()
         self.memories.clear()
         if self.offloaded is not None:

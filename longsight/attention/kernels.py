@@ -19,36 +19,42 @@ def kernel(
     """
     if softcap is not None:
         return capped(q, k, v, mask, scaling, softcap)
-    batch, heads, queries, channels = q.shape
-    key_heads = k.shape[1]
-    shape, wanted = (batch * key_heads, heads // key_heads), v.shape[-1]
+    out, lse = _by_key_head(q.unflatten(1, (k.shape[1], -1)), k, v, mask, scaling)
+    return out.flatten(1, 2), lse.flatten(1, 2)
+
+
+def _by_key_head(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float) -> tuple[Tensor, Tensor]:
+    """`kernel` with the heads that share a key head beside each other: q (batch, key_head, group, query, channel)."""
+    batch, key_heads, group, queries, channels = q.shape
+    shape_of, shape, wanted = q.shape[:-1], (batch * key_heads, group), v.shape[-1]
     if wanted < channels:  # fused kernels want values as wide as keys
         v = functional.pad(v, (0, channels - wanted))
     q = q.reshape(*shape, queries, -1)
-    k, v = (x.reshape(shape[0], 1, *x.shape[2:]).expand(-1, shape[1], -1, -1) for x in (k, v))
+    k, v = (x.reshape(shape[0], 1, *x.shape[2:]).expand(-1, group, -1, -1) for x in (k, v))
     if mask is not None and mask.ndim == 3:
-        mask = mask.reshape(1, key_heads, shape[1], *mask.shape[1:]).expand(batch, -1, -1, -1, -1).flatten(0, 1)
+        mask = mask.reshape(1, key_heads, group, *mask.shape[1:]).expand(batch, -1, -1, -1, -1).flatten(0, 1)
         mask = mask.expand(-1, -1, queries, -1)
     out, lse = KERNELS.get(q.device.type, unfused)(q, k, v, mask, scaling)
-    return out.reshape(batch, heads, queries, -1)[..., :wanted], lse.float().reshape(batch, heads, queries)
+    return out.reshape(*shape_of, -1)[..., :wanted], lse.float().reshape(shape_of)
 
 
 def one_query_kernel(
     q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scaling: float, softcap: float | None = None
 ) -> tuple[Tensor, Tensor]:
-    """`kernel` for a single query that sees all of these keys; its `bias` is (head, 1, key).
+    """`kernel` for a single query that sees all of these keys: q (batch, key_head, group, channel), in which heads that
+    share a key head are a group -> the same shape, and log-sum-exp (batch, key_head, group). `bias` is (head, 1, key).
 
-    On a CPU, heads that share a key head go in as its queries, so that keys are read once for all of them.
+    On a CPU a group goes in as queries, so that keys are read once for all of them.
     """
-    batch, heads, _, channels = q.shape
-    key_heads = k.shape[1]
+    if softcap is not None:
+        out, lse = capped(q.flatten(1, 2)[:, :, None], k, v, bias, scaling, softcap)
+        return out.reshape(*q.shape[:3], -1), lse.reshape(q.shape[:3])
+    batch, key_heads, group, channels = q.shape
     few = batch * key_heads < torch.get_num_threads()
-    if q.device.type != "cpu" or v.shape[-1] != channels or softcap is not None or few:
-        return kernel(q, k, v, bias, scaling, softcap)
-    groups = (key_heads, heads // key_heads)
-    mask = None if bias is None else bias.reshape(1, *groups, -1)
-    out, lse = _cpu_kernel(q.reshape(batch, *groups, channels), k, v, mask, scaling)
-    return out.reshape(q.shape), lse.reshape(batch, heads, 1)
+    if q.device.type != "cpu" or v.shape[-1] != channels or few:
+        out, lse = _by_key_head(q[:, :, :, None], k, v, bias, scaling)
+        return out[:, :, :, 0], lse[..., 0]
+    return _cpu_kernel(q, k, v, None if bias is None else bias.reshape(1, key_heads, group, -1), scaling)
 
 
 def _cpu_kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float) -> tuple[Tensor, Tensor]:
@@ -124,11 +130,12 @@ KERNELS = {"cpu": _cpu_kernel, "cuda": _cuda_kernel}
 
 
 def merge(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Attention over a union of disjoint key sets from attention over each: weights exp(lse_part - lse_all)."""
-    if len(parts) == 1:
-        return parts[0]
-    lse = torch.stack([part[1] for part in parts]).logsumexp(0)
-    out = sum(part[0] * (part[1] - lse).exp().to(part[0])[..., None] for part in parts)
+    """Attention over a union of disjoint key sets from attention over each: of two the first has the weight
+    exp(lse_first - lse_both), which is the logistic function of the difference of the two."""
+    out, lse = parts[0]
+    for more, its_lse in parts[1:]:
+        weight = (its_lse - lse).sigmoid().to(out)
+        out, lse = out.lerp(more, weight[..., None]), torch.logaddexp(lse, its_lse)
     return out, lse
 
 

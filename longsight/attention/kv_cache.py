@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers.cache_utils import Cache as TransformersCache
 
 from longsight.attention.kept_keys import kept
-from longsight.attention.kept_layer import KeptLayer
+from longsight.attention.kept_layer import Counted, KeptLayer
 from longsight.attention.offloaded_keys import OffloadedKeys
 from longsight.attention.split_layer import HeadKeys, SplitLayer
 from longsight.attention.state_layer import StateLayer
@@ -59,6 +60,8 @@ class Cache(TransformersCache):
         # While a forward pass runs: what it knows, for layers that are handed nothing but the cache.
         self.chunk: Any = None
         self.ids = array("q")
+        self._position: Tensor | None = None  # (1,) of the token read last, if it was counted
+        self._counted = 0  # the length after it
 
     @property
     def length(self) -> int:
@@ -81,6 +84,27 @@ class Cache(TransformersCache):
                 yield from layer.each
             elif isinstance(layer, KeptLayer):
                 yield layer
+
+    def count(self, tokens: int) -> None:
+        """So many tokens are about to be read. Where one follows in layers that are all full, everything from here on
+        is computed from a count that the device keeps: no number of the processor's, no shape and no place in memory
+        differs from one token to the next, as CUDA graphs ask for."""
+        layers = list(self.kept_layers)
+        if tokens > 1 or not self.turns or not all(layer.full for layer in layers):
+            self._position = None
+            for layer in layers:
+                layer.counted = None
+            return
+        if self._position is None or self._counted != self.length:
+            self._position = torch.full((1,), self.length, device=layers[0].keys.device)
+        else:
+            self._position.add_(1)
+        self._counted, found = self.length + 1, dict[tuple[int, int, torch.device], Counted]()
+        for layer in layers:
+            alike = (layer.starting, layer.window, layer.keys.device)
+            if alike not in found:
+                found[alike] = layer.count(self._position.to(layer.keys.device))
+            layer.counted = found[alike]
 
     def fork(self) -> "Cache":
         """A cache that has read the same and goes on by itself: what one of the two reads, the other does not see."""

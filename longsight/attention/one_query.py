@@ -1,19 +1,20 @@
 """One query over the KV cache as it lies: what every written token costs.
 
 Inside a band a key is turned to a position of its own, whichever query asks. So while tokens are written one by one,
-the cache holds its keys once more, turned, and for each token only the query and its own key are turned. Nothing is
-gathered or copied: in a softmax the order of keys does not matter, so keys are taken slice by slice, as they lie.
+the cache holds its keys once more, turned, and for each token only the query and its own key are turned, in one go
+however many rotations they are: on a device what is launched costs more than what is computed. Nothing else is gathered
+or copied: in a softmax the order of keys does not matter, so keys are taken slice by slice, as they lie.
 
 Positions count from the beginning of the text. Angles are made in float64, whose error is at most 1.1e-16 of an angle:
 2e-8 at position 2e8, less than float32 rounds a cosine by.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from longsight.attention.encoding import Encoding, Table, rotate
+from longsight.attention.encoding import Encoding, Table, by_channel, rotate_few
 from longsight.attention.kept_layer import KeptLayer, joined
 from longsight.attention.kernels import merge, one_query_kernel
 from longsight.attention.transfer import sent
@@ -32,8 +33,23 @@ class Share:
 
     slots: list[slice]
     turned: Turning | None
-    q_table: Table | None
+    q_position: Tensor  # (1,) or (group, 1)
     biases: list[Tensor | None]  # (head, 1, key) each
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What a copy of the keys turns for a token: the token's own key, unless that is among those that are moved, and
+    these."""
+
+    turning: Turning
+    own: bool
+    slots: Tensor  # (slot,)
+    told: list[Tensor]  # (slot,) or (group, slot) each
+
+    def keys(self, kept: KeptLayer) -> list[Tensor]:
+        """The keys in these slots, as they were projected."""
+        return [kept.newest] * self.own + [kept.keys[:, :, slots] for slots, _ in self.turning.moved]
 
 
 @dataclass(frozen=True)
@@ -41,8 +57,23 @@ class OneQueryPlan:
     """Everything about a single query that depends on positions alone, shared by all layers with the same slots."""
 
     shares: list[Share]
+    copies: list[Followed]
     scale: Tensor | None  # (1, 1)
-    interleaved: bool
+    encoding: Encoding
+    like: Tensor
+    _tables: dict[int, Table | None] = field(default_factory=dict)
+
+    def table(self, group: int) -> Table | None:
+        """All rotations of a layer in which `group` query heads share a key head, by channel: those of the query for
+        each share, and then those of keys for each copy."""
+        if group not in self._tables:
+            told = [share.q_position.expand(*share.q_position.shape[:-1], group) for share in self.shares]
+            told += [position for copy in self.copies for position in copy.told]
+            groups = max((len(each) for each in told if each.ndim > 1), default=0)
+            rows = torch.cat([each.expand(groups, -1) for each in told] if groups else told, dim=-1)
+            table = self.encoding.table(rows, self.like)
+            self._tables[group] = None if table is None else by_channel(table, self.encoding.interleaved)
+        return self._tables[group]
 
 
 @dataclass
@@ -76,23 +107,23 @@ class Heard:
 
 def plan_one(kept: KeptLayer, heard: Heard, like: Tensor) -> OneQueryPlan:
     """Plan attention of the latest token that `kept` has stored; `like` are its queries."""
-    i, method = torch.tensor([kept.length - 1]), heard.method
-    encoding, frequencies = heard.at(i)
+    here, i, method = torch.tensor([kept.length - 1]), kept.latest, heard.method
+    encoding, frequencies = heard.at(here)
     copies: dict[PositionMap, Turning] = {}  # bands that turn keys alike share a copy, ...
     met: dict[tuple[PositionMap, tuple[float, ...]], Met] = {}  # ... and a rotation, if they turn queries alike too
     for number, band in enumerate(method.bands):
         name = (method, id(heard.encoding), number)
-        turned = copies.setdefault(band.k_position, Turning(name, band.k_position, encoding, frequencies, like, i))
-        position = band.q_position(i)
-        begin, following = (int(band.span.first(query)) for query in (i, i + 1))
-        told = tuple(position.flatten().tolist())
-        found = met.setdefault((band.k_position, told), Met(turned, position, []))
-        found.slots += kept.slices(begin, int(band.span.last(i)))
+        turned = copies.setdefault(band.k_position, Turning(name, band.k_position, encoding, frequencies, like))
+        told = tuple(band.q_position(here).flatten().tolist())
+        begin, following = (int(band.span.first(query)) for query in (here, here + 1))
+        found = met.setdefault((band.k_position, told), Met(turned, band.q_position(i), []))
+        found.slots += kept.slices(begin, int(band.span.last(here)))
         found.slides |= following > begin
     shares = [_share(kept, each) for each in _gathered(kept, [each for each in met.values() if each.slots])]
+    used = {share.turned.name: share.turned for share in shares if share.turned is not None}
     scale = method.logit_scale(i)
     scale = None if scale is None else sent(scale, like.device, like.dtype)[:, None]
-    return OneQueryPlan(shares, scale, encoding.interleaved)
+    return OneQueryPlan(shares, [_followed(kept, each) for each in used.values()], scale, encoding, like)
 
 
 def _gathered(kept: KeptLayer, met: list[Met]) -> list[Met]:
@@ -109,8 +140,8 @@ def _gathered(kept: KeptLayer, met: list[Met]) -> list[Met]:
             continue
         shift = most.q_position - each.q_position
         for slots in joined(each.slots):
-            told = each.turned.k_position(kept.positions[slots]) + sent(shift, kept.keys.device)
-            most.turned.moved.append((slots, most.turned.encoding.table(told, most.turned.like)))
+            told = each.turned.k_position(kept.positions_at(slots, kept.latest)) + shift
+            most.turned.moved.append((slots, told))
         most.slots += each.slots
     return left
 
@@ -123,7 +154,16 @@ def _share(kept: KeptLayer, met: Met) -> Share:
         told = encoding.bias(turned.k_position(kept.positions) - sent(met.q_position, kept.keys.device))
         assert told is not None
         biases = [told[:, each].to(like.device, torch.float32)[:, None] for each in slots]
-    return Share(slots, turned if turned.turns else None, encoding.table(met.q_position, like), biases)
+    return Share(slots, turned if turned.turns else None, met.q_position, biases)
+
+
+def _followed(kept: KeptLayer, turning: Turning) -> Followed:
+    moved, own = [slots for slots, _ in turning.moved], kept.slot(kept.length - 1)
+    alone = not any(slots.start <= own < slots.stop for slots in moved)
+    slots = [kept.latest_slot] * alone
+    slots += [torch.arange(each.start, each.stop, device=kept.latest_slot.device) for each in moved]
+    told = [turning.k_position(kept.latest)] * alone + [told for _, told in turning.moved]
+    return Followed(turning, alone, sent(torch.cat(slots), turning.like.device), told)
 
 
 def copies_of_keys(method: Method, encoding: Encoding) -> int:
@@ -137,22 +177,36 @@ def attend_one_query(
     """Attention of the latest token -> (batch, head, 1, channel) and log-sum-exp (batch, head, 1)."""
     if plan.scale is not None:
         q = q * plan.scale
+    batch, heads, _, _ = q.shape
+    queries = _turned(q.reshape(batch, kept.keys.shape[1], -1, q.shape[-1]), kept, plan)
     parts = []
-    for share in plan.shares:
-        keys = kept.keys if share.turned is None else _turned_keys(kept, share.turned)
-        turned_q = rotate(q, share.q_table, plan.interleaved)
+    for share, asking in zip(plan.shares, queries, strict=True):
+        keys = kept.keys if share.turned is None else kept.turned[share.turned.name].keys
         for slots, bias in zip(share.slots, share.biases, strict=True):
-            parts.append(
-                one_query_kernel(turned_q, keys[:, :, slots], kept.values[:, :, slots], bias, scaling, softcap)
-            )
-    return merge(parts)
+            parts.append(one_query_kernel(asking, keys[:, :, slots], kept.values[:, :, slots], bias, scaling, softcap))
+    out, lse = merge(parts)
+    return out.reshape(batch, heads, 1, -1), lse.reshape(batch, heads, 1)
 
 
-def _turned_keys(kept: KeptLayer, turned: Turning) -> Tensor:
-    """The layer's copy, up to date: made, or made anew, where it cannot simply go on."""
-    copy = kept.turned.get(turned.name)
-    if copy is None or not copy.follows(kept, turned):
-        copy = kept.turned[turned.name] = TurnedKeys.of(kept, turned)
-    else:
-        copy.follow(kept, turned)
-    return copy.keys
+def _turned(q: Tensor, kept: KeptLayer, plan: OneQueryPlan) -> list[Tensor]:
+    """The query (batch, key_head, group, channel) as each share turns it; the layer's copies are brought up to date."""
+    group = q.shape[2]
+    table = plan.table(group)
+    if table is None:
+        return [q] * len(plan.shares)
+    pieces = [q] * len(plan.shares) + [keys for copy in plan.copies for keys in copy.keys(kept)]
+    turned = rotate_few(torch.cat(pieces, dim=2), table, plan.encoding.interleaved)
+    start = group * len(plan.shares)
+    for each in plan.copies:
+        stop = start + len(each.slots)
+        _copy(kept, each.turning).follow(kept, each.turning, each.slots, turned[:, :, start:stop])
+        start = stop
+    return [turned[:, :, n * group : (n + 1) * group] for n in range(len(plan.shares))]
+
+
+def _copy(kept: KeptLayer, turning: Turning) -> TurnedKeys:
+    """The layer's copy: made, or made anew, where it cannot simply go on."""
+    copy = kept.turned.get(turning.name)
+    if copy is None or not copy.follows(kept, turning):
+        copy = kept.turned[turning.name] = TurnedKeys.of(kept, turning)
+    return copy

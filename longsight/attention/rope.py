@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from longsight.attention.encoding import Encoding, Table, pairs
-from longsight.attention.transfer import sent
+from longsight.attention.transfer import Copies, kept_on, sent
 from longsight.methods import Method
 
 
@@ -21,6 +21,7 @@ class Rotary(Encoding):
 
     inv_freq: Tensor
     interleaved: bool = False
+    _copies: Copies = field(default_factory=dict, init=False, repr=False, compare=False)
 
     kind: ClassVar[str] = "rope"
     name: ClassVar[str] = "RoPE"
@@ -45,7 +46,7 @@ class Rotary(Encoding):
         told = torch.atleast_2d(sent(positions, device, torch.float64))
         if len(told) > 1:
             told = told[sent(pair_groups(len(told), len(self.inv_freq)), device)]
-        angle = told.mT * sent(self.inv_freq, device, torch.float64)
+        angle = told.mT * kept_on(device, self.inv_freq, self._copies)
         return angle.cos().to(like), angle.sin().to(like)
 
     def under(self, method: Method, length: int) -> "Rotary":

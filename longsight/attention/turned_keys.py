@@ -17,19 +17,16 @@ class StoredKeys(Protocol):
     keys: Tensor
     length: int
 
-    def slot(self, position: int) -> int:
-        """Where the key at `position` lies."""
-
     def stored_positions(self) -> Tensor:
         """The position of the key in each slot that is used, in the order of slots (key,)."""
 
 
 @dataclass(frozen=True)
 class Turning:
-    """How the keys are turned that serve all bands with one `k_position`, when the query at `i` (1,) asks.
+    """How the keys are turned that serve all bands with one `k_position`, when a query asks.
 
-    `name` tells a layer's copies apart, and `frequencies` those of one copy as the text grows. Tables are made once,
-    and shared by all layers that have the same keys stored.
+    `name` tells a layer's copies apart, and `frequencies` those of one copy as the text grows. The table of all keys is
+    made once, and shared by all layers that have the same keys stored.
     """
 
     name: Hashable
@@ -37,28 +34,20 @@ class Turning:
     encoding: Encoding
     frequencies: Hashable
     like: Tensor
-    i: Tensor
-    moved: list[tuple[slice, Table | None]] = field(default_factory=list)
-    """Slots of few keys that are told another distance, and their rotations: turned anew for each query."""
-    _tables: dict[str, Table | None] = field(default_factory=dict)
+    moved: list[tuple[slice, Tensor]] = field(default_factory=list)
+    """Slots of few keys that are told other positions, and these: turned anew for each query."""
+    _tables: list[Table | None] = field(default_factory=list)
 
     @property
     def turns(self) -> bool:
         """Whether it makes keys any other than they were projected."""
         return turns(self.k_position, self.encoding)
 
-    def newest(self) -> Table | None:
-        """The rotation of the latest key."""
-        return self._table("newest", self.i)
-
     def stored(self, positions: Tensor) -> Table | None:
         """The rotations of all stored keys, which stand at `positions` (key,)."""
-        return self._table("stored", positions)
-
-    def _table(self, which: str, positions: Tensor) -> Table | None:
-        if which not in self._tables:
-            self._tables[which] = self.encoding.table(self.k_position(positions), self.like)
-        return self._tables[which]
+        if not self._tables:
+            self._tables.append(self.encoding.table(self.k_position(positions), self.like))
+        return self._tables[0]
 
 
 def turns(k_position: PositionMap, encoding: Encoding) -> bool:
@@ -77,11 +66,12 @@ class TurnedKeys:
 
     @staticmethod
     def of(stored: StoredKeys, turning: Turning) -> "TurnedKeys":
-        """A new copy of all keys."""
+        """A new copy of all keys, where they stand before any is moved."""
         positions = stored.stored_positions()
         copy = TurnedKeys(torch.empty_like(stored.keys), stored.length, turning.frequencies, [])
-        copy._turn(stored, slice(0, len(positions)), turning.stored(positions), turning)
-        copy._move(stored, turning)
+        used = slice(0, len(positions))
+        table, interleaved = turning.stored(positions), turning.encoding.interleaved
+        rotate(stored.keys[:, :, used], table, interleaved, out=copy.keys[:, :, used])
         return copy
 
     def follows(self, stored: StoredKeys, turning: Turning) -> bool:
@@ -92,24 +82,14 @@ class TurnedKeys:
         )
         return stored.length - self.length <= 1 and self.frequencies == turning.frequencies and stay
 
-    def follow(self, stored: StoredKeys, turning: Turning) -> None:
-        """Turn the latest key, and those that are moved."""
-        if self.length == stored.length:
-            return
+    def follow(self, stored: StoredKeys, turning: Turning, slots: Tensor, keys: Tensor) -> None:
+        """Put `keys` (batch, key_head, slot, channel) into `slots` (slot,): the latest one, and those that are
+        moved."""
         if self.keys.shape[2] < stored.keys.shape[2]:
             self.keys = grown(self.keys, stored.keys.shape[2])
-        slot = stored.slot(stored.length - 1)
-        self._turn(stored, slice(slot, slot + 1), turning.newest(), turning)
-        self._move(stored, turning)
-        self.length = stored.length
-
-    def _move(self, stored: StoredKeys, turning: Turning) -> None:
+        self.keys.index_copy_(2, slots, keys)
         self.moved = [slots for slots, _ in turning.moved]
-        for slots, table in turning.moved:
-            self._turn(stored, slots, table, turning)
-
-    def _turn(self, stored: StoredKeys, slots: slice, table: Table | None, turning: Turning) -> None:
-        rotate(stored.keys[:, :, slots], table, turning.encoding.interleaved, out=self.keys[:, :, slots])
+        self.length = stored.length
 
 
 def grown(buffer: Tensor, size: int) -> Tensor:

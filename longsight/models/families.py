@@ -5,7 +5,7 @@ compute attention themselves; for these the table names a shim.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
@@ -243,8 +243,12 @@ def layers_of(hf: PreTrainedModel, family: Family) -> tuple[Layer, ...]:
 
 
 def _alike(one: Encoding, other: Encoding) -> bool:
-    pairs = zip(vars(one).values(), vars(other).values(), strict=False)
-    return type(one) is type(other) and all(torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in pairs)
+    if type(one) is not type(other):
+        return False
+    if not is_dataclass(one):
+        return True
+    pairs = [(getattr(one, each.name), getattr(other, each.name)) for each in fields(one) if each.compare]
+    return all(torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in pairs)
 
 
 def train_length(config: PretrainedConfig) -> int:

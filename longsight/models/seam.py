@@ -176,6 +176,7 @@ class Seam:
         if self.shim is None:
             kwargs |= {"chunk": chunk, "position_ids": torch.zeros(1, 1, dtype=torch.int64, device=tokens.device)}
         cache.chunk = chunk
+        cache.count(tokens.shape[1])
         try:
             out = forward(**{self.cache_name: cache}, **kwargs)
         except BaseException:

@@ -7,18 +7,21 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import torch
 
-from benchmarks import gpu
+from benchmarks import endless, gpu
 from benchmarks.measure import Meter, Result
 from longsight.methods import METHODS
+from longsight.models.model import adopt
 from tests.longsight import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
 NEVER = float("inf")
+MEASURED = ["vanilla", "dynamic-ntk", "duo", "infllm"]
 
 
 @pytest.fixture(autouse=True)
@@ -162,11 +165,11 @@ def test_longer_texts_are_read_in_the_way_that_was_fastest_for_the_shortest(subj
     assert gpu.fastest(subject) == "stock, b"
 
 
-def test_a_whole_run_measures_stock_and_every_method_and_leaves_the_model_as_it_was():
+def test_a_whole_run_measures_stock_and_methods_and_leaves_the_model_as_it_was():
     meter = Meter(time.perf_counter, lambda: 0, lambda: 0)
     found = [gpu.Subject("tiny", gpu.random_weights(tiny.hf().config, CPU)), gpu.Subject("small", tiny.hf())]
     assert {p.dtype for p in found[0].hf.parameters()} == {torch.bfloat16}
-    texts = list(gpu.run(found, [96, 160], list(METHODS), meter, NEVER))
+    texts = list(gpu.run(found, [96, 160], MEASURED, meter, NEVER))
     assert re.fullmatch(r"Copying moves [\d,]+ GB per second\.", texts[0])
     titles = [text.splitlines()[0] for text in texts[1:]]
     assert titles == [f"### {name}, {n} tokens" for n in (96, 160) for name in ("tiny", "small")]
@@ -175,7 +178,7 @@ def test_a_whole_run_measures_stock_and_every_method_and_leaves_the_model_as_it_
         assert len({len(row) for row in rows}) == 1
         names = [row[0].strip("| ") for row in rows]
         assert all(name.startswith("stock, sdpa") for name in names[:readers])
-        assert names[readers:] == list(METHODS)
+        assert names[readers:] == MEASURED
         assert all(re.match(r"[\d.]+ \([\d.]+\)$", row[1]) for row in rows[readers:])
     for subject in found:
         assert subject.hf.config._attn_implementation == "sdpa"
@@ -199,6 +202,7 @@ def test_llama_2_7b_has_its_shape():
 
 
 def test_a_small_device_measures_what_fits(monkeypatch, capsys):
+    monkeypatch.setattr(gpu, "PACKAGED", {})
     assert [subject.name for subject in gpu.subjects(CPU, tiny.hf().config)] == [
         "Llama-2-7B's shape", "The embedded model",
     ]  # fmt: skip
@@ -217,3 +221,36 @@ def test_equality_tests_that_take_too_long_are_a_failure(monkeypatch, capsys):
     assert capsys.readouterr().err == "The equality tests were stopped after 12 seconds.\n"
     assert gpu.equality_tests(-3.0) == 1
     assert capsys.readouterr().err == "No time is left for the equality tests.\n"
+
+
+@pytest.mark.parametrize(("seconds", "read"), [(1e9, 960), (3.5, 4 * 96)])
+def test_a_text_without_an_end_is_read_for_as_long_as_there_is_time(watch, seconds, read):
+    """Here each chunk takes a second, and one that begins in time is read to its end."""
+    model, method = adopt(tiny.hf()), METHODS["lm-infinite"](window=16)
+
+    def clock():
+        watch.now += 1.0
+        return watch.now
+
+    rate = endless.read_on(model, method, 960, 96, Meter(clock, int, int), seconds + 1)
+    assert (rate.tokens, rate.seconds, rate.first, rate.last) == (read, read / 96, 96.0, 96.0)
+    assert f"{read:,} tokens in {read / 96:.1f} s: 96 tokens per second" in str(rate)
+    assert str(rate).endswith("at this rate 200,000,000 tokens take 578.7 hours.")
+
+
+def test_a_rehearsal_of_the_whole_command(monkeypatch, capsys):
+    """All that it does on CUDA, on a CPU: the shape is tiny, and the equality tests are asked for and not run."""
+    asked = []
+    monkeypatch.setattr(gpu, "PACKAGED", {})
+    monkeypatch.setattr(gpu, "read_stock", lambda source: tiny.hf(max_position_embeddings=512))
+    monkeypatch.setattr(gpu.subprocess, "run", lambda command, **more: asked.append(command) or CompletedProcess((), 0))
+    options = gpu.parser().parse_args(["--lengths", "96", "640", "--tokens", "5000"])
+    meter = Meter(time.perf_counter, lambda: 0, lambda: 0)
+    assert gpu.benchmark(CPU, tiny.hf(max_position_embeddings=512).config, options, meter) == 0
+    said = capsys.readouterr().out
+    assert asked[0][-2:] == ["-k", "cuda"]
+    assert re.search(r"Without an end, lm-infinite:top_k=0: 6,144 tokens in .* tokens per second", said)
+    titles = re.findall("### (.*)", said)
+    assert titles == [f"{name}, {n} tokens" for n in (96, 640) for name in ("Llama-2-7B's shape", "The embedded model")]
+    for reader in gpu.READERS:
+        assert len(re.findall(rf"\| {re.escape(reader)} \| [\d.]+ \([\d.]+\)", said)) == 4

@@ -65,8 +65,11 @@ def test_a_forward_without_rotation_is_taken_back():
     assert [dict(vars(layer.self_attn)) for layer in hf.model.layers] == before
 
 
-@pytest.mark.parametrize("key", ["vanilla", "window"])
-def test_a_token_is_written_with_fewer_launches_than_by_the_stock_model(key):
+@pytest.mark.parametrize(("key", "most"), [
+    ("vanilla", 0.92), ("window", 0.92), ("lm-infinite", 0.95), ("streaming-llm", 0.95),
+    ("self-extend", 1.11),  # it asks two copies of the keys, whose answers are merged
+])  # fmt: skip
+def test_how_many_launches_of_the_stock_models_a_written_token_takes(key, most):
     hf, ids = tiny.hf("llama", num_hidden_layers=24), tiny.ids(40)
     with torch.inference_mode():
         kept = {cache_keyword(hf): DynamicCache()}
@@ -79,4 +82,4 @@ def test_a_token_is_written_with_fewer_launches_than_by_the_stock_model(key):
         next(written)
     with Launches() as ours:
         next(written)
-    assert ours.count < stock.count
+    assert ours.count < most * stock.count

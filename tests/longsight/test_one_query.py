@@ -1,11 +1,13 @@
 """One query over a cache as it lies, against the plain definition over all keys."""
 
 import random
+from dataclasses import replace
 from itertools import accumulate
 
 import pytest
 import torch
 
+from longsight.attention.encoding import by_channel, rotate, rotate_few
 from longsight.attention.kept_keys import kept
 from longsight.attention.kept_layer import KeptLayer, joined
 from longsight.attention.one_query import FEW, Heard, attend_one_query, copies_of_keys, plan_one
@@ -75,6 +77,17 @@ def test_keys_that_come_back_to_where_they_were_are_turned_back():
                 patched.setattr("longsight.attention.one_query.FEW", few)
                 law = plain(q[:, :, 10:], k, v, i[10:], i, method, rope, scaling=SCALING)
                 close(written(q, k, v, method, rope, (10,))[0], law, method)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("interleaved", [False, True])
+@pytest.mark.parametrize("channels", [16, 22])
+def test_few_are_rotated_to_the_same_bits(channels, interleaved, dtype):
+    """Where all channels turn, and where some stay."""
+    x = random_heads(9, 2)[0].repeat(1, 1, 1, 2)[..., :channels].to(dtype)
+    table = replace(ENCODINGS["rope"], inv_freq=torch.rand(8, dtype=torch.float64)).table(torch.arange(9), x)
+    found = rotate_few(x, by_channel(table, interleaved), interleaved)
+    assert torch.equal(found, rotate(x, table, interleaved))
 
 
 FAR = 200_000_000

@@ -15,7 +15,7 @@ from longsight.models.families import FAMILIES, layers_of
 from longsight.models.model import adopt
 from tests.longsight import tiny
 from tests.longsight.matrix import cell, variants
-from tests.longsight.matrix.variants import SEAMS, SMALL, TEXT, TRAINED, VARIANTS
+from tests.longsight.matrix.variants import SEAMS, TEXT, TRAINED, VARIANTS
 
 CPU = torch.device("cpu")
 METHOD = METHODS["self-extend"](group=4, window=8)
@@ -46,34 +46,6 @@ def test_other_number_formats_differ_by_their_rounding_alone(name, dtype, roundi
     short = text[None, :TRAINED]
     vanilla = patch(early, METHODS["vanilla"]())(input_ids=short).logits
     assert share(vanilla, unpatch(early)(input_ids=short).logits) < rounding / 2
-
-
-@pytest.fixture
-def compiles():
-    torch._dynamo.reset()
-    yield
-    torch._dynamo.reset()
-
-
-def shallow(name):
-    """A variant with one layer, which has a graph for everything that deeper ones have."""
-    family, config = VARIANTS[name]
-    return tiny.hf(family, **{**SMALL, **config, "num_hidden_layers": 1})
-
-
-@pytest.mark.usefixtures("compiles")
-@pytest.mark.parametrize(("name", "method", "steps"), [("llama", LETTING_GO, (2, 1)), ("mpt", METHOD, ())])
-def test_a_compiled_model_computes_the_same(name, method, steps):
-    """Graphs break at attention and go on behind it; `eager` captures them as every backend does, but needs no C."""
-    text, hf = tiny.ids(TEXT), patch(shallow(name), method)
-    law = cell.defined(adopt(shallow(name)), text, method)
-    compiled = torch.compile(hf, backend="eager")
-    out = compiled(text[None, :-2], use_cache=True)
-    cell.close(out.logits[0], law[:-2], "the compiled model")
-    for n in steps:
-        step = compiled(text[None, -n, None], past_key_values=out.past_key_values, use_cache=True)
-        cell.close(step.logits[0, 0], law[-n], "a compiled step")
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 2
 
 
 class Int8Linear(nn.Module):
