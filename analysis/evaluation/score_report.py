@@ -9,7 +9,7 @@ from ..drawing.curves import mark_trained, small_multiples
 from ..drawing.palette import colour, dash, marker, repeats
 from .report_parts import ReportPart
 from .row import Row
-from .score_table import ScoreTable, count_cases, in_words, score_of, score_table, three_digits
+from .score_table import ScoreTable, count_cases, in_words, score_of, score_table, three_digits, titled
 
 
 def score_part(title: str, look: str, scores: Mapping[str, str], rows: Sequence[Row]) -> ReportPart:
@@ -18,7 +18,7 @@ def score_part(title: str, look: str, scores: Mapping[str, str], rows: Sequence[
     tables = {name: score_table(rows, name, score_of(name)) for name in scores}
     known = {name: table for name, table in tables.items() if np.isfinite(table.value).any()}
     return ReportPart(
-        f"{title}: {task.text} on {model}",
+        titled(title, task.text, model),
         look,
         [in_words(t, f"{name}: {scores[name]}; {count_cases(rows)}", three_digits) for name, t in known.items()],
         {f"{task.key}-{name}-{model}": lines_figure(table, name) for name, table in known.items()},

@@ -42,6 +42,12 @@ def label_of(text: str) -> str:
     return f"{METHODS[key].title} ({', '.join(typed.cut(values, ','))})" if values else METHODS[key].title
 
 
+def titled(title: str, task: str, model: str) -> str:
+    """What a report calls results of a task, given as text, of a model: with the options that were chosen."""
+    _, _, options = task.partition(":")
+    return f"{title} ({', '.join(typed.cut(options, ','))}): {model}" if options else f"{title}: {model}"
+
+
 def comparable(rows: Iterable[Row]) -> list[list[Row]]:
     """The rows of one task in groups, each of which one table is made of: of the same options, model, trials and seed.
 

@@ -51,10 +51,13 @@ def _cost(model: Model, run: Run, speaker: Speaker, tokens: int, forecast: Forec
     head = f'<span class="cost" style="--method:{run.colour}"><b>{html.escape(run.label)}</b> '
     if suitability.refusal(model, method):
         return f"{head}<em>cannot be run by {html.escape(model.name)}</em></span>"
-    if not estimate.fits(model, method, tokens, speaker.nbytes):
-        return f"{head}<em>cache of {formatting.size(model.cache_bytes(method, tokens))} does not fit here</em></span>"
+    whole = max(tokens, reused) + document_loading.ANSWER_ROOM  # that much is reserved: prompt and answer
+    held, writing = (model.cache_bytes(method, whole, writing=each) for each in (False, True))
+    if not estimate.fits(model, method, whole, speaker.nbytes):
+        return f"{head}<em>cache of {formatting.size(held)} does not fit here</em></span>"
     again = f"{reused:,} tokens reused, " if reused else ""
-    memory = formatting.size(model.cache_bytes(method, max(tokens, reused)))
+    turned = writing > held and estimate.fits(model, method, whole, speaker.nbytes, writing=True)
+    memory = formatting.size(held) + (f", {formatting.size(writing)} while it writes" if turned else "")
     seconds = "" if forecast.seconds is None else f", {formatting.about(forecast.seconds)}"
     past = reach is not None and reach < tokens + document_loading.ANSWER_ROOM
     short = f', <span class="short">distances familiar up to {reach:,}</span>' if past else ""

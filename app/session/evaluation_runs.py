@@ -174,7 +174,7 @@ class _EvaluationWork:
 
     def _counted(self) -> str:
         left = sum(cell.key not in self.rows or self.rows[cell.key].refused is not None for cell in self.cells)
-        return f"{self.total - left:,} of {self.total:,} cells"
+        return f"{self.total - left:,} of {_many(self.total, 'cell')}"
 
     def _said(self, cell: EvaluationCell, done: float, doing: str) -> str:
         """A sentence with a bar, when `done` (0 to 1) of a cell is."""

@@ -48,7 +48,7 @@ class OpenedResults:
     def newest(self, task: str, model: str) -> int | None:
         """The place of what was last begun of a task and a model; None where nothing of that is here yet."""
         mine = [n for n, part in enumerate(self.parts) if (part.task, part.model) == (task, model)]
-        return max((n for n in mine if self.parts[n].title == self.parts[mine[0]].title), default=None)
+        return max((n for n in mine if self.parts[n].look == self.parts[mine[0]].look), default=None)
 
     def story(self, model: str) -> int:
         """The place of the part that tells most about a model: the keys that it found; of another model, where these

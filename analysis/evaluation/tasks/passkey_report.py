@@ -9,7 +9,17 @@ from ..grid_record import GridRecord, Trial, grid_record
 from ..report_parts import Reported, ReportPart, ReportTable
 from ..row import Row
 from ..score_report import lines_figure
-from ..score_table import ScoreTable, comparable, count_cases, in_words, method_order, percent, score_of, score_table
+from ..score_table import (
+    ScoreTable,
+    comparable,
+    count_cases,
+    in_words,
+    method_order,
+    percent,
+    score_of,
+    score_table,
+    titled,
+)
 from .hidden_key import KeyFacts
 
 PASSKEY = Reported(
@@ -41,7 +51,7 @@ def passkey_parts(rows: Sequence[Row], look: str) -> list[ReportPart]:
 def _part(rows: Sequence[Row], look: str) -> ReportPart:
     table, grids = score_table(rows, "keys found", score_of("found")), grid_records(rows)
     return ReportPart(
-        f"Passkeys: {table.task} on {table.model}",
+        titled("Passkeys", table.task, table.model),
         f"{look} A plain line ends the reach, a dotted one the text that is seen whole.",
         [in_words(table, f"Share found over all depths, {count_cases(rows)}", percent), by_depth(grids)],
         {f"passkey-{table.model}": grid_figure(grids), f"found-{table.model}": lines_figure(table, "share")},

@@ -13,7 +13,7 @@ from longsight.models.model import Model
 from ..report_parts import Reported, ReportPart
 from ..row import Row
 from ..score_report import lines_figure
-from ..score_table import comparable, count_cases, in_words, percent, score_of, score_table
+from ..score_table import comparable, count_cases, in_words, percent, score_of, score_table, titled
 from . import texts
 from .base import Asking, Case, Facts, option, tokenizer_of
 from .hidden_key import digits, insert
@@ -129,7 +129,7 @@ class QA(Asking):
     def _part(cls, rows: Sequence[Row]) -> ReportPart:
         table = score_table(rows, "token F1", score_of("f1"))
         return ReportPart(
-            f"Reading questions: {table.task} on {table.model}",
+            titled("Reading questions", table.task, table.model),
             cls.look,
             [in_words(table, f"Token F1, {count_cases(rows)}", percent)],
             {f"qa-{table.model}": lines_figure(table, "F1")},

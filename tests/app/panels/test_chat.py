@@ -8,7 +8,7 @@ import pytest
 from app.panels import chat
 from app.panels.chat import build_chat_panel
 from app.panels.chat_costs import costs_view
-from app.session import document_loading, model_catalogue
+from app.session import document_loading, formatting, model_catalogue
 from app.session.documents import at_once
 from app.session.estimate import Speed
 from app.session.samples import sample
@@ -52,6 +52,15 @@ def test_each_run_is_told_what_it_will_cost_under_its_own_label(model, session, 
     costs = costs_view(session, model, methods)
     assert [f"<b>SelfExtend G={group}</b> cache " in costs for group in (4, 8)] == [True, True]
     assert session.speakers == {}
+
+
+def test_the_cache_that_is_told_holds_question_and_answer_too_and_what_writing_takes(model, session, document):
+    finish(document_loading.take_steps(session, model, at_once(lambda: document)))
+    method = METHODS["vanilla"]()
+    whole = document_loading.target_length(session, model)
+    held, writing = (formatting.size(model.cache_bytes(method, whole, writing=each)) for each in (False, True))
+    assert f"cache {held}, {writing} while it writes" in costs_view(session, model, [method])
+    assert held != formatting.size(model.cache_bytes(method, document_loading.token_count(session, model)))
 
 
 def test_all_methods_have_one_total(model, session, document, monkeypatch):

@@ -133,6 +133,19 @@ def test_stop_keeps_what_is_done_and_the_next_run_goes_on(controls, begin, asked
     assert "(2)" in titles[newest]
 
 
+def test_what_was_run_is_shown_though_other_options_of_its_task_were_opened(begin, asked, session, model):
+    list(begin(asked(tasks=["passkey"], lengths="200")))
+    [row, *_] = rows(session).values()
+    options = row.task.options | {"depths": 3}
+    theirs = row.model_copy(update={"cell": "0" * len(row.cell), "task": row.task.model_copy(
+        update={"text": "passkey:depths=3", "options": options})})  # fmt: skip
+    session.results = opened_results.open_results("theirs.jsonl", [theirs])
+    list(begin(asked(tasks=["passkey"], lengths="200")))
+    titles = [title for title, _ in session.results.choices]
+    assert titles == ["Passkeys (depths=3): tiny", "Passkeys: tiny"]
+    assert session.results.newest("passkey", "tiny") == 1
+
+
 def test_whoever_leaves_keeps_what_was_done(begin, asked, session, model):
     steps = begin(asked())
     while next(steps).results is None:

@@ -73,7 +73,7 @@ def test_it_is_run_and_saved(done):
 def test_it_is_reported_by_its_scores(done, tmp_path):
     page, text = tmp_path / "r.html", tmp_path / "r.md"
     assert report.main([str(done), "--html", str(page), "--markdown", str(text)]) == 0
-    assert "<h2>Random tokens: noise:largest=9 on tiny</h2>" in page.read_text(encoding="utf-8")
+    assert "<h2>Random tokens (largest=9): tiny</h2>" in page.read_text(encoding="utf-8")
     tables = text.read_text(encoding="utf-8").split("\n**")[1:]
     captions = ["nll: mean NLL [nats]; 2 cases", "worst: largest NLL [nats]; 2 cases"]
     assert [table.partition("**")[0] for table in tables] == captions
