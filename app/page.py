@@ -29,7 +29,7 @@ from app.panels.odometer import build_odometer
 from app.panels.passkey import build_passkey
 from app.panels.shared_controls import SharedControls
 from app.session import document_loading, model_catalogue, side_by_side, visits
-from app.session.documents import at_once
+from app.session.documents import Document, at_once
 from app.session.samples import sample, samples
 from app.session.sessions import Session
 from app.session.side_by_side import ChosenMethod
@@ -131,16 +131,21 @@ class Page:
 
     @for_visitor
     def fill(self, model_name: str, session: Session, request: gr.Request) -> Generator[Updates, None, None]:
-        """Take in the text that the address asks for, unless the visit has one, and lay its methods out; what is said
-        of the text is said again then, because the page may have dropped it."""
+        """Take in the text that the address asks for, unless it asks for none and the visit has one, and lay its
+        methods out; what is said of the text is said again then, because the page may have dropped it."""
         model, asked, context = model_catalogue.model(model_name), _asked(request), self.shared.context
-        kept = session.document
-        key = _or_first(asked.get("text"), [*samples(), UNSET]) if kept is None else kept.example or UNSET
-        finish(document_loading.tokens_steps(session, model))
-        said = context.show(session, model, key)
-        if kept is None and key != UNSET:
+        before = session.document
+        here = UNSET if before is None else before.example or UNSET
+        key = _text_asked(asked.get("text"), before)
+        if key in (here, UNSET):
+            finish(document_loading.tokens_steps(session, model))
+            said = context.show(session, model, here)
+        else:
             for said in context.take(session, model, sample(key).title, at_once(sample(key).document), key):
                 yield said
+            if before is not None and not before.example and session.document is not before:
+                title, own = sample(key).title, before.name  # an example is still in the list
+                _warn(f"The address asks for {title}: it took the place of {own}; give that again to go on with it.")
         session.fitted_length = length = document_loading.target_length(session, model)
         methods = _restored_methods(model, asked.get("methods"), length)
         yield {**said, **self.shared.methods.show(model, methods, length)}
@@ -196,10 +201,18 @@ def _restored_methods(model: Model, line: str | None, length: int) -> list[Chose
     return side_by_side.read_each(model, line or usual, length)
 
 
-def _or_first(asked: str | None, offered: list[str]) -> str:
+def _text_asked(asked: str | None, before: Document | None) -> str:
+    """The example that the address asks for, or what a visit with the text `before` goes on with."""
+    if before is None:
+        return _or_first(asked, [*samples(), UNSET])
+    return _or_first(asked, [before.example or UNSET, *samples(), UNSET], before.name)
+
+
+def _or_first(asked: str | None, offered: list[str], first: str = "") -> str:
+    """What is `asked` for if it is `offered`, or else the first of those, which a notice calls by its name `first`."""
     if asked is None or asked in offered:
         return asked or offered[0]
-    _warn(f"The address asks for {asked[:MOST_QUOTED]!r}, which is not here; {offered[0]} is shown.")
+    _warn(f"The address asks for {asked[:MOST_QUOTED]!r}, which is not here; {first or offered[0]} is shown.")
     return offered[0]
 
 

@@ -68,7 +68,7 @@ class MethodCallbacks:
         The draft, which may be edited meanwhile, is left alone unless it had some of those.
         """
         model = model_catalogue.model(model_name)
-        length = document_loading.target_length(session, model)
+        length = _length(session, model)
         asked = side_by_side.read_each(model, draft or "", length)
         chosen = _possible(model, asked, length)
         boxes = self.controls.show_boxes([each.method for each in chosen])
@@ -78,7 +78,7 @@ class MethodCallbacks:
     def check(self, model_name: str, session: Session, draft: str | None) -> Updates:
         """The draft was edited: say at the head of each method what that means, or why it cannot be."""
         model = model_catalogue.model(model_name)
-        length = document_loading.target_length(session, model)
+        length = _length(session, model)
         chosen = side_by_side.read_each(model, draft or "", length)
         said = self.controls.say(model, chosen, length)
         wrong = any(each.problem for each in chosen)
@@ -86,9 +86,10 @@ class MethodCallbacks:
 
     @for_visitor
     def suit(self, model_name: str, session: Session, draft: str | None) -> Updates:
-        """Another model was chosen: every method takes the parameters that suit it."""
+        """Another model was chosen: every method takes the parameters that suit it. `refit` follows, where the model
+        counts another number of tokens."""
         model = model_catalogue.model(model_name)
-        session.fitted_length = length = document_loading.target_length(session, model)
+        session.fitted_length = length = _length(session, model)
         keys = side_by_side.keys(draft or "")
         side_by_side.check_count(keys)
         return self.controls.show(model, side_by_side.read_each(model, ";".join(keys), length), length)
@@ -99,12 +100,19 @@ class MethodCallbacks:
         if not draft:  # the page is still being opened
             return gr.skip()
         model = model_catalogue.model(model_name)
-        length = document_loading.target_length(session, model)
+        length = _length(session, model)
         before, session.fitted_length = session.fitted_length or length, length
         if before == length:  # nothing to follow, so what is being typed stays
             return gr.skip()
         chosen = _possible(model, side_by_side.read_each(model, draft, length), length)
         return self.controls.show(model, chosen, length)
+
+
+def _length(session: Session, model: Model) -> int:
+    """How long a text the methods are to reach: as long as before until `model` has counted the document's tokens."""
+    if session.fitted_length and session.document is not None and not document_loading.token_count(session, model):
+        return session.fitted_length
+    return document_loading.target_length(session, model)
 
 
 def _possible(model: Model, chosen: Sequence[ChosenMethod], length: int) -> list[ChosenMethod]:

@@ -54,9 +54,10 @@ def tokens_steps(session: Session, model: Model) -> Generator[Progress[None], No
 
 def document_steps(document: Document, session: Session, model: Model) -> Generator[Progress[None], None, EncodedText]:
     """The `document` of a session for `model`, encoded now if it was not before."""
-    if model.name not in session.tokens:
-        session.tokens[model.name] = yield from encoder_of(model.tokenizer).steps(document.text)
-    return session.tokens[model.name]
+    known = session.tokens  # of this document: another one that comes meanwhile begins with none
+    if model.name not in known:
+        known[model.name] = yield from encoder_of(model.tokenizer).steps(document.text)
+    return known[model.name]
 
 
 def measure_steps(session: Session, model: Model) -> Generator[Progress[None], None, None]:

@@ -43,12 +43,14 @@ class GivenText:
 
 
 def take_steps(session: Session, model: Model, given: GivenText) -> Generator[Progress[None], None, None]:
-    """Make the text that was `given` the session's; one that it is already keeps what was read of it."""
+    """Make the text that was `given` the session's. Where it has the words of the one before, what was read of them
+    stays; what the text is called and was is as it came now."""
     if not given.any:
         return
     document = yield from given.reading()
-    if session.document is not None and session.document.text == document.text:
-        document = session.document
+    before = session.document
+    if before is not None and before.text == document.text:
+        session.document = document = before if vars(before) == vars(document) else document
         yield from document_loading.document_steps(document, session, model)
     else:
         yield from document_loading.take_steps(session, model, at_once(_known(document)))

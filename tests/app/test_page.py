@@ -15,6 +15,7 @@ from app import page, serving
 from app.components import errors, theme
 from app.panels import maps
 from app.session import model_catalogue, side_by_side
+from app.session.samples import sample
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 from longsight.models.model import adopt
@@ -107,6 +108,35 @@ def test_the_page_opens_as_its_address_says(opened, warned):
     assert told["longest"] == 8
     assert told["example"] == "none"
     assert warned == []
+
+
+def test_a_visit_goes_on_with_its_text_unless_the_address_asks_for_another(model, warned, document):
+    demo = page.build_page()
+    serving.watch_sessions(demo)
+
+    def texts_after(before, query):
+        """The texts of a visit with the text `before`: what it has after that address, and what its page shows."""
+        session, request = Session(), gr.Request(session_hash="s1")
+        session.take(before)
+        request.query_params = query
+        told = {}
+        for updates in callback(demo, "Page.fill")("tiny", session, request):
+            told |= _named(updates)
+        return session.document, told["example"]
+
+    grass, hound = sample("grass").document(), sample("hound").document()
+    for query in ({}, {"text": "none"}):  # the address of a text of one's own, when it is loaded again
+        assert texts_after(document, query) == (document, "none")
+        assert texts_after(grass, query) == (grass, "grass")
+    assert texts_after(grass, {"text": "grass"}) == (grass, "grass")
+    assert texts_after(grass, {"text": "hound"}) == (hound, "hound")
+    assert warned == []  # an example is still in the list
+    assert texts_after(document, {"text": "hound"}) == (hound, "hound")
+    assert texts_after(document, {"text": "cat"}) == (document, "none")
+    assert warned == [
+        f"The address asks for {hound.name}: it took the place of grass.txt; give that again to go on with it.",
+        "The address asks for &#x27;cat&#x27;, which is not here; grass.txt is shown.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,14 @@ import pytest
 
 from app.panels.method_controls import FIT, PIN, build_method_controls, controlled
 from app.panels.methods import MethodCallbacks
-from app.session import side_by_side
+from app.session import document_loading, model_catalogue, side_by_side
+from app.session.documents import at_once
 from app.session.sessions import Session
 from app.session.side_by_side import MOST_METHODS
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
+from longsight.progress import finish
+from tests.app.conftest import save_model
 
 
 def values_of(model, methods, length):
@@ -178,6 +181,30 @@ def test_a_text_of_the_same_length_leaves_alone_what_is_being_typed(model, callb
     session = Session()
     session.fitted_length = model.train_length
     assert callbacks.refit("tiny", session, "window:window=0") == gr.skip()
+
+
+def test_another_model_that_counts_as_many_tokens_keeps_the_fit_until_the_text_is_gone(
+    model, controls, callbacks, monkeypatch, tmp_path, session, document
+):
+    """No length changes then, so nobody would ask for another fit."""
+    save_model(tmp_path / "other", seed=2)
+    monkeypatch.setenv(model_catalogue.NAMED, str(tmp_path / "other"))
+    finish(document_loading.take_steps(session, model, at_once(lambda: document)))
+    session.fitted_length = length = document_loading.target_length(session, model)
+    line, other = "vanilla;self-extend", model_catalogue.model("other")
+    for ask in (callbacks.suit, callbacks.check):  # before the text is counted
+        told = ask("other", session, line)
+        vanilla, extended = (told[head] for head in controls.heads[:2])
+        assert f"This text needs {length:,}." in vanilla
+        assert f"Fitted to {length:,} tokens: group " in extended
+    finish(document_loading.tokens_steps(session, other))
+    assert document_loading.target_length(session, other) == length
+    assert callbacks.refit("other", session, line) == gr.skip()
+    session.take(None)
+    told = callbacks.refit("other", session, line)
+    vanilla, extended = (told[head] for head in controls.heads[:2])
+    assert "This text needs" not in vanilla
+    assert f"Fitted to {other.train_length:,} tokens: " in extended
 
 
 def test_a_page_that_is_still_being_opened_is_left_alone(model, callbacks):

@@ -54,6 +54,17 @@ def test_a_document_gives_way_to_a_newer_one_and_to_whoever_leaves(model):
     assert session.document.name == "new.txt"
 
 
+def test_tokens_that_are_counted_while_another_text_comes_in_are_not_counted_as_its_own(model, document):
+    session = Session()
+    session.take(document)
+    counting = document_loading.tokens_steps(session, model)
+    next(counting)
+    session.take(None)
+    assert len(finish(counting)) > 0
+    assert document_loading.token_count(session, model) == 0
+    assert document_loading.target_length(session, model) == model.train_length
+
+
 def test_a_file_that_is_still_being_read_gives_way_too(model, upload_folder):
     (upload_folder / "long.pdf").write_bytes(pdf(*["words"] * 300))
     session = Session()
