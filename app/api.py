@@ -123,7 +123,8 @@ class ProgramInterface:
         self, request: gr.Request, panel: str = "nll", text: str = "", file: str = "", example: str = "",
         methods: str = USUAL, model: str = "", length: int = 2048, layers: str = "", heads: str = "",
         queries: str = "", keys: str = "", smoothing: int = DEFAULT.smoothing, projection: str = DEFAULT.projection,
-        axes: int = DEFAULT.axes, starting: int = DEFAULT.starting, mark: str = "", numbers: Numbers = "summary",
+        axes: int = DEFAULT.axes, starting: int = DEFAULT.starting, enlarged: str = "",
+        mark: str = "", numbers: Numbers = "summary",
     ) -> Generator[LookResult, None, None]:  # fmt: skip
         """Look inside a language model while it reads a text with each method: how surprised it is along the text
         (nll), its attention (logits, entropy, attention), its hidden states (clusters), its distances.
@@ -144,6 +145,7 @@ class ProgramInterface:
             projection: pca or umap, of clusters.
             axes: 2 or 3 dimensions, of clusters.
             starting: How many first tokens count as starting ones, of attention.
+            enlarged: A layer and a head whose small map is drawn large, as in 2.5.
             mark: A position to be marked.
             numbers: summary: mean and extremes of each array; all: every value as well.
         """
@@ -152,7 +154,8 @@ class ProgramInterface:
             yield {"doing": step.doing, "document": None, "runs": []}
         typed = {
             "layers": layers, "heads": heads, "queries": queries, "keys": keys, "smoothing": smoothing,
-            "projection": projection, "axes": axes, "starting": starting, "mark": mark,
+            "projection": projection, "axes": axes, "starting": starting,
+            "enlarged": enlarged, "mark": mark,
         }  # fmt: skip
         wanted = read_measurement(session, chosen, panel, methods, length, typed)
         for _ in measurements.measure_steps(session, wanted):

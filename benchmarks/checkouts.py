@@ -54,7 +54,7 @@ Answers = tuple[float, list[float]]
 
 
 @dataclass(frozen=True)
-class Worker:
+class MeasuringProcess:
     """A process in a checkout that has loaded the model."""
 
     checkout: Path
@@ -73,11 +73,11 @@ class Worker:
 
 
 @contextmanager
-def worker(checkout: Path, source: str, length: int, tokens: int) -> Iterator[Worker]:
+def worker(checkout: Path, source: str, length: int, tokens: int) -> Iterator[MeasuringProcess]:
     command = [sys.executable, "-c", WORKER, json.dumps([source, length, tokens])]
     process = subprocess.Popen(command, cwd=checkout, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        yield Worker(checkout, process)
+        yield MeasuringProcess(checkout, process)
     finally:
         process.kill()
         process.communicate()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.checkouts import Worker, compare
+from benchmarks.checkouts import MeasuringProcess, compare
 from benchmarks.subject import ROOT
 from tests.app.conftest import save_model
 
@@ -24,4 +24,4 @@ def test_a_process_that_has_ended_is_told():
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
         pytest.raises(SystemExit, match="there: the model could not be measured; what is above says why"),
     ):
-        Worker(Path("there"), process).measure("window")
+        MeasuringProcess(Path("there"), process).measure("window")
