@@ -125,7 +125,7 @@ def opened(source: str | Path, dtype: torch.dtype) -> str | Path:
 def _digest(path: Path, dtype: torch.dtype) -> str:
     """Of the file, and of all else that decides what is made of it."""
     size, time = (found := path.stat()).st_size, found.st_mtime_ns
-    made = hashlib.sha256(f"{size} {time} {dtype} {transformers.__version__} 1".encode())
+    made = hashlib.sha256(f"{size} {time} {dtype} {transformers.__version__} 2".encode())
     with path.open("rb") as file:
         made.update(file.read(ENDS_READ))
         file.seek(max(size - ENDS_READ, 0))
@@ -141,6 +141,7 @@ def _keep(file: GgufFile, dtype: torch.dtype, kept: Path) -> None:
         made = Path(tempfile.mkdtemp(prefix=".", dir=kept.parent))
         try:
             tokenizer.save_pretrained(made)
+            vars(hf.config).pop("quantization_config", None)  # it is none any more
             hf.config.save_pretrained(made)
             hf.generation_config.save_pretrained(made)
             save_model(hf, str(made / "model.safetensors"), metadata={"format": "pt"})

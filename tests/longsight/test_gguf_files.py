@@ -100,13 +100,15 @@ def test_a_file_is_the_model_that_it_was_made_from(hf, tmp_path, cache, monkeypa
     assert digest(str(path)) == digest(str(path.parent)) != ""
 
 
-def test_its_weights_are_asked_for_unpacked(hf, tmp_path, monkeypatch):
+def test_its_weights_are_asked_for_unpacked(hf, tmp_path, cache, monkeypatch):
     """Transformers keeps them packed where it can, which for now is nowhere, and warns that 16 bits are slow then."""
     said = []
     monkeypatch.setattr("transformers.quantizers.quantizer_gguf.logger.warning", said.append)
     path = write(tmp_path / "tiny.Q8_0.gguf", hf)
     assert load(path, dtype=torch.bfloat16).dtype == torch.bfloat16
     assert not said
+    [config] = cache.rglob("config.json")
+    assert "quantization" not in config.read_text(encoding="utf-8"), "what is kept is a plain model"
 
 
 def test_a_file_that_a_package_brings_has_a_name_of_its_own_and_the_package_is_not_imported(hf, tmp_path, monkeypatch):
