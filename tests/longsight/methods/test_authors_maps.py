@@ -10,7 +10,7 @@ import torch
 from longsight.attention.kept_layer import KeptLayer
 from longsight.errors import LongSightError
 from longsight.methods import METHODS
-from tests.longsight.methods.maps import agrees, heard, last, law, read_maps, whole
+from tests.longsight.methods.maps import HEARD, agrees, heard, last, law, read_maps, whole
 
 PUBLISHED = read_maps("distance_maps.json")
 
@@ -117,7 +117,7 @@ def test_law_and_fast_path_give_the_authors_map(name):
     method, blocks = MAPS[name]
     for queries, keys, theirs in rows_of(name, blocks):
         assert agrees(law(method, queries, keys), theirs, 1e-6)
-        assert agrees(heard(method, queries, keys), theirs, 0.02)  # acos loses digits near distance 0
+        assert agrees(heard(method, queries, keys), theirs, HEARD)
 
 
 def test_the_other_spellings_of_a_bare_window_give_the_same_map():
