@@ -1,10 +1,12 @@
 """Evaluations in a real browser: tables and figures at first sight, another file, and one that is none."""
 
 import json
+import threading
 
 from playwright.sync_api import expect
 
 from analysis.evaluation.results import FILE
+from app.session import evaluation_runs
 from app.session.opened_results import SHIPPED, shipped
 from tests.browser.conftest import PHONE, shoot
 from tests.browser.test_passkey import device_line, load
@@ -48,7 +50,17 @@ def test_ones_own_file_is_opened_and_another_gets_a_sentence(visit_page):
     expect(page.locator("#evaluate-about")).to_contain_text("my-model")
 
 
-def test_an_evaluation_is_run_stopped_gone_on_with_saved_and_opened_again(visit_page):
+def test_an_evaluation_is_run_stopped_gone_on_with_saved_and_opened_again(visit_page, monkeypatch):
+    stopped, run_cells = threading.Event(), evaluation_runs.run_cells
+
+    def held(model, cells, *more):
+        """The longest texts wait until somebody has stopped, however late this page is drawn."""
+        for step in run_cells(model, cells, *more):
+            while step.result is None and cells[0].length == 4096 and not stopped.wait(0.05):
+                yield step
+            yield step
+
+    monkeypatch.setattr(evaluation_runs, "run_cells", held)
     page = visit_page(f"?tab=evaluate{RUN}")
     status, run, tables = (page.locator(f"#evaluate-{name}") for name in ("status", "run", "tables"))
     expect(status).to_contain_text("6 cells, 30 prompts")
@@ -57,6 +69,7 @@ def test_an_evaluation_is_run_stopped_gone_on_with_saved_and_opened_again(visit_
     expect(page.locator("#evaluate-note")).not_to_contain_text("A finished run")  # a first cell is there
     page.click("#evaluate-stop")
     expect(status).to_contain_text("of 6 cells are left")
+    stopped.set()
     expect(run).to_have_text("Resume")
     assert not device_line().busy
     shoot(page, "evaluate-stopped")
