@@ -50,22 +50,20 @@ def numbers(asked: str, text: str | None) -> tuple[int, ...] | None:
 
 def span(asked: str, text: str | None) -> tuple[int, int] | None:
     """`100:200`, first and end of a range of tokens; None where nothing was typed."""
-    if text is None or not text.strip():
-        return None
-    if not re.fullmatch(r"\s*\d+\s*:\s*\d+\s*", text):
-        raise LongSightError(f"{asked} must give a range such as 100:200, but {text!r} was given.")
-    first, _, last = text.partition(":")
-    return int(first), int(last)
+    return _two(asked, text, r"\s*(\d+)\s*:\s*(\d+)\s*", "a range such as 100:200")
 
 
 def place(asked: str, text: str | None) -> tuple[int, int] | None:
     """`2.5`, a layer and a head; None where nothing was typed."""
+    return _two(asked, text, r"\s*(\d{1,6})\s*\.\s*(\d{1,6})\s*", "a layer and a head, such as 2.5")
+
+
+def _two(asked: str, text: str | None, pattern: str, what: str) -> tuple[int, int] | None:
     if text is None or not text.strip():
         return None
-    if not re.fullmatch(r"\s*\d{1,6}\s*\.\s*\d{1,6}\s*", text):
-        raise LongSightError(f"{asked} must give a layer and a head, such as 2.5, but {text!r} was given.")
-    layer, _, head = text.partition(".")
-    return int(layer), int(head)
+    if (found := re.fullmatch(pattern, text)) is None:
+        raise LongSightError(f"{asked} must give {what}, but {text!r} was given.")
+    return int(found[1]), int(found[2])
 
 
 def cut(text: str, mark: str) -> list[str]:
