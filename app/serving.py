@@ -22,7 +22,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.assets import SHARED_PICTURE
-from app.components import permalink, theme
+from app.components import messages, permalink, theme
 from app.components.session_states import SessionStates
 from app.front_page import FrontPage
 from app.panels import method_controls
@@ -65,7 +65,7 @@ def launch_options() -> dict[str, Any]:
     theme.serve_files()
     gr.set_static_paths([SHARED_PICTURE])
     sys.setswitchinterval(SWITCHING)
-    script = f"<script>{permalink.SCRIPT}{visits.SCRIPT}{method_controls.script()}{theme.SCRIPT}</script>"
+    scripts = [messages.SCRIPT, permalink.SCRIPT, visits.SCRIPT, method_controls.script(), theme.SCRIPT]
     return {
         "ssr_mode": False,
         "run_history": False,
@@ -81,7 +81,7 @@ def launch_options() -> dict[str, Any]:
         },
         "theme": theme.theme(),
         "css_paths": [theme.STYLES / "longsight.css"],
-        "head": theme.head() + script,
+        "head": f"{theme.head()}<script>{''.join(scripts)}</script>",
     }
 
 

@@ -50,9 +50,17 @@ def url(browser):
     demo.close(verbose=False)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.failed = report.failed
+    return report
+
+
 @pytest.fixture
-def visit_page(browser, url):
-    """Opens pages, each by a visitor of its own; afterwards none may have failed or asked for anything else."""
+def visit_page(browser, url, request):
+    """Opens pages, each by a visitor of its own; afterwards none may have failed or asked for anything else. What a
+    page shows when its test fails is told."""
     contexts, problems = [], []
 
     def open_page(query="", size=DESKTOP, dark=False, late=None) -> Page:
@@ -76,6 +84,8 @@ def visit_page(browser, url):
     yield open_page
     for context in contexts:
         for page in context.pages:
+            if request.node.failed:
+                print(f"\n{page.url} shows:\n{page.inner_text('body')}")
             page.unroute_all(behavior="ignoreErrors")  # what is still answered late
         context.close()
     assert problems == []

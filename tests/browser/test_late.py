@@ -90,3 +90,31 @@ def test_the_document_of_a_link_can_be_removed_however_late_the_answers_come(vis
     expect(page.locator("#document .count")).to_contain_text("tokens")
     page.click("#remove")
     expect(page.locator("#document")).to_contain_text("No document yet")
+
+
+def test_what_is_asked_while_the_server_ends_its_messages_is_answered(visit_page):
+    """The server's last message comes late, and what was asked before it came stands on no stream but the next."""
+    page = visit_page("?tab=maps&text=none&methods=window:window=64&tokens=5000")
+    caption = page.locator("#map-0")
+    expect(caption).to_contain_text("5,000 tokens, Window (window=64)")
+    page.locator("#method-0").get_by_text("Parameters").click()
+    page.wait_for_timeout(QUIET)
+    page.ended = page.asked = False
+
+    def end_late(route):
+        answer = route.fetch()  # all messages, up to the last
+        page.ended = True
+        while not page.asked:
+            page.wait_for_timeout(50)
+        page.wait_for_timeout(QUIET)
+        route.fulfill(response=answer)
+
+    page.route("**/queue/data*", end_late, times=1)
+    page.locator("#map-tokens input").fill("6000")
+    page.keyboard.press("Enter")
+    while not page.ended:
+        page.wait_for_timeout(50)
+    with page.expect_response("**/queue/join*"):
+        page.locator("#method-0").get_by_label(re.compile("^window ")).fill("96")
+    page.asked = True
+    expect(caption).to_contain_text("6,000 tokens, Window (window=96)")
