@@ -6,7 +6,7 @@
     device.waits  # what made the processor wait for the device
 
 Within it torch has such a device. As with a real one, tensors of two devices do not mix, NumPy cannot read them, and
-the only attention kernel is CUDA's, with what it asks of its arguments. What waits is what
+the only attention kernels are CUDA's, with what they ask of their arguments. What waits is what
 `torch.cuda.set_sync_debug_mode` would tell of: numbers that are read, shapes that depend on numbers, and copies between
 the two memories, unless they are `non_blocking` and to the device. Not pretended: rounding, speed, and inference mode,
 which is `no_grad` here.
@@ -22,9 +22,12 @@ from unittest.mock import patch
 
 import torch
 import torch.distributed.tensor  # or torch imports it itself when it first meets such tensors, which fails below them
+import torch.nn.attention.varlen  # which registers its operation
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.backend_registration import _DummyDeviceGuard
+
+from tests.varlen_reference import flash_attention
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 INSIDE = torch.device("privateuseone", 0)
@@ -253,6 +256,7 @@ def assert_aligned(x: Tensor) -> None:
 
 KERNELS: dict[Any, Callable] = {
     aten._scaled_dot_product_efficient_attention.default: efficient_attention,
+    torch.ops.torch_attn._varlen_attn.default: flash_attention,
     aten.histc.default: lambda x, *bins: torch.histc(x.float(), *bins).to(x),
 }
 """What CUDA has and a CPU has not."""

@@ -20,6 +20,7 @@ from longsight.attention.one_query import Heard, attend_one_query, plan_one
 from longsight.attention.retrieval import FetchingRow
 from longsight.attention.split_layer import SplitLayer
 from longsight.attention.transfer import sent
+from longsight.attention.varlen import serves
 from longsight.methods import Method
 from longsight.methods.fetching import LAST, Retrieval
 
@@ -157,12 +158,13 @@ class Chunk:
         if known.query_scale is not None:
             q = q * sent(known.query_scale(i), q.device, q.dtype)[:, None]
         slices = heads.kept.slices if row < 0 else lambda first, last: [slice(first, last)] * (first < last)
+        unmasked = encoding.kind != "alibi" and known.softcap is None and len(i) > 1 and serves(q, k, v)
         parts = []
-        for run in rule.runs(i):
-            key = (row, run.start, len(i), len(j), q.device, id(heads.encoding), rule)  # equal keys: equal positions
+        for run in rule.runs(i):  # equal keys: equal positions
+            key = (row, run.start, len(i), len(j), q.device, id(heads.encoding), rule, unmasked)
             if key not in self._plans:
                 here = encoding.under(rule, rule.length_at(i[run.start]))
-                self._plans[key] = planned(i[run], j, slices if len(i) == 1 else None, rule, here, q)
+                self._plans[key] = planned(i[run], j, slices if len(i) == 1 else None, rule, here, q, unmasked)
             parts.append(self._plans[key](q[:, :, run], k, v, scaling=heads.scaling, softcap=known.softcap))
         out, lse = parts[0] if len(parts) == 1 else (torch.cat([p[n] for p in parts], dim=2) for n in (0, 1))
         return self._finished(heads, q, k, v, i, j, out, lse, row)

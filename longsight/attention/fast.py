@@ -10,15 +10,18 @@ i (query,) and j (key,) int64 positions. That of a single query is on the CPU, s
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from longsight.attention.edges import Edges, Window
 from longsight.attention.encoding import Encoding, Table, rotate
 from longsight.attention.kept_layer import Slices, joined
 from longsight.attention.kernels import kernel, merge
 from longsight.attention.transfer import sent
+from longsight.attention.varlen import unmasked_kernel
 from longsight.methods import Method
 from longsight.methods.bands import Band
 
@@ -27,12 +30,14 @@ WHOLE = 3 * BLOCK  # a band's keys up to this many go to the kernel in one maske
 
 
 class Piece(NamedTuple):
-    """One kernel call: which band, which queries, which of the band's keys, and what to hide (None: nothing)."""
+    """One kernel call: which band, which queries, which of the band's keys, and what to hide (None: nothing), by a mask
+    or by a window."""
 
     band: int
     queries: slice
     keys: slice
     mask: Tensor | None
+    window: Window | None = None
 
 
 @dataclass(frozen=True)
@@ -56,16 +61,27 @@ class Plan:
     interleaved: bool
 
 
-def make_plan(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Tensor) -> Plan:
-    """Plan attention of consecutive queries `i` over keys at ascending positions `j`."""
+def make_plan(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Tensor, unmasked: bool = False) -> Plan:
+    """Plan attention of consecutive queries `i` over keys at ascending positions `j`; `unmasked`: by windows, in bands
+    that can do without masks."""
     used, blocks = {}, []
     for number, band in enumerate(method.bands):
         keys = key_range(j, band.span.first(i[:1]), band.span.last(i[-1:]))
         if keys.start < keys.stop:
             used[number] = band_keys(band, i, j[keys], keys, encoding, like)
-    for start in range(0, len(i), BLOCK):
-        rows = slice(start, min(start + BLOCK, len(i)))
-        blocks.append([piece for n in used for piece in _pieces(n, method.bands[n], i, j, rows, used[n].keys, like)])
+    edges = {n: Edges.of(method.bands[n].span, i, j) for n in used} if unmasked else {}
+    edges = {n: each for n, each in edges.items() if not each.need_masks}
+    starts = {start for each in edges.values() for start in each.starts}
+    if len(edges) < len(used):
+        starts.update(range(0, len(i), BLOCK))
+    for rows in (slice(*ends) for ends in pairwise([*sorted(starts), len(i)])):
+        pieces = []
+        for n, shown in used.items():
+            if n in edges:
+                pieces += _windowed(n, edges[n], rows, shown.keys)
+            else:
+                pieces += _pieces(n, method.bands[n], i, j, rows, shown.keys, like)
+        blocks.append(pieces)
     scale = method.logit_scale(i)
     return Plan(used, blocks, None if scale is None else scale.to(like)[:, None], encoding.interleaved)
 
@@ -110,6 +126,15 @@ def _pieces(number: int, band: Band, i: Tensor, j: Tensor, rows: slice, keys: sl
     return pieces
 
 
+def _windowed(number: int, edges: Edges, rows: slice, keys: slice) -> list[Piece]:
+    """What queries of one run see of a band, in one piece without a mask."""
+    found = edges.seen(rows)
+    if found is None:
+        return []
+    seen, window = found
+    return [Piece(number, rows, slice(seen.start - keys.start, seen.stop - keys.start), None, window)]
+
+
 def _hidden(hidden: Tensor, like: Tensor) -> Tensor:
     """An additive mask. Finite, so that a row with nothing to see gets the weight exp(-huge) = 0, and not NaN."""
     huge = torch.finfo(like.dtype).min / 2
@@ -140,10 +165,12 @@ def _attend_piece(
     piece: Piece, band: BandKeys, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None
 ) -> tuple[Tensor, Tensor]:
     mask, rows = piece.mask, piece.queries
+    values = v[:, :, band.keys][:, :, piece.keys]
+    if piece.window is not None:
+        return unmasked_kernel(q[:, :, rows], k[:, :, piece.keys], values, piece.window, scaling)
     if band.k_bias is not None and band.q_bias is not None:  # counted from the block's first query: float32 is exact
         bias = (band.k_bias[:, :, piece.keys] + band.q_bias[:, rows.start, None, None]).to(q.device, torch.float32)
         mask = bias if mask is None else bias + mask
-    values = v[:, :, band.keys][:, :, piece.keys]
     out, lse = kernel(q[:, :, rows], k[:, :, piece.keys], values, mask, scaling, softcap)
     if band.q_bias is not None:
         lse = lse + (band.q_bias[:, rows] - band.q_bias[:, rows.start, None]).to(lse)
@@ -191,9 +218,11 @@ def attend_one(
     return kernel(q, rotate(k, glance.k_table, glance.interleaved), v, glance.bias, scaling, softcap)
 
 
-def planned(i: Tensor, j: Tensor, slices: Slices | None, method: Method, encoding: Encoding, like: Tensor) -> Callable:
+def planned(
+    i: Tensor, j: Tensor, slices: Slices | None, method: Method, encoding: Encoding, like: Tensor, unmasked: bool
+) -> Callable:
     """The fast path for queries `i` on the CPU, ready for the q, k, v, scaling and softcap of any layer whose keys
     stand at `j`: in ascending order, or for a single query in `slices`."""
     if slices is not None:
         return partial(attend_one, glance=make_glance(i, j, slices, method, encoding, like))
-    return partial(attend, plan=make_plan(sent(i, j.device), j, method, encoding, like))
+    return partial(attend, plan=make_plan(sent(i, j.device), j, method, encoding, like, unmasked))
