@@ -2,8 +2,10 @@
 
 `python -m benchmarks.gpu`, in one run of at most 8 minutes that prints as it goes: the equality tests on CUDA, in
 float32 and in bfloat16; a text of ten million tokens, read by the embedded model under LM-Infinite; then, all in
-bfloat16, random weights in the shape of Llama-2-7B, the embedded model, and SmolLM2 where it is installed. What no time
-is left for is said to be left out, and so is what needs more memory than there is. Without CUDA it says so and stops.
+bfloat16, random weights in the shape of Llama-2-7B, the embedded model, and SmolLM2 where it is installed. Texts that
+are not the longest are read by each method twice: as it comes, which is without masks where the device's kernel can do
+that, and with masks. What no time is left for is said to be left out, and so is what needs more memory than there is.
+Without CUDA it says so and stops.
 """
 
 if __name__ == "__main__":  # before torch is imported
@@ -12,10 +14,12 @@ if __name__ == "__main__":  # before torch is imported
     wait_asleep()
 
 import argparse
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -29,6 +33,7 @@ from analysis.runs import methods_argument, read_one
 from benchmarks.endless import read_on
 from benchmarks.measure import Meter, Result, TimedReading, measure_once, read_with_method, read_with_stock
 from benchmarks.subject import DEFAULT, ROOT, random_ids, read_stock
+from longsight.attention.varlen import SWITCH
 from longsight.models.model import adopt, load
 from longsight.models.registry import PACKAGED
 
@@ -37,6 +42,7 @@ FOR_TESTS, FOR_ENDLESS = 150.0, 60.0
 """Seconds that the equality tests, and the reading without an end, may take."""
 
 LENGTHS = (4096, 32768, 131072)
+LONGEST_MASKED = 32768
 READERS = ("vanilla", "lm-infinite", "lm-infinite:top_k=5,from_layer=1,insert_at=256", "self-extend")
 ENDLESS = "lm-infinite:top_k=0"
 TOKENS = 10_000_000
@@ -46,7 +52,7 @@ COPIED = 2**30
 
 LLAMA_2_7B = LlamaConfig(max_position_embeddings=4096)  # every other default is that model's
 
-STOCK = "stock"
+STOCK, MASKED = "stock", "with masks"
 NO_MEMORY, NO_TIME = "out of memory", "no time left"
 
 GpuCell = Result | str
@@ -151,13 +157,35 @@ def fastest(subject: Subject) -> str | None:
 
 
 def measure_methods(subject: Subject, n: int, methods: list[str], meter: Meter, deadline: float) -> None:
+    """As they come, and then with masks: what no time is left for is the comparison."""
     model = adopt(subject.hf)
+
+    def measure(text: str, reader: str) -> None:
+        method = read_one(model, text, 2 * n)  # with room for what is written, as many tokens as there is time for
+        subject.measure(reader, partial(read_with_method, model, method, chunk=CHUNK), n, meter, deadline)
+
     try:
         for text in methods:
-            method = read_one(model, text, 2 * n)  # with room for what is written, as many tokens as there is time for
-            subject.measure(text, partial(read_with_method, model, method, chunk=CHUNK), n, meter, deadline)
+            measure(text, text)
+        if n <= LONGEST_MASKED:
+            with masks_only():
+                for text in methods:
+                    measure(text, f"{text}, {MASKED}")
     finally:
         model.seam.close()
+
+
+@contextmanager
+def masks_only() -> Iterator[None]:
+    """Within it texts are read with masks."""
+    before = os.environ.get(SWITCH)
+    os.environ[SWITCH] = "0"
+    try:
+        yield
+    finally:
+        del os.environ[SWITCH]
+        if before is not None:
+            os.environ[SWITCH] = before
 
 
 def copy_bandwidth(device: torch.device, meter: Meter) -> float:

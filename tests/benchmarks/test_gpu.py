@@ -1,5 +1,6 @@
 """The benchmark for GPUs: that it stops without one, and what it reckons and writes, on a CPU with tiny models."""
 
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import torch
 
 from benchmarks import endless, gpu
 from benchmarks.measure import Meter, Result
+from longsight.attention.varlen import SWITCH
 from longsight.methods import METHODS
 from longsight.models.model import adopt
 from tests.longsight import tiny
@@ -178,11 +180,23 @@ def test_a_whole_run_measures_stock_and_methods_and_leaves_the_model_as_it_was()
         assert len({len(row) for row in rows}) == 1
         names = [row[0].strip("| ") for row in rows]
         assert all(name.startswith("stock, sdpa") for name in names[:readers])
-        assert names[readers:] == MEASURED
+        assert names[readers:] == MEASURED + [f"{method}, with masks" for method in MEASURED]
         assert all(re.match(r"[\d.]+ \([\d.]+\)$", row[1]) for row in rows[readers:])
     for subject in found:
         assert subject.hf.config._attn_implementation == "sdpa"
         subject.hf(input_ids=tiny.ids(5)[None])
+
+
+def test_what_is_read_with_masks_is_so_and_the_longest_texts_are_not(subject, monkeypatch):
+    switched, meter = [], Meter(time.perf_counter, lambda: 0, lambda: 0)
+    monkeypatch.setenv(SWITCH, "1")
+    monkeypatch.setattr(gpu, "LONGEST_MASKED", 96)
+    monkeypatch.setattr(gpu, "read_with_method", lambda *_, **more: switched.append(os.environ[SWITCH]) or (0, int))
+    for n in (96, 160):
+        gpu.measure_methods(subject, n, ["vanilla"], meter, NEVER)
+    assert switched == ["1", "1", "0", "0", "1", "1"], "each is warmed up and read"
+    assert list(subject.cells) == [("vanilla", 96), ("vanilla, with masks", 96), ("vanilla", 160)]
+    assert os.environ[SWITCH] == "1"
 
 
 def test_a_run_that_is_out_of_time_still_writes_its_tables():
