@@ -42,7 +42,7 @@ class Edges:
         even = ((steps == 0) | (steps == 1)).all(0) & sees[1:] & sees[:-1]
         kinds = torch.where(even, 2 * steps[0] + steps[1], JUMP).masked_fill_(~(sees[1:] | sees[:-1]), NOTHING)
         changes = torch.cat((kinds[:1] == JUMP, (kinds[1:] != kinds[:-1]) | (kinds[1:] == JUMP)))
-        found = [0]
+        kinds, found = kinds.tolist(), [0]
         for query in (1 + changes.nonzero()[:, 0]).tolist():
             if kinds[query - 1] == JUMP or query - 1 != found[-1]:  # else it is the second one, which says the kind
                 found.append(query)
@@ -55,8 +55,9 @@ class Edges:
 
     def seen(self, queries: slice) -> tuple[slice, Window] | None:
         """The keys that these queries, of one run, see, and which of them each does; None: they see nothing."""
-        first, last = self.first[queries].tolist(), self.last[queries].tolist()
-        if first[0] >= last[0]:
+        rows = [queries.start, queries.stop - 1]
+        (begin, slid), (end, stop) = self.first[rows].tolist(), self.last[rows].tolist()
+        if begin >= end:
             return None
-        left = last[-1] - first[0] - len(first) if first[-1] > first[0] else -1
-        return slice(first[0], last[-1]), (left, 0 if last[-1] > last[0] else -1)
+        left = stop - begin - (queries.stop - queries.start) if slid > begin else -1
+        return slice(begin, stop), (left, 0 if stop > end else -1)

@@ -1,9 +1,9 @@
 """Attention by torch's `varlen_attn` (torch 2.13): CUDA's flash kernels with a window, so that nothing needs a mask.
 
-Rows of a batch are packed one after the other; heads that share keys share them in the kernel. It has 16 bits only, and
-neither biases nor soft caps, and its heads are of a multiple of 8 channels: everything else stays with the masked
-kernel of `kernels.py`. What it does not say for sure, and nobody has run it here, is tried on the device itself before
-it is used for the first time.
+Rows of a batch are packed one after the other, those of a padded one come here one by one; heads that share keys share
+them in the kernel. It has 16 bits, neither biases nor soft caps, values as wide as keys, and heads of a multiple of 8
+channels: everything else stays with the masked kernel of `kernels.py`. No CUDA device has run this yet, so it is tried
+on the device itself before it is used there for the first time.
 """
 
 import logging
