@@ -131,8 +131,10 @@ class Chunk:
             self._plans[key] = partial(attend_one_query, plan=plan_one(kept, heard, q))
         if known.query_scale is not None:
             q = q * sent(known.query_scale(kept.latest), q.device, q.dtype)[:, None]
-        out, lse = self._plans[key](q, kept, scaling=heads.scaling, softcap=known.softcap)
-        if heads.show is None and self._retrieval(heads) is None:  # nobody asks where the keys stand
+        alone = heads.show is None and self._retrieval(heads) is None  # nobody asks where the keys stand
+        sums = not alone or heads.sinks is not None
+        out, lse = self._plans[key](q, kept, scaling=heads.scaling, softcap=known.softcap, sums=sums)
+        if alone:
             return out if heads.sinks is None else with_sinks(out, lse, heads.sinks)[0]
         i = torch.tensor([kept.length - 1])
         return self._finished(heads, q, k, v, i, kept.positions, out, lse)

@@ -130,13 +130,22 @@ KERNELS = {"cpu": _cpu_kernel, "cuda": _cuda_kernel}
 
 
 def merge(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Attention over a union of disjoint key sets from attention over each: of two the first has the weight
-    exp(lse_first - lse_both), which is the logistic function of the difference of the two."""
+    """Attention over a union of disjoint key sets from attention over each."""
     out, lse = parts[0]
     for more, its_lse in parts[1:]:
-        weight = (its_lse - lse).sigmoid().to(out)
-        out, lse = out.lerp(more, weight[..., None]), torch.logaddexp(lse, its_lse)
+        out, lse = _both(out, lse, more, its_lse), torch.logaddexp(lse, its_lse)
     return out, lse
+
+
+def merge_outputs(parts: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """`merge` without the log-sum-exp, one operation less."""
+    *before, last = parts
+    return _both(*merge(before), *last) if before else last[0]
+
+
+def _both(out: Tensor, lse: Tensor, more: Tensor, its_lse: Tensor) -> Tensor:
+    """The first has the weight exp(lse - lse_both), which is the logistic function of the difference of the two."""
+    return out.lerp(more, (its_lse - lse).sigmoid().to(out)[..., None])
 
 
 def with_sinks(out: Tensor, lse: Tensor, sinks: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from longsight.attention.encoding import Encoding, Table, by_channel, rotate_few
 from longsight.attention.kept_layer import KeptLayer, joined
-from longsight.attention.kernels import merge, one_query_kernel
+from longsight.attention.kernels import merge, merge_outputs, one_query_kernel
 from longsight.attention.transfer import sent
 from longsight.attention.turned_keys import TurnedKeys, Turning, turns
 from longsight.methods import Method
@@ -172,9 +172,10 @@ def copies_of_keys(method: Method, encoding: Encoding) -> int:
 
 
 def attend_one_query(
-    q: Tensor, kept: KeptLayer, plan: OneQueryPlan, scaling: float, softcap: float | None = None
-) -> tuple[Tensor, Tensor]:
-    """Attention of the latest token -> (batch, head, 1, channel) and log-sum-exp (batch, head, 1)."""
+    q: Tensor, kept: KeptLayer, plan: OneQueryPlan, scaling: float, softcap: float | None = None, sums: bool = True
+) -> tuple[Tensor, Tensor | None]:
+    """Attention of the latest token -> (batch, head, 1, channel) and, where `sums` are asked for, log-sum-exp (batch,
+    head, 1)."""
     if plan.scale is not None:
         q = q * plan.scale
     batch, heads, _, _ = q.shape
@@ -184,6 +185,8 @@ def attend_one_query(
         keys = kept.keys if share.turned is None else kept.turned[share.turned.name].keys
         for slots, bias in zip(share.slots, share.biases, strict=True):
             parts.append(one_query_kernel(asking, keys[:, :, slots], kept.values[:, :, slots], bias, scaling, softcap))
+    if not sums:
+        return merge_outputs(parts).reshape(batch, heads, 1, -1), None
     out, lse = merge(parts)
     return out.reshape(batch, heads, 1, -1), lse.reshape(batch, heads, 1)
 

@@ -33,8 +33,9 @@ TRIED = [
 def serves(q: Tensor, k: Tensor, v: Tensor) -> bool:
     """Whether attention of q over k and v, without biases and soft caps, can be had here without masks."""
     channels = q.shape[-1]
-    fits = q.dtype in FORMATS and channels == v.shape[-1] and channels % 8 == 0 and channels <= WIDEST
-    if q.device.type != "cuda" or not fits or os.environ.get(SWITCH) == "0":
+    if q.device.type != "cuda" or q.dtype not in FORMATS or os.environ.get(SWITCH) == "0":
+        return False
+    if channels != v.shape[-1] or channels % 8 or channels > WIDEST:
         return False
     return heads_first(q.device, q.dtype, channels, q.shape[1] != k.shape[1]) is not None
 

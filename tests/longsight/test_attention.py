@@ -15,7 +15,7 @@ from longsight.attention.encoding import Encoding
 from longsight.attention.fast import attend, attend_one, make_glance, make_plan
 from longsight.attention.kept_keys import kept
 from longsight.attention.kept_layer import KeptLayer
-from longsight.attention.kernels import kernel, merge, unfused
+from longsight.attention.kernels import kernel, merge, merge_outputs, unfused
 from longsight.attention.plain import plain
 from longsight.attention.retrieval import FetchingQueries, FetchingRow, fetch
 from longsight.attention.rope import Rotary
@@ -279,6 +279,8 @@ def test_merging_attention_over_two_halves_is_attention_over_the_whole():
     merged, merged_lse = merge(halves)
     torch.testing.assert_close(merged, whole, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(merged_lse, lse, atol=1e-6, rtol=1e-5)
+    assert torch.equal(merge_outputs(halves), merged)
+    assert merge_outputs(halves[:1]) is halves[0][0]
 
 
 def test_a_part_in_which_a_query_sees_nothing_has_no_weight():
