@@ -13,6 +13,7 @@ from longsight.attention.alibi import Alibi, slopes
 from longsight.attention.fast import attend, attend_one, make_glance, make_plan
 from longsight.attention.plain import plain
 from longsight.attention.rope import Rotary
+from longsight.attention.varlen import serves
 from longsight.generation.patching import patch
 from longsight.methods import METHODS
 from longsight.models.model import adopt
@@ -98,7 +99,8 @@ def test_attention_over_many_blocks_is_the_definition(device, channels, key_head
     expected = plain(q.float(), k.float(), v.float(), i, i, method, encoding, scaling=0.3)
     for run in method.runs(i):
         here = encoding.under(method, method.length_at(i[run.start]))
-        out, _ = attend(q[:, :, run], k, v, make_plan(i[run], i, method, here, q), 0.3)
-        close(out, expected[:, :, run].cpu(), dtype, f"queries {run.start} to {run.stop}")
+        for unmasked in {False, kind == "rope" and serves(q, k, v)}:
+            out, _ = attend(q[:, :, run], k, v, make_plan(i[run], i, method, here, q, unmasked), 0.3)
+            close(out, expected[:, :, run].cpu(), dtype, f"queries {run.start} to {run.stop}, {unmasked=}")
     out, _ = attend_one(q[:, :, -1:], k, v, make_glance(i[-1:].cpu(), i, tiny.lying(i), method, here, q), 0.3)
     close(out, expected[:, :, -1:].cpu(), dtype, "the last query alone")
