@@ -2,10 +2,9 @@
 
 `python -m benchmarks.gpu`, in one run of at most 8 minutes that prints as it goes: the equality tests on CUDA, in
 float32 and in bfloat16; a text of ten million tokens, read by the embedded model under LM-Infinite; then, all in
-bfloat16, random weights in the shape of Llama-2-7B, the embedded model, and SmolLM2 where it is installed. Texts that
-are not the longest are read by each method twice: as it comes, which is without masks where the device's kernel can do
-that, and with masks. What no time is left for is said to be left out, and so is what needs more memory than there is.
-Without CUDA it says so and stops.
+bfloat16, random weights in the shape of Llama-2-7B, the embedded model, and SmolLM2 where it is installed. All but the
+longest texts are read again with masks, where methods do without. What no time is left for is said to be left out, and
+so is what needs more memory than there is. Without CUDA it says so and stops.
 """
 
 if __name__ == "__main__":  # before torch is imported
@@ -19,9 +18,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from unittest.mock import patch
 
 import torch
 from tqdm import tqdm
@@ -158,34 +157,16 @@ def fastest(subject: Subject) -> str | None:
 
 def measure_methods(subject: Subject, n: int, methods: list[str], meter: Meter, deadline: float) -> None:
     """As they come, and then with masks: what no time is left for is the comparison."""
-    model = adopt(subject.hf)
-
-    def measure(text: str, reader: str) -> None:
-        method = read_one(model, text, 2 * n)  # with room for what is written, as many tokens as there is time for
-        subject.measure(reader, partial(read_with_method, model, method, chunk=CHUNK), n, meter, deadline)
-
+    model, ways = adopt(subject.hf), ("", f", {MASKED}") if n <= LONGEST_MASKED else ("",)
     try:
-        for text in methods:
-            measure(text, text)
-        if n <= LONGEST_MASKED:
-            with masks_only():
+        for way in ways:
+            with patch.dict(os.environ, {SWITCH: "0"} if way else {}):
                 for text in methods:
-                    measure(text, f"{text}, {MASKED}")
+                    method = read_one(model, text, 2 * n)  # with room for as many written tokens as there is time for
+                    read = partial(read_with_method, model, method, chunk=CHUNK)
+                    subject.measure(text + way, read, n, meter, deadline)
     finally:
         model.seam.close()
-
-
-@contextmanager
-def masks_only() -> Iterator[None]:
-    """Within it texts are read with masks."""
-    before = os.environ.get(SWITCH)
-    os.environ[SWITCH] = "0"
-    try:
-        yield
-    finally:
-        del os.environ[SWITCH]
-        if before is not None:
-            os.environ[SWITCH] = before
 
 
 def copy_bandwidth(device: torch.device, meter: Meter) -> float:
