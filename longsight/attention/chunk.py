@@ -9,7 +9,7 @@ from torch import Tensor
 
 from longsight.attention.block_memory import Hearing, KnownPositions
 from longsight.attention.encoding import Encoding
-from longsight.attention.fast import planned
+from longsight.attention.fast import needs_no_masks, planned
 from longsight.attention.forward_only import forward_only
 from longsight.attention.kept_layer import KeptLayer
 from longsight.attention.kernels import with_sinks
@@ -20,7 +20,6 @@ from longsight.attention.one_query import Heard, attend_one_query, plan_one
 from longsight.attention.retrieval import FetchingRow
 from longsight.attention.split_layer import SplitLayer
 from longsight.attention.transfer import sent
-from longsight.attention.varlen import serves
 from longsight.methods import Method
 from longsight.methods.fetching import LAST, Retrieval
 
@@ -160,7 +159,7 @@ class Chunk:
         if known.query_scale is not None:
             q = q * sent(known.query_scale(i), q.device, q.dtype)[:, None]
         slices = heads.kept.slices if row < 0 else lambda first, last: [slice(first, last)] * (first < last)
-        unmasked = encoding.kind != "alibi" and known.softcap is None and len(i) > 1 and serves(q, k, v)
+        unmasked = encoding.kind != "alibi" and known.softcap is None and len(i) > 1 and needs_no_masks(q, k, v)
         parts = []
         for run in rule.runs(i):  # equal keys: equal positions
             key = (row, run.start, len(i), len(j), q.device, id(heads.encoding), rule, unmasked)

@@ -16,12 +16,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from longsight.attention.edges import Edges, Window
+from longsight.attention.edges import CAUSAL, Edges, Window
 from longsight.attention.encoding import Encoding, Table, rotate
 from longsight.attention.kept_layer import Slices, joined
-from longsight.attention.kernels import kernel, merge
+from longsight.attention.kernels import kernel, merge, triangle_kernel
 from longsight.attention.transfer import sent
-from longsight.attention.varlen import unmasked_kernel
+from longsight.attention.varlen import serves, unmasked_kernel
 from longsight.methods import Method
 from longsight.methods.bands import Band
 
@@ -61,6 +61,11 @@ class Plan:
     interleaved: bool
 
 
+def needs_no_masks(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    """Whether there is a kernel here that does without masks, where the edges of a band allow it."""
+    return q.device.type == "cpu" or serves(q, k, v)
+
+
 def make_plan(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Tensor, unmasked: bool = False) -> Plan:
     """Plan attention of consecutive queries `i` over keys at ascending positions `j`; `unmasked`: by windows, in bands
     that can do without masks."""
@@ -70,7 +75,7 @@ def make_plan(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Te
         if keys.start < keys.stop:
             used[number] = band_keys(band, i, j[keys], keys, encoding, like)
     edges = {n: Edges.of(method.bands[n].span, i, j) for n in used} if unmasked else {}
-    edges = {n: each for n, each in edges.items() if not each.need_masks}
+    edges = {n: each for n, each in edges.items() if each.go_without_masks(windows=like.device.type != "cpu")}
     starts = {start for each in edges.values() for start in each.starts}
     if len(edges) < len(used):
         starts.update(range(0, len(i), BLOCK))
@@ -151,13 +156,16 @@ def attend(
         number: (rotate(q, band.q_table, plan.interleaved), rotate(k[:, :, band.keys], band.k_table, plan.interleaved))
         for number, band in plan.bands.items()
     }
+
+    def attend_block(block: list[Piece]) -> tuple[Tensor, Tensor]:
+        return merge([_attend_piece(x, plan.bands[x.band], *turned[x.band], v, scaling, softcap) for x in block])
+
+    if len(plan.blocks) == 1:
+        return attend_block(plan.blocks[0])
     out, lse = q.new_empty(*q.shape[:3], v.shape[-1]), q.new_empty(q.shape[:3], dtype=torch.float32)
     for block in plan.blocks:
-        parts = [
-            _attend_piece(piece, plan.bands[piece.band], *turned[piece.band], v, scaling, softcap) for piece in block
-        ]
         rows = block[0].queries
-        out[:, :, rows], lse[:, :, rows] = merge(parts)
+        out[:, :, rows], lse[:, :, rows] = attend_block(block)
     return out, lse
 
 
@@ -167,7 +175,10 @@ def _attend_piece(
     mask, rows = piece.mask, piece.queries
     values = v[:, :, band.keys][:, :, piece.keys]
     if piece.window is not None:
-        return unmasked_kernel(q[:, :, rows], k[:, :, piece.keys], values, piece.window, scaling)
+        asked = q[:, :, rows], k[:, :, piece.keys], values
+        if q.device.type == "cpu":
+            return triangle_kernel(*asked, piece.window == CAUSAL, scaling)
+        return unmasked_kernel(*asked, piece.window, scaling)
     if band.k_bias is not None and band.q_bias is not None:  # counted from the block's first query: float32 is exact
         bias = (band.k_bias[:, :, piece.keys] + band.q_bias[:, rows.start, None, None]).to(q.device, torch.float32)
         mask = bias if mask is None else bias + mask

@@ -23,8 +23,22 @@ def kernel(
     return out.flatten(1, 2), lse.flatten(1, 2)
 
 
-def _by_key_head(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float) -> tuple[Tensor, Tensor]:
-    """`kernel` with the heads that share a key head beside each other: q (batch, key_head, group, query, channel)."""
+def triangle_kernel(q: Tensor, k: Tensor, v: Tensor, causal: bool, scaling: float) -> tuple[Tensor, Tensor]:
+    """`kernel` on a CPU for queries that see all keys, or if `causal` all up to their own: the last query's is the last
+    key, and the others' are those before it. So a mask is neither made nor read."""
+    before, q = k.shape[2] - q.shape[2], q.unflatten(1, (k.shape[1], -1))
+    parts = [_by_key_head(q, k[:, :, :before], v[:, :, :before], None, scaling)] if causal and before else []
+    own = slice(before if causal else 0, None)
+    parts.append(_by_key_head(q, k[:, :, own], v[:, :, own], None, scaling, causal))
+    out, lse = merge(parts)
+    return out.flatten(1, 2), lse.flatten(1, 2)
+
+
+def _by_key_head(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float, causal: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`kernel` with the heads that share a key head beside each other: q (batch, key_head, group, query, channel). If
+    `causal`, on a CPU, as many queries as keys see those up to their own."""
     batch, key_heads, group, queries, channels = q.shape
     shape_of, shape, wanted = q.shape[:-1], (batch * key_heads, group), v.shape[-1]
     if wanted < channels:  # fused kernels want values as wide as keys
@@ -34,7 +48,10 @@ def _by_key_head(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: 
     if mask is not None and mask.ndim == 3:
         mask = mask.reshape(1, key_heads, group, *mask.shape[1:]).expand(batch, -1, -1, -1, -1).flatten(0, 1)
         mask = mask.expand(-1, -1, queries, -1)
-    out, lse = KERNELS.get(q.device.type, unfused)(q, k, v, mask, scaling)
+    if causal:
+        out, lse = _cpu_kernel(q, k, v, None, scaling, causal)
+    else:
+        out, lse = KERNELS.get(q.device.type, unfused)(q, k, v, mask, scaling)
     return out.reshape(*shape_of, -1)[..., :wanted], lse.float().reshape(shape_of)
 
 
@@ -57,9 +74,11 @@ def one_query_kernel(
     return _cpu_kernel(q, k, v, None if bias is None else bias.reshape(1, key_heads, group, -1), scaling)
 
 
-def _cpu_kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float) -> tuple[Tensor, Tensor]:
+def _cpu_kernel(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float, causal: bool = False
+) -> tuple[Tensor, Tensor]:
     return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        q, k, v, 0.0, False, attn_mask=mask, scale=scaling
+        q, k, v, 0.0, causal, attn_mask=mask, scale=scaling
     )
 
 

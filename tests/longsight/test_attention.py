@@ -49,10 +49,11 @@ def together(method):
     return method.retrieval is not None and method.retrieval.queries != LAST and method.retrieval.from_layer == 0
 
 
-def banded(q, k, v, i, j, method, encoding):
-    """What queries at `i` see by the fast path: output and log-sum-exp."""
-    alone = len(i) == 1
-    make, attend_run = (partial(make_glance, slices=lying(j)), attend_one) if alone else (make_plan, attend)
+def banded(q, k, v, i, j, method, encoding, masks=False):
+    """What queries at `i` see by the fast path, with `masks` also where none is needed: output and log-sum-exp."""
+    make, attend_run = partial(make_plan, unmasked=encoding.kind != "alibi" and not masks), attend
+    if len(i) == 1:
+        make, attend_run = partial(make_glance, slices=lying(j)), attend_one
     parts = []
     for run in method.runs(i):
         here = encoding.under(method, method.length_at(i[run.start]))
@@ -60,9 +61,9 @@ def banded(q, k, v, i, j, method, encoding):
     return tuple(torch.cat([part[n] for part in parts], dim=2) for n in (0, 1))
 
 
-def fast(q, k, v, i, j, method, encoding, retrieves=False, memories=None):
+def fast(q, k, v, i, j, method, encoding, retrieves=False, memories=None, masks=False):
     """The fast path for queries at `i`, as the model's first layer runs it."""
-    out, lse = banded(q, k, v, i, j, method, encoding)
+    out, lse = banded(q, k, v, i, j, method, encoding, masks)
     rule, scale = method.retrieval, method.logit_scale(i)
     if rule is not None and (retrieves or together(method)):
         asking, hearing = q if scale is None else q * scale.float()[:, None], Hearing(encoding, SCALING, None)
@@ -107,6 +108,7 @@ def test_the_fast_path_whole_and_over_what_the_cache_keeps_is_the_plain_definiti
         for method in methods:
             law = plain(q, k, v, i, i, method, rope, scaling=SCALING)
             close(fast(q, k, v, i, i, method, rope), law, method)
+            close(fast(q, k, v, i, i, method, rope, masks=True), law, method)
             if together(method):
                 ends = tuple(accumulate(PIECES))
                 law = plain(q, k, v, i, i, method, rope, scaling=SCALING, ends=ends)
@@ -301,3 +303,14 @@ def test_half_precision_follows_the_definition_as_closely_as_it_can(key):
     assert out.dtype == dtype
     assert bool(out.isfinite().all())
     torch.testing.assert_close(out.float(), law, atol=0.06, rtol=0.05)
+
+
+@pytest.mark.parametrize("read", [0, 30], ids=["from the beginning", "gone on with"])
+def test_where_no_key_is_left_behind_nothing_is_masked(read):
+    """One triangle for vanilla, and for what SelfExtend groups; its neighbours slide, so they are masked."""
+    i, j, q = torch.arange(read, 100), torch.arange(100), torch.zeros(1, 1, 100 - read, CHANNELS)
+    make = partial(make_plan, i, j, encoding=ENCODINGS["rope"], like=q, unmasked=True)
+    assert [[piece.window for piece in block] for block in make(METHODS["vanilla"]()).blocks] == [[(-1, 0)]]
+    pieces = [piece for block in make(METHODS["self-extend"](group=2, window=10)).blocks for piece in block]
+    assert {(piece.band, piece.mask is None) for piece in pieces if piece.window} == {(1, True)}
+    assert any(piece.mask is not None for piece in pieces if piece.band == 0)
