@@ -9,13 +9,20 @@ MOST_NUMBERS, QUOTE = 512, '"'
 SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
+def said(given: object) -> str:
+    """What was given, as a sentence says it: an empty box held nothing."""
+    if given is None or (isinstance(given, str) and not given.strip()):
+        return "nothing"
+    return f"{given:,}" if isinstance(given, int) and not isinstance(given, bool) else repr(given)
+
+
 def number(asked: str, text: str, fraction: bool = False) -> int | float:
     """A number. Raises `LongSightError`, naming what was `asked`, on anything else."""
     try:
         return float(text) if fraction else int(text)
     except ValueError:
         kind = "a number" if fraction else "a whole number"
-        raise LongSightError(f"{asked} must give {kind}, but {text!r} was given.") from None
+        raise LongSightError(f"{asked} must give {kind}, but {said(text)} was given.") from None
 
 
 def whole(asked: str, text: str | None) -> int | None:
@@ -27,7 +34,7 @@ def count(asked: str, text: object) -> int:
     """A number of tokens: 10M, 512k, 2,000,000. Raises `LongSightError`, naming what was `asked`, on anything else."""
     found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)([kmg]?)", str(text).replace(",", "").strip().lower())
     if found is None or (tokens := round(float(found[1]) * SCALES[found[2]])) < 1:
-        raise LongSightError(f"{asked} must give a number of tokens, such as 10M or 512k, but {text!r} was given.")
+        raise LongSightError(f"{asked} must give a number of tokens, such as 10M or 512k, but {said(text)} was given.")
     return tokens
 
 
@@ -37,6 +44,8 @@ def numbers(asked: str, text: str | None) -> tuple[int, ...] | None:
         return None
     found: list[int] = []
     for part in text.split(","):
+        if not part.strip():
+            raise LongSightError(f"{asked} must give numbers with one comma between them, but {text!r} was given.")
         first, dash, last = part.strip().partition("-")
         if not (dash and first):
             found.append(int(number(asked, part.strip())))
@@ -110,4 +119,4 @@ def any_number(key: str, name: str, text: str) -> int | float:
             return kind(text)
         except ValueError:
             continue
-    raise LongSightError(f"{key}: {name} must be a number, but {text!r} was given.")
+    raise LongSightError(f"{key}: {name} must be a number, but {said(text)} was given.")

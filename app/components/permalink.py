@@ -22,8 +22,9 @@ window.longsight = {
   opened: false,  // until the view that the address asks for is restored, the address must stay as it came
   view: new URLSearchParams(location.search),
   set(name, value) {
-    if (value === null || value === undefined || value === '') this.view.delete(name);
-    else this.view.set(name, String(value));
+    const text = String(value ?? '');
+    if (text === '') this.view.delete(name);
+    else this.view.set(name, text);
     const query = [...this.view].map(([key, text]) => `${key}=${encodeURIComponent(text)}`).join('&')
       .replace(/%3A/g, ':').replace(/%3B/g, ';').replace(/%2C/g, ',').replace(/%3D/g, '=');
     history.replaceState(null, '', query ? `?${query}` : location.pathname);

@@ -163,9 +163,9 @@ def build_chat_panel(shared: SharedControls) -> ChatPanel:
     with gr.Row(elem_classes="tight", elem_id="chat-tools"):
         new = gr.Button("New conversation", size="sm", elem_id="new", scale=0)
         with gr.Accordion("Answer", open=False, elem_id="answer-settings"), gr.Row():
-            longest = gr.Number(64, label="Longest answer [tokens]", precision=0, elem_id="longest")
+            longest = gr.Number(64, label="Longest answer [tokens]", elem_id="longest")
             temperature = gr.Number(0, label="Temperature", info="0: always the likeliest token", elem_id="temperature")
-            seed = gr.Number(0, label="Seed", precision=0, elem_id="seed")
+            seed = gr.Number(0, label="Seed", elem_id="seed")
     saved = build_downloads("conversation", "This conversation, with all that it depended on:", FORMATS)
     wire_downloads(saved, files, [shared.session])
     attached = gr.Textbox(visible="hidden", elem_id="attached", label="attached file")

@@ -174,9 +174,7 @@ def build_panel(shared: SharedControls) -> DiagnosticsPanel:
     panel = gr.Radio(names, value=FIRST, show_label=False, container=False, elem_id="panel", label="Panel")
     lead = gr.HTML(sentence(PANELS[FIRST]), elem_id="diagnostics-lead")
     with gr.Row(elem_classes="tight", elem_id="diagnostics-controls"):
-        length = gr.Number(
-            LENGTH, label="Length [tokens]", precision=0, minimum=0, elem_id="diagnostics-length", min_width=120
-        )
+        length = gr.Number(LENGTH, label="Length [tokens]", elem_id="diagnostics-length", min_width=120)
         others = gr.Dropdown(
             [(entry.title, key) for key, entry in samples().items()], multiselect=True, max_choices=MOST_BESIDE,
             label="Beside the document", elem_id="diagnostics-others", visible=False, min_width=200,
@@ -198,7 +196,7 @@ def _wire(panel: DiagnosticsPanel, tab: gr.Tab) -> None:
         session=shared.session, stop=running.stop, also=[panel.again.change],
     )  # fmt: skip
     changes = [
-        panel.panel.change, panel.others.input, panel.length.submit, panel.length.blur,
+        panel.panel.change, panel.others.change, panel.length.submit, panel.length.blur,
         *option_controls.changes(options), shared.methods.line.change, shared.context.length.change,
         shared.speed.change, shared.model.change,
     ]  # fmt: skip

@@ -86,8 +86,8 @@ def build_evaluate_run(shared: SharedControls) -> EvaluateRun:
                 "256, 512, 1024, 2048", label="Lengths [tokens]", elem_id="evaluate-lengths", max_lines=1,
                 elem_classes="wide",
             ),
-            "trials": gr.Number(2, label="Trials", precision=0, elem_id="evaluate-trials"),
-            "seed": gr.Number(0, label="Seed", precision=0, elem_id="evaluate-seed"),
+            "trials": gr.Number(2, label="Trials", elem_id="evaluate-trials"),
+            "seed": gr.Number(0, label="Seed", elem_id="evaluate-seed"),
         }  # fmt: skip
     return EvaluateRun(shared, settings, build_run("evaluate"))
 
@@ -102,7 +102,7 @@ def wire_evaluate_run(controls: EvaluateRun, callback: Any, shown: Sequence[Any]
         controls.plan, inputs, planned, show_progress="hidden", api_visibility="private"
     )  # fmt: skip
     typed = [event for name in ("lengths", "trials", "seed") for event in (settings[name].submit, settings[name].blur)]
-    changes = [settings["tasks"].input, shared.methods.line.change, shared.speed.change, shared.model.change]
+    changes = [settings["tasks"].change, shared.methods.line.change, shared.speed.change, shared.model.change]
     when_changed([*typed, *changes], controls.plan, inputs, planned, tab)
 
 

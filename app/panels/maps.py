@@ -86,12 +86,11 @@ class MapsPanel:
         """The maps of each run, from the values of `inputs` by control. Raises `LongSightError` on what cannot be."""
         shared = self.shared
         model, length = model_catalogue.model(values[shared.model]), values[shared.context.length]
-        asked, reached = (whole(given) for given in (values[self.tokens] or length or model.train_length, length))
-        tokens = distance_maps.check(LENGTH, asked, (1, MOST_TOKENS))
+        tokens = distance_maps.check(LENGTH, values[self.tokens] or length or model.train_length, (1, MOST_TOKENS))
         draft = str(values[shared.methods.draft] or "")
-        runs = make_runs(side_by_side.read(model, draft, reached or model.train_length))
+        runs = make_runs(side_by_side.read(model, draft, whole(length) or model.train_length))
         small, trained = values[self.small], values[self.trained]
-        group = distance_maps.check_group(whole(values[self.group] or 0))
+        group = distance_maps.check_group(values[self.group] or 0)
         return [
             (run, distance_maps.method_maps(run.method, tokens, model.train_length, small, trained, group))
             for run in runs
@@ -162,11 +161,9 @@ def build_panel(shared: SharedControls) -> MapsPanel:
             label="as if trained on [tokens]",
             elem_id="small-trained",
         )
-        tokens = gr.Number(
-            0, label="True text [tokens]", precision=0, info="0: as long as the document", elem_id="map-tokens"
-        )
+        tokens = gr.Number(0, label="True text [tokens]", info="0: as long as the document", elem_id="map-tokens")
         group = gr.Number(
-            0, label="Group of frequencies, or heads", precision=0, visible=False, elem_id="map-group",
+            0, label="Group of frequencies, or heads", visible=False, elem_id="map-group",
             info="1: the fastest, or full heads; 0: the slowest, or streaming ones.",
         )  # fmt: skip
     gr.HTML(legend())

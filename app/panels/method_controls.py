@@ -230,6 +230,5 @@ def _number(method: Method, spec: Field[Any]) -> gr.Number:
         value=getattr(method, spec.name),
         label=f"{spec.name} [{spec.metadata['unit']}]",
         info=spec.metadata["help"],
-        precision=None if spec.type is float else 0,
         visible=True,
     )

@@ -18,6 +18,7 @@ from analysis.diagnostics.options import (
     TextOption,
 )
 from app.components.permalink import LinkedControl
+from app.session import given_numbers
 from longsight.errors import LongSightError
 
 MOST_TYPED = 200  # characters in a box
@@ -26,10 +27,11 @@ MOST_TYPED = 200  # characters in a box
 @dataclass(frozen=True)
 class ControlKind:
     """How options of one kind are asked for: `make` builds the control, `read` turns what it holds into the option's
-    value; `restore` is what it holds where an address names a value; `events`: by which a visitor changes it."""
+    value, and calls it as the page does where it is none; `restore` is what it holds where an address names a value;
+    `events`: by which a visitor changes it."""
 
     make: Callable[..., Any]
-    read: Callable[[str, Any, Any], Any]
+    read: Callable[[Any, Any], Any]
     restore: Callable[[str, Any], Any]
     events: tuple[str, ...] = ("submit", "blur")
 
@@ -38,30 +40,27 @@ def _box(option: TextOption, value: None, **where: Any) -> gr.Textbox:
     return gr.Textbox("", label=option.label, placeholder=option.example, max_length=MOST_TYPED, max_lines=1, **where)
 
 
-def _read_text(name: str, option: TextOption, value: Any) -> Any:
+def _read_text(option: TextOption, value: Any) -> Any:
     text = "" if value is None else value
     if not isinstance(text, str) or len(text) > MOST_TYPED:
-        raise LongSightError(f"{name} must be a text of at most {MOST_TYPED} characters.")
-    return option.parse(name, text)
+        raise LongSightError(f"{option.label} must be a text of at most {MOST_TYPED} characters.")
+    return option.parse(option.label, text)
 
 
 def _number(option: NumberOption, value: int, **where: Any) -> gr.Number:
-    return gr.Number(value, label=option.label, precision=0, minimum=option.low, maximum=option.high, **where)
+    return gr.Number(value, label=option.label, **where)
 
 
-def _read_number(name: str, option: NumberOption, value: Any) -> int:
-    """A number box may hold a float, or nothing, when it is asked over HTTP."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not float(value).is_integer():
-        raise LongSightError(f"{name} must be a whole number, but {value!r} was given.")
-    return int(value)
+def _read_number(option: NumberOption, value: Any) -> int:
+    return given_numbers.whole(option.label, value, option.low, option.high)
 
 
 def _radio(option: ChoiceOption, value: Any, **where: Any) -> gr.Radio:
     return gr.Radio(list(option.choices), value=value, label=option.label, **where)
 
 
-def _read_choice(name: str, option: ChoiceOption, value: Any) -> Any:
-    return option.parse(name, str(value))
+def _read_choice(option: ChoiceOption, value: Any) -> Any:
+    return option.parse(option.label, str(value))
 
 
 CONTROL_KINDS: dict[type[Option], ControlKind] = {
@@ -103,7 +102,7 @@ def read_options(panel: Panel, values: Mapping[str, Any]) -> PanelOptions:
     Raises `LongSightError` on values that are none.
     """
     read = {name: kind for name, kind in KINDS.items() if name in panel.reads}
-    return PanelOptions(**{name: kind.read(name, OPTIONS[name], values[name]) for name, kind in read.items()})
+    return PanelOptions(**{name: kind.read(OPTIONS[name], values[name]) for name, kind in read.items()})
 
 
 def views(controls: Mapping[str, Any]) -> list[LinkedControl]:
@@ -115,7 +114,7 @@ def _reader(name: str) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         kind, option = KINDS[name], OPTIONS[name]
         held = kind.restore(text, option.parse(name, text))
-        PanelOptions(**{name: kind.read(name, option, held)})  # whatever is no option is refused here
+        PanelOptions(**{name: kind.read(option, held)})  # whatever is no option is refused here
         return held
 
     return read

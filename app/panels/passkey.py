@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.evaluation.passkey_grid import MOST, TrialGrid
+from analysis.evaluation.passkey_grid import TrialGrid
 from app.components.changes import when_changed
 from app.components.downloads import build_downloads, wire_downloads
 from app.components.errors import for_visitor
@@ -180,14 +180,12 @@ def _build_settings() -> dict[str, Any]:
             "256, 512, 1024, 2048", label="Lengths [tokens]", elem_id="passkey-lengths", max_lines=1, **wide
         ),
         "depths": gr.Textbox("0, 25, 50, 75, 100", label="Depths [%]", elem_id="passkey-depths", max_lines=1),
-        "trials": gr.Number(
-            4, label="Trials per cell", precision=0, minimum=1, maximum=MOST["trial"], elem_id="passkey-trials"
-        ),
+        "trials": gr.Number(4, label="Trials per cell", elem_id="passkey-trials"),
         "filler": gr.Dropdown(
             [(title, key) for key, title in FILLERS.items()], label="Hidden in", elem_id="passkey-filler",
             filterable=False, **wide,
         ),
-        "seed": gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="passkey-seed"),
+        "seed": gr.Number(0, label="Seed", elem_id="passkey-seed"),
         "prompt": gr.Dropdown(
             [(title, key) for key, title in PROMPTS.items()], label="Asked by", elem_id="passkey-prompt",
             filterable=False, **wide,

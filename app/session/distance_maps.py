@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.diagnostics.distance_map import DistanceMap, distance_figure, distance_map, groups_of
-from longsight.errors import LongSightError
+from app.session import given_numbers
 from longsight.methods import Composed, Method, dpe
 
 CELLS = 192  # a side of the true map; the figure stays well under 2 MB, with the full hover
@@ -59,19 +59,12 @@ def _place(method: Method, group: int) -> int | None:
 
 def check_group(group: object) -> int:
     """The number of a group of frequencies or heads. Raises `LongSightError` for what is none."""
-    if isinstance(group, bool) or not isinstance(group, int) or not 0 <= group <= MOST_GROUPS:
-        raise LongSightError(
-            f"A group of frequencies or heads is a whole number from 1, the first, to {MOST_GROUPS}, or 0, the last; "
-            f"{group!r} was given."
-        )
-    return group
+    return given_numbers.whole("The group of frequencies or heads (1: the first, 0: the last)", group, 0, MOST_GROUPS)
 
 
 def check(what: str, value: object, limits: tuple[int, int]) -> int:
     """The value. Raises `LongSightError` unless `value` is a whole number within `limits`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not limits[0] <= value <= limits[1]:
-        raise LongSightError(f"{what} must have {limits[0]:,} to {limits[1]:,} tokens, but {value!r} was given.")
-    return value
+    return given_numbers.whole(what, value, *limits, "tokens")
 
 
 def miniature(method: type[Method], tokens: int, train_length: int) -> Method:

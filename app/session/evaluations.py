@@ -58,7 +58,8 @@ def read_tasks(given: Any) -> list[Task]:
     if unknown:
         raise LongSightError(f"There is no task {unknown[0]!r}; there are {', '.join(TASKS)}.")
     if not keys:
-        raise LongSightError(f"No task was chosen; there are {', '.join(TASKS)}.")
+        *most, last = (task.title for task in TASKS.values())
+        raise LongSightError(f"No task is chosen; choose {', '.join(most)} or {last}.")
     return [task() for key, task in TASKS.items() if key in keys]
 
 

@@ -15,7 +15,16 @@ from analysis.diagnostics.measuring import ResultCache, Text, check_texts
 from analysis.drawing.drawn_figure import DrawnFigure
 from analysis.export.files import file_of
 from analysis.runs import Run
-from app.session import document_loading, estimate, formatting, model_catalogue, progress_view, running, suitability
+from app.session import (
+    document_loading,
+    estimate,
+    formatting,
+    given_numbers,
+    model_catalogue,
+    progress_view,
+    running,
+    suitability,
+)
 from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import Waiting
 from app.session.estimate import Forecast
@@ -40,12 +49,7 @@ result_cache = ResultCache()
 
 def check_length(length: Any) -> int:
     """Raises `LongSightError` unless `length` is a number of tokens that can be measured."""
-    good = isinstance(length, (int, float)) and not isinstance(length, bool) and float(length).is_integer()
-    if not good or not FEWEST_TOKENS <= length <= MOST_TOKENS:
-        raise LongSightError(
-            f"The length must have {FEWEST_TOKENS} to {MOST_TOKENS:,} tokens, but {length!r} was given."
-        )
-    return int(length)
+    return given_numbers.whole("The length", length, FEWEST_TOKENS, MOST_TOKENS, "tokens")
 
 
 def read_texts(session: Session, model: Model, panel: Panel, length: int, others: Sequence[str]) -> tuple[Text, ...]:

@@ -15,7 +15,7 @@ from analysis.evaluation.tasks.passkey import OWN as OWN_PROMPT
 from analysis.evaluation.tasks.texts import HIDDEN, PAPER, PROSE
 from analysis.export.files import file_of, from_json
 from analysis.runs import Run, typed
-from app.session import document_loading, finished_examples, progress_view
+from app.session import document_loading, finished_examples, given_numbers, progress_view
 from app.session.sessions import Session
 from app.session.shown_grid import ShownGrid
 from longsight.errors import LongSightError
@@ -77,21 +77,13 @@ def current(session: Session, model_name: str) -> ShownGrid:
     return found
 
 
-def whole(name: str, given: Any, low: int, high: int) -> int:
-    """Raises `LongSightError` unless `given` is a whole number from `low` to `high`."""
-    good = isinstance(given, (int, float)) and not isinstance(given, bool) and low <= given <= high
-    if not good or given != int(given):
-        raise LongSightError(f"{name} must be a whole number from {low:,} to {high:,}, but {given!r} was given.")
-    return int(given)
-
-
 def read_numbers(name: str, given: Any, low: int, high: int, most: int) -> tuple[int, ...]:
     """Rising numbers from a box, each once. Raises `LongSightError` on anything else."""
     if not isinstance(given, str) or len(given) > MOST_TYPED:
         raise LongSightError(f"{name} must be a text of at most {MOST_TYPED} characters.")
-    numbers = sorted({whole(name, number, low, high) for number in typed.numbers(name, given) or ()})
+    numbers = sorted({given_numbers.whole(name, number, low, high) for number in typed.numbers(name, given) or ()})
     if not 1 <= len(numbers) <= most:
-        raise LongSightError(f"1 to {most} {name.lower()} can be shown, but {len(numbers)} were given.")
+        raise LongSightError(f"1 to {most} {name.lower()} can be shown, but {len(numbers) or 'none'} were given.")
     return tuple(numbers)
 
 
@@ -107,12 +99,12 @@ def read_depths(given: Any) -> tuple[int, ...]:
 
 def read_trials(given: Any) -> int:
     """Trials in a cell."""
-    return whole("Trials", given, 1, MOST["trial"])
+    return given_numbers.whole("Trials", given, 1, MOST["trial"])
 
 
 def read_seed(given: Any) -> int:
     """What keys and places are drawn from."""
-    return whole("Seed", given, 0, MOST_SEED)
+    return given_numbers.whole("Seed", given, 0, MOST_SEED)
 
 
 def read_filler(given: Any) -> str:

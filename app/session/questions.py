@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.runs import Run, make_runs
-from app.session import answer_view, answers, document_loading, estimate, running, suitability, verdicts
+from app.session import (
+    answer_view,
+    answers,
+    document_loading,
+    estimate,
+    given_numbers,
+    running,
+    suitability,
+    verdicts,
+)
 from app.session.answer_view import ConversationView
 from app.session.answers import Answer, Speaker
 from app.session.device_jobs import DeviceJob
@@ -52,27 +61,17 @@ def check_question(text: Any, methods: Sequence[Method], longest: Any, temperatu
 
 def check_longest(tokens: Any) -> int:
     """Raises `LongSightError` unless an answer may have so many `tokens`."""
-    if not 1 <= _number("longest answer", tokens) <= MOST_NEW_TOKENS:
-        raise LongSightError(f"The longest answer must have 1 to {MOST_NEW_TOKENS:,} tokens, but {tokens:,} was given.")
-    return int(tokens)
+    return given_numbers.whole("The longest answer", tokens, 1, MOST_NEW_TOKENS, "tokens")
 
 
 def check_temperature(temperature: Any) -> float:
     """Raises `LongSightError` unless it is a temperature."""
-    return Sampling(_number("temperature", temperature)).temperature
+    return Sampling(given_numbers.number("The temperature", temperature)).temperature
 
 
 def check_seed(seed: Any) -> int:
     """Raises `LongSightError` unless random choices can begin with it."""
-    if not 0 <= _number("seed", seed) < 2**63:
-        raise LongSightError(f"The seed must be from 0 to {2**63 - 1:,}, but {seed:,} was given.")
-    return int(seed)
-
-
-def _number(name: str, value: Any) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-        raise LongSightError(f"The {name} must be a number, but {value!r} was given.")
-    return value
+    return given_numbers.whole("The seed", seed, 0, 2**63 - 1)
 
 
 def ask_steps(session: Session, model: Model, question: ChatQuestion) -> Generator[ConversationView, None, None]:

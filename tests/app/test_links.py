@@ -21,7 +21,7 @@ from app.session.sessions import Session
 
 
 def options(name):
-    return lambda value: PanelOptions(**{name: KINDS[name].read(name, OPTIONS[name], value)})
+    return lambda value: PanelOptions(**{name: KINDS[name].read(OPTIONS[name], value)})
 
 
 def beside(keys):

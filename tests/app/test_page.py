@@ -282,3 +282,16 @@ def test_every_callback_that_may_refuse_tells_the_visitor_so():
 
 def marked(callback):
     return hasattr(callback, "__wrapped__")
+
+
+def test_boxes_hand_on_whatever_they_hold_so_that_what_cannot_be_gets_a_sentence_of_its_own(model):
+    demo = page.build_page()
+    numbers = [part for part in demo.blocks.values() if isinstance(part, gr.Number)]
+    assert len(numbers) > 20
+    for box in numbers:
+        assert [box.preprocess(typed) for typed in (1.5, -(10**9), 10**9, None)] == [1.5, -(10**9), 10**9, None]
+    listened = [target for fn in demo.fns.values() for target in fn.targets]
+    lists = [part for part in demo.blocks.values() if isinstance(part, gr.Dropdown) and part.multiselect]
+    assert {part.elem_id for part in lists} == {"evaluate-tasks", "diagnostics-others"}
+    for part in lists:  # whoever empties a list at once, or by the keyboard, is no input to Gradio
+        assert [event for block, event in listened if block == part._id and event != "change"] == []

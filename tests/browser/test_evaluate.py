@@ -95,7 +95,17 @@ def test_an_evaluation_is_run_stopped_gone_on_with_saved_and_opened_again(visit_
     page.fill("#evaluate-trials input", "0")
     page.keyboard.press("Tab")
     expect(status).to_contain_text("Trials must be a whole number from 1 to 50, but 0 was given.")
+    page.fill("#evaluate-trials input", "1.5")
+    page.keyboard.press("Tab")
+    expect(status).to_contain_text("Trials must be a whole number from 1 to 50, but 1.5 was given.")
+    page.fill("#evaluate-trials input", "")
+    page.keyboard.press("Tab")
+    expect(status).to_contain_text("Trials must be a whole number from 1 to 50, but nothing was given.")
     page.wait_for_function("location.search.includes('tasks=passkey')")
+    page.locator("#evaluate-tasks input").click()
+    page.keyboard.press("Backspace")
+    expect(status).to_contain_text("No task is chosen; choose Perplexity, Passkey, ")
+    page.wait_for_function("!location.search.includes('tasks=')")
 
 
 def test_on_a_dark_phone_nothing_is_wider_than_the_page(visit_page):

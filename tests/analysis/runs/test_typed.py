@@ -29,7 +29,7 @@ def test_numbers_of_tokens_are_read_as_people_write_them():
     ("read", "text", "said"),
     [
         (numbers, "0,x", "layers must give a whole number, but 'x' was given."),
-        (numbers, "0,,1", "layers must give a whole number, but '' was given."),
+        (numbers, "0,,1", "layers must give numbers with one comma between them, but '0,,1' was given."),
         (numbers, "5-2", "layers must rise by less than 512, but '5-2' was given."),
         (numbers, "0-99999999999", "must rise by less than 512"),
         (span, "10", "layers must give a range such as 100:200, but '10' was given."),

@@ -107,5 +107,5 @@ def test_where_groups_of_frequencies_differ_one_of_them_is_picked(panel, asked):
         shown[group] = from_npz(DistanceMap, files["map-duo.npz"])
     assert [bool(np.isnan(shown[group].effective[-1, 10])) for group in (0, 1, 2)] == [True, False, True]
     assert "drawn is group 2 of 2, Λ only (window=20, starting=4); others: Vanilla." in shown[0].note
-    with pytest.raises(gr.Error, match="A group of frequencies or heads is a whole number from 1, the first, to 64"):
+    with pytest.raises(gr.Error, match=r"\(1: the first, 0: the last\) must be a whole number from 0 to 64"):
         panel.show(*asked(*methods, group=65))

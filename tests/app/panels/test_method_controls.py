@@ -93,7 +93,7 @@ def test_there_is_always_one_method_and_room_for_another_until_all_places_are_ta
         ("self-extend:group=16,window=50", "window = 50 is not a multiple of group = 16; choose window = 48 or 64"),
         ("window:window=0", "window must be between 1 and"),
         ("window:window=abc", "window: window must be a number, but 'abc' was given"),
-        ("window:window=", "window: window must be a number, but '' was given"),
+        ("window:window=", "window: window must be a number, but nothing was given"),
         ("window:window=1.5", "window must be a whole number, but 1.5"),
         ("window:window=1e999", "must be a whole number, but inf"),
         ("window:width=3", "Window has no parameter 'width'; its parameters are"),

@@ -90,6 +90,7 @@ def test_it_waits_for_another_visitor_and_can_leave_meanwhile(panel, reader, mod
             {"tokens": "a lot"},
             "The length must give a number of tokens, such as 10M or 512k, but ",
         ),
+        ({"tokens": " "}, "such as 10M or 512k, but nothing was given."),
         ({"tokens": "1g"}, "Up to 200,000,000 tokens are read here, but 1,000,000,000 were asked for."),
         ({"methods": "vanilla"}, "Vanilla remembers the whole text, so that its cache grows with every token; choose "),
     ],

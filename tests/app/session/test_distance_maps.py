@@ -43,13 +43,13 @@ def test_the_sentences_say_what_is_hidden_and_what_is_foreign():
 @pytest.mark.parametrize(
     ("sizes", "sentence"),
     [
-        ((0, 16, 8), "The length of the text must have 1 to 10,000,000 tokens, but 0 was given"),
-        ((10**12, 16, 8), "1 to 10,000,000 tokens, but 1000000000000"),
-        ((100, 3, 8), "The small text must have 4 to 24 tokens, but 3"),
-        ((100, 10**6, 8), "4 to 24 tokens, but 1000000"),
-        ((100, 16, 0), "small trained length must have 4 to 16 tokens, but 0"),
+        ((0, 16, 8), "The length of the text must be a whole number of tokens from 1 to 10,000,000, but 0 was given"),
+        ((10**12, 16, 8), "1 to 10,000,000, but 1,000,000,000,000"),
+        ((100, 3, 8), "The small text must be a whole number of tokens from 4 to 24, but 3"),
+        ((100, 10**6, 8), "4 to 24, but 1,000,000"),
+        ((100, 16, 0), "small trained length must be a whole number of tokens from 4 to 16, but 0"),
         ((100, 16.5, 8), "but 16.5 was given"),
-        ((100, None, 8), "but None was given"),
+        ((100, None, 8), "but nothing was given"),
         ((100, "16", 8), "but '16' was given"),
     ],
 )
