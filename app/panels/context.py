@@ -10,7 +10,7 @@ import gradio as gr
 
 from app.components.errors import for_visitor
 from app.components.run_controls import Updates
-from app.session import document_loading, formatting, model_catalogue
+from app.session import document_loading, formatting, model_catalogue, progress_view
 from app.session.documents import Document, Reading, at_once, read_upload
 from app.session.samples import sample, samples
 from app.session.sessions import Session
@@ -43,7 +43,7 @@ class ContextPanel:
     def show(self, session: Session, model: Model, key: str | None = None, problem: str = "") -> Updates:
         """The session's document as it is; `key`: of the example that it is, None: as before."""
         card = document_card(session.document, document_loading.token_count(session, model), model.train_length)
-        notice = f'<p class="problem" role="alert">{html.escape(problem)}</p>' if problem else ""
+        notice = progress_view.problem(problem) if problem else ""
         return {
             self.card: card + notice,
             self.remove: gr.Button(visible=session.document is not None),

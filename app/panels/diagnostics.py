@@ -26,7 +26,7 @@ from app.session import finished_examples, measurements, running
 from app.session.finished_examples import DIAGNOSTICS
 from app.session.measurement_request import Measurement, MeasurementRequest
 from app.session.measurements import MeasurementFigures
-from app.session.progress_view import titled
+from app.session.progress_view import problem, titled
 from app.session.samples import sample, samples
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -106,8 +106,7 @@ class DiagnosticsPanel:
         try:
             request = self.request(asked)
         except LongSightError as error:
-            said = f'<p class="problem" role="alert">{html.escape(str(error))}</p>'
-            return {**head, **blank, self.run.status: said}
+            return {**head, **blank, self.run.status: problem(error)}
         if session.busy.locked():
             return {**head, **blank}
         known = self._known(session, request, fresh)

@@ -13,7 +13,7 @@ from app.components.permalink import LinkedControl
 from app.components.run_controls import RunControls, Updates, build_run, wire_run
 from app.panels.asked import Asked
 from app.panels.shared_controls import SharedControls
-from app.session import evaluation_runs, evaluations, passkey_grids, running
+from app.session import evaluation_runs, evaluations, passkey_grids, progress_view, running
 from app.session.evaluation_runs import EvaluationView
 from app.session.evaluations import EvaluationRequest, EvaluationSettings
 from longsight.errors import LongSightError
@@ -60,7 +60,7 @@ class EvaluateRun:
             request = self.request(asked)
             said = f"<span>{html.escape(evaluation_runs.plan(asked.session, request))}</span>"
         except LongSightError as error:
-            return {self.run.status: passkey_grids.problem(error), self.run.run: gr.Button("Run")}
+            return {self.run.status: progress_view.problem(error), self.run.run: gr.Button("Run")}
         begun = evaluation_runs.begun(asked.session, request)
         return {self.run.status: said, self.run.run: gr.Button("Resume" if begun else "Run")}
 

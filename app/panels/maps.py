@@ -19,9 +19,10 @@ from app.components.permalink import LinkedControl
 from app.components.plot import drawn, plot
 from app.components.run_controls import Updates
 from app.panels.shared_controls import SharedControls
-from app.session import distance_maps, document_loading, model_catalogue, side_by_side
+from app.session import distance_maps, document_loading, model_catalogue, progress_view, side_by_side
 from app.session.distance_maps import LENGTH, MOST_TOKENS, MethodMaps
 from app.session.side_by_side import MOST_METHODS
+from longsight.errors import LongSightError
 from longsight.models.model import Model
 
 SMALL_DEFAULT, SMALL_TRAINED_DEFAULT = 16, 8
@@ -102,11 +103,15 @@ class MapsPanel:
 
     @for_visitor
     def show(self, *values: Any) -> Updates:
-        """A column for each run, the others hidden. Nothing while a page opens."""
+        """A column for each run, the others hidden; where something cannot be, that, above the maps as they were.
+        Nothing while a page opens."""
         given = self.read(values)
         if not given[self.shared.methods.draft]:
             return gr.skip()
-        both = self.maps(given)
+        try:
+            both = self.maps(given)
+        except LongSightError as error:
+            return {self.acting: progress_view.problem(error)}
         parted = any(groups_of(run.method) > 1 for run, _ in both)
         updates: Updates = {
             self.acting: self.about(given),

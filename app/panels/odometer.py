@@ -16,7 +16,7 @@ from app.components.permalink import LinkedControl
 from app.components.run_controls import RunControls, Updates, build_run, wire_run
 from app.panels.asked import Asked
 from app.panels.shared_controls import SharedControls
-from app.session import long_readings, running
+from app.session import long_readings, progress_view, running
 from app.session.long_readings import LongRequest
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -70,7 +70,7 @@ class OdometerPanel:
             fitted = "".join(f"; {said}" for said in filter(None, [asked.fitted(request.tokens)]))
             return {self.run.status: f"<span>{long_readings.plan(request)}{html.escape(fitted)}</span>"}
         except LongSightError as error:
-            return {self.run.status: f'<p class="problem" role="alert">{html.escape(str(error))}</p>'}
+            return {self.run.status: progress_view.problem(error)}
 
     @for_visitor
     def show(self, model_name: str, session: Session) -> Updates:

@@ -17,7 +17,16 @@ from app.components.run_controls import RunControls, Updates, build_run, wire_ru
 from app.panels.asked import Asked
 from app.panels.passkey_trial import TrialPanel, build_trial
 from app.panels.shared_controls import SharedControls
-from app.session import document_loading, grid_runs, model_catalogue, passkey_grids, running, side_by_side, uploads
+from app.session import (
+    document_loading,
+    grid_runs,
+    model_catalogue,
+    passkey_grids,
+    progress_view,
+    running,
+    side_by_side,
+    uploads,
+)
 from app.session.passkey_grids import FILLERS, PROMPTS, GridRequest, GridSettings
 from app.session.sessions import Session
 from app.session.shown_grid import ShownGrid
@@ -115,7 +124,7 @@ class PasskeyPanel:
         try:
             request = self.request(asked)
         except LongSightError as error:
-            return {self.run.status: passkey_grids.problem(error), self.run.run: gr.Button("Run")}
+            return {self.run.status: progress_view.problem(error), self.run.run: gr.Button("Run")}
         grid = passkey_grids.continued(asked.session, request)
         begun = grid.done > 0 and not grid.finished
         fitted = asked.fitted(int(request.grid.length[-1]))

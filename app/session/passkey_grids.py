@@ -207,11 +207,6 @@ def run_figure(grid: TrialGrid, number: int) -> go.Figure:
     )  # fmt: skip
 
 
-def problem(error: LongSightError) -> str:
-    """An error that stands where the estimate would, as HTML."""
-    return f'<p class="problem" role="alert">{html.escape(str(error))}</p>'
-
-
 def files(kind: str, session: Session, model_name: str) -> tuple[str, dict[str, bytes]]:
     """The grid that the visitor sees as a file of a format."""
     return "passkey", {f"longsight-passkey.{kind}": file_of(current(session, model_name).grid, kind)}

@@ -75,11 +75,15 @@ def titled(run: Run) -> str:
     return run.method.describe().replace(run.method.title, run.label, 1)
 
 
+def problem(said: object) -> str:
+    """What cannot be, as HTML: a sentence that stands where the estimate would."""
+    return f'<p class="problem" role="alert">{html.escape(str(said))}</p>'
+
+
 def side_view(run: Run, state: str, said: str, error: str = "", part: float | None = None) -> str:
     """How far one run is, as HTML: its colour, its name and parameters, a sentence, and a bar while it works."""
     bar = "" if state != "working" else f'<progress class="bar" max="1" value="{part or 0:.3f}"></progress>'
-    problem = f'<p class="problem" role="alert">{html.escape(error)}</p>' if error else ""
     return (
         f'<div class="side" data-state="{state}" style="--method:{run.colour}">'
-        f"<b>{html.escape(titled(run))}</b><span>{html.escape(said)}</span>{bar}{problem}</div>"
+        f"<b>{html.escape(titled(run))}</b><span>{html.escape(said)}</span>{bar}{problem(error) if error else ''}</div>"
     )

@@ -239,7 +239,7 @@ def test_what_cannot_be_done_is_one_sentence_and_the_other_methods_go_on(visit_p
     page.fill("#diagnostics-layers textarea, #diagnostics-layers input", "many")
     page.keyboard.press("Tab")
     expect(page.locator("#diagnostics-status .problem")).to_have_text(
-        "layers must give a whole number, but 'many' was given."
+        "Layers must give a whole number, but 'many' was given."
     )
     page.fill("#diagnostics-layers textarea, #diagnostics-layers input", "1")
     page.keyboard.press("Tab")

@@ -107,5 +107,10 @@ def test_where_groups_of_frequencies_differ_one_of_them_is_picked(panel, asked):
         shown[group] = from_npz(DistanceMap, files["map-duo.npz"])
     assert [bool(np.isnan(shown[group].effective[-1, 10])) for group in (0, 1, 2)] == [True, False, True]
     assert "drawn is group 2 of 2, Λ only (window=20, starting=4); others: Vanilla." in shown[0].note
-    with pytest.raises(gr.Error, match=r"\(1: the first, 0: the last\) must be a whole number from 0 to 64"):
-        panel.show(*asked(*methods, group=65))
+    for wrong, sentence in (
+        ({"group": 65}, "(1: the first, 0: the last) must be a whole number from 0 to 64, but 65 was given."),
+        ({"tokens": 1.5}, "The length of the text must be a whole number of tokens from 1 to 10,000,000, but 1.5 was"),
+    ):
+        told = panel.show(*asked(*methods, **wrong))
+        assert told.keys() == {panel.acting}, "the maps stay as they were"
+        assert sentence in told[panel.acting]
