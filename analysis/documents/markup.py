@@ -21,16 +21,17 @@ LEFT_OUT = {
     "img": "image", "image": "image", "svg": "drawing", "canvas": "drawing", "picture": "image",
     "script": "script", "style": "style sheet", "nav": "navigation menu", "iframe": "frame",
     "object": "embedded object", "embed": "embedded object", "video": "video", "audio": "recording",
-    "select": "form control", "textarea": "form control", "button": "form control",
+    "select": "form control", "textarea": "form control", "button": "form control", "datalist": "list of suggestions",
+    "title": "page title", "template": "template", "noscript": "notice for browsers without scripts",
+    "map": "image map",
 }  # fmt: skip
-"""Elements that are taken out with all that is in them, and what they are called."""
-SILENT = {"head", "template", "noscript", "datalist", "map"}
-"""Elements that a reader does not see either."""
+"""Elements that are taken out with all that is in them, and what they are called; so is the rest of a page's head."""
 PARAGRAPHS = set("p h1 h2 h3 h4 h5 h6 ul ol dl table blockquote pre figure hr section article".split())
 LINES = set(
     "address aside body caption center dd details div dt fieldset figcaption footer form header html legend li main "
     "summary tbody thead tfoot tr".split()
 )
+COMMENTS = "count(//comment()[not(starts-with(., '?xml'))] | //processing-instruction()[name() != 'xml'])"
 SPACE = re.compile(r"[ \t\n\r\f\v]+")
 
 
@@ -69,7 +70,7 @@ def text_of(markup: str, name: str) -> tuple[str, Counter[str]]:
     """What a reader sees, and how many of each thing were taken out."""
     from lxml import etree
 
-    parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=True, remove_comments=True, remove_pis=True)
+    parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=True)
     root = None
     with contextlib.suppress(etree.LxmlError):  # of which the log says more
         root = etree.fromstring(markup.encode("utf-8", "replace"), parser)
@@ -78,14 +79,17 @@ def text_of(markup: str, name: str) -> tuple[str, Counter[str]]:
     if root is None:
         raise NoWordsError(f"{name} has no text in it; give one with words.")
     page, counts = _Page(), Counter[str]()
+    comments = Counter(comment=int(root.xpath(COMMENTS)))
+    etree.strip_tags(root, etree.Comment, etree.PI)
     hidden = None
     for event, element in etree.iterwalk(root, events=("start", "end")):
         tag = str(element.tag)
-        if hidden is None and event == "start":
-            if tag in LEFT_OUT or tag in SILENT:
+        if event == "start" and (hidden is None or hidden.tag == "head"):
+            if tag in LEFT_OUT:
+                counts[LEFT_OUT[tag]] += 1
+            if hidden is None and (tag in LEFT_OUT or tag == "head"):
                 hidden = element
-                counts.update([LEFT_OUT[tag]] if tag in LEFT_OUT else [])
-            else:
+            elif hidden is None:
                 page.begin(tag, element.text)
         elif event == "end" and hidden in (None, element):
             if hidden is None:
@@ -93,7 +97,7 @@ def text_of(markup: str, name: str) -> tuple[str, Counter[str]]:
             hidden = None
             page.words(element.tail)
         check_length(page.length, name)
-    return page.text, counts
+    return page.text, counts + comments
 
 
 class _Page:

@@ -27,6 +27,15 @@ def test_the_text_of_a_page(markup, text):
 def test_what_is_left_out_is_counted():
     counts = text_of("<nav>menu</nav>a<img src=x><img src=y><script>1</script><iframe></iframe>", "t")[1]
     assert counts == {"navigation menu": 1, "image": 2, "script": 1, "frame": 1}
+    head = "<!-- 1 --><head><title>T</title><meta name=x><style>p {}</style><script>2</script></head>"
+    body = "a<noscript>no <img src=x></noscript><template>no</template><datalist><option>no</datalist><map></map>b"
+    text, counts = text_of(f'<?xml version="1.0"?>{head}{body}<!-- 2 -->', "t")
+    assert text == "ab"
+    assert counts == {
+        "page title": 1, "style sheet": 1, "script": 1, "notice for browsers without scripts": 1, "template": 1,
+        "list of suggestions": 1, "image map": 1, "comment": 2,
+    }  # fmt: skip
+    assert text_of("only words", "t")[1] == {}
 
 
 def test_what_nests_too_deeply_is_refused_not_cut():
