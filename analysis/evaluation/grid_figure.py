@@ -19,9 +19,10 @@ COLUMNS = 3
 def grid_figure(records: Sequence[GridRecord]) -> go.Figure:
     """Keys found by length and depth, a grid for each method, with a plain line where its reach ends and a dotted one
     where it no longer sees the whole text. A cell's customdata is (length, depth)."""
-    figure = small_multiples("keys found", [grid_title(record) for record in records], min(COLUMNS, len(records)))
+    columns = min(COLUMNS, len(records))
+    figure = small_multiples("keys found", [grid_title(record) for record in records], columns)
     for number, record in enumerate(records):
-        row, column = number // min(COLUMNS, len(records)) + 1, number % min(COLUMNS, len(records)) + 1
+        row, column = number // columns + 1, number % columns + 1
         text = [
             [f"{f}/{n}" if n else "" for f, n in zip(*pair, strict=True)]
             for pair in zip(record.found, record.trials, strict=True)
@@ -39,7 +40,11 @@ def grid_figure(records: Sequence[GridRecord]) -> go.Figure:
                 figure.add_vline(place, line={"color": LIMIT, "width": 3, "dash": kind}, row=row, col=column)
     first = records[0]
     ticks = {"tickvals": np.arange(len(first.length)), "ticktext": [f"{length:,}" for length in first.length]}
-    figure.update_xaxes(title_text="length [tokens]", range=[-0.5, len(first.length) - 0.5], **ticks)
+    figure.update_xaxes(range=[-0.5, len(first.length) - 0.5], **ticks)
+    for column in range(1, columns + 1):
+        title = "length [tokens]" if columns < COLUMNS or column == 2 else None  # three would run into each other
+        lowest = (len(records) - column) // columns + 1
+        figure.update_xaxes(title_text=title, showticklabels=True, row=lowest, col=column)
     depths = [f"{depth:.0%}" for depth in first.depth]
     figure.update_yaxes(title_text="depth of the key", col=1)
     figure.update_yaxes(tickvals=np.arange(len(depths)), ticktext=depths, range=[len(depths) - 0.5, -0.5])

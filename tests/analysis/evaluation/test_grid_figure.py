@@ -39,3 +39,16 @@ def test_the_more_are_found_the_darker_and_a_key_says_so():
     layout = grid_figure([grid_record("m", "passkey", "vanilla", 32, [Trial(100, 0.0, True, 64, None)])]).layout
     assert layout.coloraxis.colorbar.ticktext == ("none", "all")
     assert (layout.xaxis.title.text, layout.yaxis.title.text) == ("length [tokens]", "depth of the key")
+
+
+def test_every_column_has_its_lengths_below_and_their_name_stands_once_where_three_have_no_room_for_it():
+    grid = grid_record("m", "passkey", "vanilla", 32, [Trial(100, 0.0, True, 64, None)])
+
+    def said(count):
+        axes = grid_figure([grid] * count).select_xaxes()
+        return [(axis.title.text, axis.showticklabels is not False) for axis in axes]
+
+    name = "length [tokens]"
+    assert said(2) == [(name, True), (name, True)]
+    assert said(3) == [(None, True), (name, True), (None, True)]
+    assert said(5)[:5] == [(None, False), (None, False), (None, True), (None, True), (name, True)]
