@@ -14,6 +14,8 @@ from longsight.errors import LongSightError
 from longsight.methods import Method
 from longsight.models.model import Model
 
+SETTLING = 3.0  # seconds of work as it was forecast, beside which the first moments of a run weigh little
+
 
 def speed(model: Model, cell: EvaluationCell) -> Speed:
     """How fast a model does a task: its pieces are the seconds that reading alone takes, and the tokens written."""
@@ -70,27 +72,51 @@ def problems(session: Session, model: Model, cells: Sequence[EvaluationCell]) ->
 
 
 class EvaluationClock:
-    """How much of an evaluation is done, by what its cells cost, and how long the rest takes."""
+    """How much of an evaluation is done, by what its cells cost, and how long the rest takes. Cells that are done say
+    what those of their task cost that are not, and all that was done how fast this machine is just now."""
 
     def __init__(self, model: Model, cells: Sequence[EvaluationCell]) -> None:
-        self.forecast = {cell.key: seconds(model, cell) for cell in cells}
-        known = estimate.total(self.forecast.values()) is not None
-        self.weight = {
-            cell.key: (known and self.forecast[cell.key]) or cell.length * cell.task.readings(cell.trials)
-            for cell in cells
-        }
-        self.done: set[str] = set()
+        self.model, self.cells = model, {cell.key: cell for cell in cells}
+        self.took: dict[str, float] = {}  # seconds of those that are done, by their keys
+        self.forecast = {key: seconds(model, cell) for key, cell in self.cells.items()}
         self.began = time.perf_counter()
+
+    def finish(self, cell: EvaluationCell, row: Row) -> None:
+        """A cell is done: the others are forecast anew."""
+        learn(self.model, cell, row)
+        if cell.key in self.cells:
+            self.took[cell.key] = float(row.run.seconds)
+        for key in self.cells.keys() - self.took.keys():
+            if self.cells[key].task == cell.task:
+                self.forecast[key] = seconds(self.model, self.cells[key])
 
     def left(self, cells: Sequence[EvaluationCell]) -> float | None:
         """Forecast of what those of `cells` take that are not done [seconds]."""
-        return estimate.total(self.forecast[cell.key] for cell in cells if cell.key not in self.done)
+        return estimate.total(self.forecast[cell.key] for cell in cells if cell.key not in self.took)
 
     def part(self, cell: EvaluationCell, done: float) -> float:
         """How much of everything is done (0 to 1), with so much of a cell."""
-        here = 0.0 if cell.key in self.done else done * self.weight[cell.key]
-        return (sum(self.weight[key] for key in self.done) + here) / sum(self.weight.values())
+        behind, ahead = self._split(cell, done)
+        return behind / ((behind + ahead) or 1.0)
 
-    def seconds_to_go(self, part: float) -> float | None:
-        """By how long it took so far, others' turns included; None at the beginning."""
-        return (time.perf_counter() - self.began) * (1 / part - 1) if part > 0.01 else None
+    def seconds_to_go(self, cell: EvaluationCell, done: float) -> float | None:
+        """What is left by forecast, as much slower as what is done was, others' turns included; None at first where
+        nothing was forecast."""
+        behind, ahead = self._split(cell, done)
+        elapsed = time.perf_counter() - self.began
+        if self._known:
+            return ahead * (elapsed + SETTLING) / (behind + SETTLING)
+        return elapsed * ahead / behind if behind > 0.01 * (behind + ahead) else None
+
+    @property
+    def _known(self) -> bool:
+        return None not in self.forecast.values()
+
+    def _split(self, cell: EvaluationCell, done: float) -> tuple[float, float]:
+        """What lies behind with so much of a cell, and what lies ahead: [seconds], or tokens where nobody knows."""
+        if self._known:
+            costs = {key: self.took.get(key, found or 0.0) for key, found in self.forecast.items()}
+        else:
+            costs = {key: each.length * each.task.readings(each.trials) for key, each in self.cells.items()}
+        behind = sum(costs[key] for key in self.took) + (0.0 if cell.key in self.took else done * costs[cell.key])
+        return behind, sum(costs.values()) - behind

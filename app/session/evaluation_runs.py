@@ -137,7 +137,7 @@ class _EvaluationWork:
                 cases.append(case)
         except LongSightError as error:
             self.problems |= {cell.key: str(error) for cell in able}
-        counted = able if devices.LENT else [cell for cell in self.cells if cell.key in self.clock.weight]
+        counted = able if devices.LENT else [cell for cell in self.cells if cell.key in self.clock.cells]
         job = DeviceJob(run_cells, (self.model, cells, cases, self.problems, StepSize()))
         left = partial(self.clock.left, counted)
         with closing(in_turn(self.model.device, self.session, self.session.stop.is_set, job, left)) as steps:
@@ -153,9 +153,7 @@ class _EvaluationWork:
             yield EvaluationView(self._said(cell, step.done / step.total, step.doing), self.task)
             return
         self.rows[row.cell], self.new = row, self.new + 1
-        if cell.key in self.clock.weight:
-            self.clock.done.add(cell.key)
-        evaluation_costs.learn(self.model, cell, row)
+        self.clock.finish(cell, row)
         if self.drawings.due():
             with self.drawings.drawing():
                 self.keep()
@@ -178,8 +176,9 @@ class _EvaluationWork:
 
     def _said(self, cell: EvaluationCell, done: float, doing: str) -> str:
         """A sentence with a bar, when `done` (0 to 1) of a cell is."""
-        part = self.clock.part(cell, done) if cell.key in self.clock.weight else None
-        left = None if part is None else self.clock.seconds_to_go(part)
+        timed = cell.key in self.clock.cells
+        part = self.clock.part(cell, done) if timed else None
+        left = self.clock.seconds_to_go(cell, done) if timed else None
         what = f"{cell.task.title}, {label_of(cell.method)}, {cell.length:,} tokens: {doing}"
         parts = [self._counted(), what, *([] if left is None else [f"{formatting.duration(left)} left"])]
         return progress_view.progress_bar(" · ".join(parts), part)
