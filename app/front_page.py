@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from importlib.resources import files
+from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import Request
@@ -20,12 +21,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.assets import SHARED_PICTURE, STYLES
 from app.components import theme
 from app.components.conversation import DRAW
-from app.opening import first_values
+from app.opening import first_values, values_of
+from app.session import model_catalogue
 
 TITLE = "LongSight"
 SENTENCE = "Why language models lose the thread past their trained length, and what mends it"
 PREVIEW = re.compile(r'\s*<meta\s+(?:property|name)="(?:og|twitter):[^>]*>')
 """Gradio's own, which name Gradio and its picture."""
+KNOWN = """const part = (id) => window.gradio_config.components.find(({props}) => props.elem_id === id);
+for (const [id, value] of Object.entries(known)) part(id).props.value = value;
+"""
 LOOK = (files("app.components") / "first_look.js").read_text(encoding="utf-8")
 
 
@@ -60,13 +65,17 @@ class FrontPage:
 
 
 def changed(page: str, request: Request) -> str:
-    """Gradio's page with our own preview, and with a first look where the address asks for nothing."""
+    """Gradio's page with our own preview, a first look where the address asks for nothing, and what belongs to the
+    model that it asks for."""
     root = get_root_url(request, "/", request.scope.get("root_path"))
     at = page.find("<script")  # all of Gradio's tags stand before its first one
     page = PREVIEW.sub("", page[:at]) + preview(root) + page[at:]
-    if any(not name.startswith("__") for name, _ in parse_qsl(request.url.query, keep_blank_values=True)):
-        return page
-    return page.replace("<gradio-app", f"{first_look(page, first_values())}<gradio-app", 1)
+    asked = dict(parse_qsl(request.url.query, keep_blank_values=True))
+    if asked.get("model") in model_catalogue.names()[1:]:
+        before = script(values_of(asked["model"]))
+    else:
+        before = "" if any(not name.startswith("__") for name in asked) else first_look(page, first_values())
+    return page.replace("<gradio-app", f"{before}<gradio-app", 1)
 
 
 def preview(root: str) -> str:
@@ -85,8 +94,13 @@ def first_look(page: str, values: Mapping[str, str]) -> str:
     themed = re.search(r'"theme_hash":"(\w+)"', page)
     sheets = [f"theme.css?v={themed[1]}" if themed else "theme.css", f"gradio_api/file={STYLES / 'longsight.css'}"]
     links = "".join(f'<link rel="stylesheet" href="{sheet}" />' for sheet in sheets)
+    return f"{theme.head()}{links}{script(values, DRAWN + LOOK)}"
+
+
+def script(values: Mapping[str, Any], more: str = "") -> str:
+    """Puts `values` into Gradio's config, for components by their id, and does `more`."""
     known = json.dumps(dict(values)).replace("<", "\\u003c")
-    return f"{theme.head()}{links}<script>(() => {{\nconst known = {known};\n{DRAWN}{LOOK}}})();</script>"
+    return f"<script>(() => {{\nconst known = {known};\n{KNOWN}{more}}})();</script>"
 
 
 DRAWN = f"function drawConversation(element, props, watch, trigger) {{\n{DRAW}}}\n"

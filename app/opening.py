@@ -1,17 +1,24 @@
-"""What a visit opens with that asks for nothing of its own: the first model, the first example, the first methods.
+"""What a visit opens with that asks for nothing of its own: the first model, the first example, the first methods; or
+for nothing but another model.
 
 The page's load events say it all; where it is known already, the page has it from its first byte, and nothing moves.
 """
 
 import html
 from functools import cache
+from typing import Any
 
 import torch
 
+from analysis.diagnostics.panels import PANELS
+from app.panels import odometer
+from app.panels.chat import conversation_of
 from app.panels.chat_costs import costs_view
 from app.panels.context import document_card
+from app.panels.diagnostics import FIRST, unmeasured
 from app.panels.method_controls import FIRST_METHODS
 from app.session import devices, document_loading, model_catalogue, side_by_side
+from app.session.opened_results import shipped
 from app.session.samples import samples
 from app.session.sessions import Session
 from longsight.models.model import Model
@@ -40,6 +47,18 @@ def first_values() -> dict[str, str]:
         "status": status_line(model),
         "document": document_card(session.document, document_loading.token_count(session, model), model.train_length),
         "costs": costs_view(session, model, methods),
+    }
+
+
+def values_of(name: str) -> dict[str, Any]:
+    """What belongs to the model `name`, by the id of its component: what was recorded with that one."""
+    nobody, results = Session(), shipped()
+    return {
+        "model": name,
+        "conversation": conversation_of(nobody, name),
+        "board": unmeasured(PANELS[FIRST], name),
+        "odometer-board": odometer.drawn(nobody, name),
+        **({} if results is None else {"part": results.story(name)}),
     }
 
 

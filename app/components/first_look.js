@@ -1,7 +1,4 @@
 // Draws what a visitor reads first from Gradio's config, and gives way once Gradio has drawn it, too.
-const part = (id) => window.gradio_config.components.find(({props}) => props.elem_id === id);
-for (const [id, value] of Object.entries(known)) part(id).props.value = value;
-
 const asked = new URLSearchParams(location.search).get('__theme') ?? localStorage.getItem('longsight-shade');
 const dark = ['dark', 'light'].includes(asked) ? asked === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
 document.body.classList.toggle('dark', dark);

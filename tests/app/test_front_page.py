@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import struct
 
 import gradio as gr
@@ -12,8 +13,11 @@ from starlette.testclient import TestClient
 
 from app import opening, page, serving
 from app.front_page import FrontPage
+from app.panels.chat import conversation_of
 from app.panels.chat_costs import costs_view
 from app.session import model_catalogue, side_by_side
+from app.session.sessions import Session
+from tests.app.conftest import save_model
 from tests.app.test_page import callback
 
 CRAWLED = {"host": "space.example", "x-forwarded-proto": "https"}
@@ -67,6 +71,25 @@ def test_what_is_told_at_first_is_what_the_page_tells_later(model, session, clie
     methods = side_by_side.read(model, told["method-line"], own.fitted_length)
     assert known["costs"] == costs_view(own, model, methods)
     assert all(json.dumps(value)[1:-1].replace("<", "\\u003c") in client.get("/").text for value in known.values())
+
+
+def test_what_a_link_to_another_model_shows_at_once_is_of_that_model(client, models_folder):
+    save_model(models_folder / "tiny-2")
+    try:
+        told = client.get("/?model=tiny-2&tab=maps").text
+        known = json.loads(re.search("const known = (.*);\n", told)[1])
+        assert known["model"] == "tiny-2"
+        assert known["conversation"] == conversation_of(Session(), "tiny-2")
+        assert known.keys() == {"model", "conversation", "board", "odometer-board", "part"}
+        assert "look.id = 'first-look'" not in told
+        assert "const known" not in client.get("/?model=tiny&tab=maps").text
+        assert "const known" not in client.get("/?model=nobody").text
+    finally:
+        shutil.rmtree(models_folder / "tiny-2")
+    assert opening.values_of("alibi-small")["conversation"]["note"].startswith(
+        "A finished example, recorded with alibi"
+    )
+    assert opening.values_of("SmolLM2-135M")["board"] != opening.values_of("alibi-small")["board"]
 
 
 def test_no_first_answer_waits_for_a_model(model, monkeypatch):
