@@ -13,7 +13,7 @@ import torch
 from analysis.evaluation.tasks.texts import PAPER
 from app import page, serving
 from app.components import errors, theme
-from app.panels import maps
+from app.panels import about, maps
 from app.session import model_catalogue, side_by_side
 from app.session.samples import sample
 from app.session.sessions import Session
@@ -295,3 +295,9 @@ def test_boxes_hand_on_whatever_they_hold_so_that_what_cannot_be_gets_a_sentence
     assert {part.elem_id for part in lists} == {"evaluate-tasks", "diagnostics-others"}
     for part in lists:  # whoever empties a list at once, or by the keyboard, is no input to Gradio
         assert [event for block, event in listened if block == part._id and event != "change"] == []
+
+
+def test_about_names_the_documents_of_the_project_and_each_is_there():
+    named = re.findall(r"`([\w/-]+\.md)`", about.TEXT)
+    assert len(named) > 5
+    assert [name for name in named if not (ROOT / name).is_file()] == []
