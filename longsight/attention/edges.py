@@ -15,12 +15,13 @@ from longsight.methods.bands import Span
 
 SHORT = 64
 """Queries: where runs are shorter on average, one masked call of many queries is the better one."""
+NARROW = 128
+"""Keys: on a CPU, which makes windows of triangles, a masked call of a sliding window below that is the faster one."""
 NOTHING, JUMP = -2, -1
 
 Window = tuple[int, int]
 """How many keys to the left and to the right of its own place a query sees, -1: all. The last query's place is the last
 key, and those before it stand before that one by one (`varlen_attn`'s `window_size`, aligned at the bottom right)."""
-CAUSAL: Window = (-1, 0)
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,17 @@ class Edges:
                 found.append(query)
         return found
 
-    def go_without_masks(self, windows: bool) -> bool:
-        """Whether a kernel serves these queries run by run; one without `windows` can leave no key behind. Where there
-        are too many runs, masks are the lesser evil."""
-        return (windows or not self._slide) and len(self.starts) <= 3 + len(self.first) // SHORT
+    @property
+    def need_masks(self) -> bool:
+        """Whether there are so many runs that masks are the lesser evil."""
+        return len(self.starts) > 3 + len(self.first) // SHORT
 
     @property
-    def _slide(self) -> bool:
-        """Whether a key is left behind from one query to the next that both see something."""
+    def narrow(self) -> bool:
+        """Whether they are a sliding window of few keys."""
         sees = self.first < self.last
-        return bool(((self.first.diff() > 0) & sees[1:] & sees[:-1]).any())
+        slides = (self.first.diff() > 0) & sees[1:] & sees[:-1]
+        return bool(slides.any()) and int((self.last - self.first).max()) < NARROW
 
     def seen(self, queries: slice) -> tuple[slice, Window] | None:
         """The keys that these queries, of one run, see, and which of them each does; None: they see nothing."""

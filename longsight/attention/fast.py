@@ -16,16 +16,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from longsight.attention.edges import CAUSAL, Edges, Window
+from longsight.attention.edges import Edges, Window
 from longsight.attention.encoding import Encoding, Table, rotate
 from longsight.attention.kept_layer import Slices, joined
-from longsight.attention.kernels import kernel, merge, triangle_kernel
+from longsight.attention.kernels import kernel, merge, windowed_kernel
 from longsight.attention.transfer import sent
 from longsight.attention.varlen import serves, unmasked_kernel
 from longsight.methods import Method
 from longsight.methods.bands import Band
 
 BLOCK = 512  # queries handed to a kernel at once; smaller blocks waste calls, larger ones waste masked keys
+FEW = 256  # queries, see `needs_no_masks`
 WHOLE = 3 * BLOCK  # a band's keys up to this many go to the kernel in one masked piece
 
 
@@ -62,8 +63,9 @@ class Plan:
 
 
 def needs_no_masks(q: Tensor, k: Tensor, v: Tensor) -> bool:
-    """Whether there is a kernel here that does without masks, where the edges of a band allow it."""
-    return q.device.type == "cpu" or serves(q, k, v)
+    """Whether there is a kernel here that does without masks, where the edges of a band allow it; for few queries on a
+    CPU a masked call is the faster one."""
+    return q.shape[2] >= FEW if q.device.type == "cpu" else serves(q, k, v)
 
 
 def make_plan(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Tensor, unmasked: bool = False) -> Plan:
@@ -75,7 +77,8 @@ def make_plan(i: Tensor, j: Tensor, method: Method, encoding: Encoding, like: Te
         if keys.start < keys.stop:
             used[number] = band_keys(band, i, j[keys], keys, encoding, like)
     edges = {n: Edges.of(method.bands[n].span, i, j) for n in used} if unmasked else {}
-    edges = {n: each for n, each in edges.items() if each.go_without_masks(windows=like.device.type != "cpu")}
+    on_cpu = like.device.type == "cpu"
+    edges = {n: each for n, each in edges.items() if not each.need_masks and not (on_cpu and each.narrow)}
     starts = {start for each in edges.values() for start in each.starts}
     if len(edges) < len(used):
         starts.update(range(0, len(i), BLOCK))
@@ -177,7 +180,7 @@ def _attend_piece(
     if piece.window is not None:
         asked = q[:, :, rows], k[:, :, piece.keys], values
         if q.device.type == "cpu":
-            return triangle_kernel(*asked, piece.window == CAUSAL, scaling)
+            return windowed_kernel(*asked, piece.window, scaling)
         return unmasked_kernel(*asked, piece.window, scaling)
     if band.k_bias is not None and band.q_bias is not None:  # counted from the block's first query: float32 is exact
         bias = (band.k_bias[:, :, piece.keys] + band.q_bias[:, rows.start, None, None]).to(q.device, torch.float32)

@@ -23,9 +23,37 @@ def kernel(
     return out.flatten(1, 2), lse.flatten(1, 2)
 
 
-def triangle_kernel(q: Tensor, k: Tensor, v: Tensor, causal: bool, scaling: float) -> tuple[Tensor, Tensor]:
-    """`kernel` on a CPU for queries that see all keys, or if `causal` all up to their own: the last query's is the last
-    key, and the others' are those before it. So a mask is neither made nor read."""
+def windowed_kernel(q: Tensor, k: Tensor, v: Tensor, window: tuple[int, int], scaling: float) -> tuple[Tensor, Tensor]:
+    """`kernel` on a CPU for queries that see a `window` (`edges.Window`) of these keys, each at least one of them: made
+    of triangles, so that a mask is neither made nor read."""
+    left, right = window
+    if left < 0:
+        return _triangle(q, k, v, right == 0, scaling)
+    if right < 0:
+        q, k, v = _flipped(q, k, v)
+        out, lse = _flipped(*_triangle(q, k, v, True, scaling))
+        return out, lse
+    parts, width = [], left + 1
+    for rows in q.split(width, 2):  # the first query sees the first `width` keys, each other one less and one more
+        count = rows.shape[2]
+        out, lse = windowed_kernel(rows, k[:, :, :width], v[:, :, :width], (width - count, -1), scaling)
+        if count > 1:
+            own = slice(width, width + count - 1)
+            more = _triangle(rows[:, :, 1:], k[:, :, own], v[:, :, own], True, scaling)
+            out[:, :, 1:], lse[:, :, 1:] = merge([(out[:, :, 1:], lse[:, :, 1:]), more])
+        parts.append((out, lse))
+        k, v = k[:, :, count:], v[:, :, count:]
+    out, lse = parts[0] if len(parts) == 1 else (torch.cat([part[n] for part in parts], dim=2) for n in (0, 1))
+    return out, lse
+
+
+def _flipped(*given: Tensor) -> list[Tensor]:
+    return [x.flip(2) for x in given]
+
+
+def _triangle(q: Tensor, k: Tensor, v: Tensor, causal: bool, scaling: float) -> tuple[Tensor, Tensor]:
+    """For queries that see all keys, or if `causal` all up to their own: the last query's is the last key, and the
+    others' are those before it."""
     before, q = k.shape[2] - q.shape[2], q.unflatten(1, (k.shape[1], -1))
     parts = [_by_key_head(q, k[:, :, :before], v[:, :, :before], None, scaling)] if causal and before else []
     own = slice(before if causal else 0, None)

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 import longsight.attention.fast as attention
-from longsight.attention import retrieval
+from longsight.attention import edges, retrieval
 from longsight.attention.alibi import Alibi, slopes
 from longsight.attention.block_memory import Hearing
 from longsight.attention.encoding import Encoding
 from longsight.attention.fast import attend, attend_one, make_glance, make_plan
 from longsight.attention.kept_keys import kept
 from longsight.attention.kept_layer import KeptLayer
-from longsight.attention.kernels import kernel, merge, merge_outputs, unfused
+from longsight.attention.kernels import kernel, merge, merge_outputs, unfused, windowed_kernel
 from longsight.attention.plain import plain
 from longsight.attention.retrieval import FetchingQueries, FetchingRow, fetch
 from longsight.attention.rope import Rotary
@@ -93,6 +93,7 @@ def small_blocks(monkeypatch):
     """Blocks so small that a short text has inner pieces, edges, and many blocks."""
     monkeypatch.setattr(attention, "BLOCK", 16)
     monkeypatch.setattr(attention, "WHOLE", 24)
+    monkeypatch.setattr(edges, "NARROW", 0)
 
 
 PIECES = [1] * 5 + [7] * 5 + [64] + [1] * 20 + [6]
@@ -305,12 +306,34 @@ def test_half_precision_follows_the_definition_as_closely_as_it_can(key):
     torch.testing.assert_close(out.float(), law, atol=0.06, rtol=0.05)
 
 
+@pytest.mark.parametrize("window", [(-1, -1), (-1, 0), (3, -1), (29, -1), (0, 0), (3, 0), (29, 0), (60, 0)])
+@pytest.mark.parametrize("queries", [2, 30])
+def test_a_window_made_of_triangles_is_the_mask(window, queries):
+    left, right = window
+    count = queries + left if left >= 0 else queries + 7
+    q, k, v = (torch.randn(2, heads, n, CHANNELS) for heads, n in ((4, queries), (2, count), (2, count)))
+    ahead = torch.arange(count) - torch.arange(count - queries, count)[:, None]
+    hidden = (ahead > 0) & (right == 0) | (ahead < -left) & (left >= 0)
+    expected = kernel(q, k, v, torch.zeros(queries, count).masked_fill(hidden, -torch.inf), SCALING)
+    for found, wanted in zip(windowed_kernel(q, k, v, window, SCALING), expected, strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("read", [0, 30], ids=["from the beginning", "gone on with"])
-def test_where_no_key_is_left_behind_nothing_is_masked(read):
-    """One triangle for vanilla, and for what SelfExtend groups; its neighbours slide, so they are masked."""
+def test_where_keys_come_and_go_one_by_one_nothing_is_masked(read):
     i, j, q = torch.arange(read, 100), torch.arange(100), torch.zeros(1, 1, 100 - read, CHANNELS)
     make = partial(make_plan, i, j, encoding=ENCODINGS["rope"], like=q, unmasked=True)
     assert [[piece.window for piece in block] for block in make(METHODS["vanilla"]()).blocks] == [[(-1, 0)]]
     pieces = [piece for block in make(METHODS["self-extend"](group=2, window=10)).blocks for piece in block]
-    assert {(piece.band, piece.mask is None) for piece in pieces if piece.window} == {(1, True)}
-    assert any(piece.mask is not None for piece in pieces if piece.band == 0)
+    assert {piece.band for piece in pieces} == {0, 1}
+    assert all(piece.mask is None for piece in pieces)
+
+
+def test_a_narrow_window_is_masked_on_a_cpu():
+    i, q = torch.arange(300), torch.zeros(1, 1, 300, CHANNELS)
+    for window, masked in ((edges.NARROW - 1, True), (edges.NARROW, False)):
+        plan = make_plan(i, i, METHODS["lm-infinite"](window=window, starting=4), ENCODINGS["rope"], q, unmasked=True)
+        pieces = [piece for block in plan.blocks for piece in block]
+        assert any(piece.mask is not None for piece in pieces) == masked
+        assert all(piece.mask is None for piece in pieces if piece.band == 1), "starting tokens stay"

@@ -56,20 +56,12 @@ def test_the_runs_of_a_window_are_its_triangle_and_the_rest():
     assert [found.seen(slice(0, 20)), found.seen(slice(20, 90))] == [
         (slice(0, 20), (-1, 0)), (slice(1, 90), (19, 0)),
     ]  # fmt: skip
-    assert found.go_without_masks(windows=True)
-    assert not found.go_without_masks(windows=False)
-
-
-def test_where_no_key_is_left_behind_no_window_is_needed():
-    i, j = torch.arange(50, 90), torch.arange(90)
-    assert Edges.of(causal(), i, j).go_without_masks(windows=False)
-    assert Edges.of(recent(100), i, j).go_without_masks(windows=False)
 
 
 @pytest.mark.parametrize(("step", "masks"), [(1, False), (100, False), (4, True)])
 def test_where_ends_jump_too_often_a_mask_is_the_lesser_evil(step, masks):
     i = torch.arange(400)
     found = Edges.of(Span(torch.zeros_like, lambda i: i // step + 1), i, i)
-    assert found.go_without_masks(windows=True) == (not masks)
+    assert found.need_masks == masks
     assert Edges.of(causal(), i, i).starts == [0]
     assert len(i) > edges.SHORT * 3, "or the rule with long runs would not be told from the one with short runs"
