@@ -1,6 +1,7 @@
 """What an answer will cost, before it is begun: memory by the library's count, time by the speed measured so far."""
 
 import contextlib
+import itertools
 import math
 import time
 from collections import Counter, deque
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from app.session import devices, formatting
+from app.session import devices, formatting, suitability
 from app.session.device_sharing import Waiting, line_of
 from longsight.errors import LongSightError
 from longsight.generation.prefill import Prefilled, StepSize, prefill_steps
@@ -28,6 +29,7 @@ WRITING = "writing"
 MOST_SECONDS = 600.0
 """What may be asked of a device that others use as well, and the most that a remedy may take."""
 
+MOST_OFFERED = 5  # methods that a remedy names
 LOOKS = 1024  # queries at which the visible keys are counted
 MOST_SAMPLES = 24
 TRIALS = ((512, "lm-infinite"), (4096, "lm-infinite"), (4096, "vanilla"))
@@ -128,7 +130,7 @@ def _timed(steps: Generator[Progress, None, Prefilled]) -> Generator[None, None,
 class Forecast:
     """What reading a conversation of `tokens` with one method will take, `reused` of them being in a cache already.
 
-    With a `task`, what doing that takes; before it was ever done, what reading alone takes, and `least` says so.
+    With a `task`, what doing that takes; before it was ever done, what reading alone takes.
     """
 
     def __init__(self, model: Model, method: Method, tokens: int, reused: int = 0, task: str = "") -> None:
@@ -137,15 +139,14 @@ class Forecast:
         self.reused = reused if kept == tokens else 0
         self.tokens = kept - self.reused
         self.speed = speed(model, task)
-        self.least = not self.speed.samples
         self.pairs = pairs(method, kept, self.reused, self.rules)
-        guide = speed(model) if self.least else self.speed
+        guide = self.speed if self.speed.samples else speed(model)
         self.seconds = guide.seconds(self.tokens, self.pairs)
 
     def left(self, done: int, elapsed: float) -> float | None:
         """Seconds to go when `done` tokens took `elapsed` seconds: late tokens may cost far more than early ones."""
         behind = pairs(self.method, self.reused + done, self.reused, self.rules)
-        so_far = None if self.least else self.speed.seconds(done, behind)
+        so_far = self.speed.seconds(done, behind)
         if self.seconds is None or not so_far:
             return None
         return max(self.seconds / so_far - 1, 0) * elapsed
@@ -170,16 +171,32 @@ def write_seconds(model: Model, tokens: int) -> float | None:
     return speed(model, WRITING).seconds(tokens, 0.0)
 
 
-def check_time(model: Model, method: Method, tokens: int, seconds: float | None, visitor: object) -> None:
-    """Raise `LongSightError`, with the numbers and a remedy, when what `visitor` wants would take so many `seconds`
-    that others who are at the device would wait for too long."""
+@dataclass(frozen=True)
+class Work:
+    """What a visitor wants of each method: `what` in words, `tokens` of its longest text, how to ask for `less`, and
+    the `seconds` that it would take with a method; None where no other method is to be offered."""
+
+    what: str
+    tokens: int
+    less: str = "Give a shorter text"
+    seconds: Callable[[Method], float | None] | None = None
+
+
+def reading(model: Model, tokens: int) -> Work:
+    """To read one text."""
+    return Work(f"{tokens:,} tokens", tokens, seconds=lambda method: Forecast(model, method, tokens).seconds)
+
+
+def check_time(model: Model, method: Method, work: Work, seconds: float | None, visitor: object) -> None:
+    """Raise `LongSightError`, with the numbers and a remedy, when the `work` that `visitor` wants would take so many
+    `seconds` that others who are at the device would wait for too long."""
     others = len(line_of(model.device).others(visitor))
     if not others or seconds is None or seconds <= MOST_SECONDS:
         return
     raise LongSightError(
-        f"{method.title} would need {formatting.about(seconds)} for {tokens:,} tokens, and {Waiting(others).who} "
+        f"{method.title} would need {formatting.about(seconds)} for {work.what}, and {Waiting(others).who} "
         f"at work here too; meanwhile up to {formatting.duration(MOST_SECONDS)} can be asked for. "
-        f"{_remedy(model, tokens, _limit(model, 0))}"
+        f"{_remedy(model, method, work, _limit(model, 0))}"
     )
 
 
@@ -218,7 +235,7 @@ def check_memory(model: Model, method: Method, tokens: int, held: int = 0) -> No
     raise LongSightError(
         f"{tokens:,} tokens need a cache of {formatting.size(needed)} with {method.title}; at most "
         f"{formatting.size(limit)} is to be had now, enough for {longest(model, method, tokens, limit):,} tokens. "
-        + _remedy(model, tokens, limit)
+        + _remedy(model, method, reading(model, tokens), limit)
     )
 
 
@@ -234,15 +251,18 @@ def longest(model: Model, method: Method, tokens: int, limit: int) -> int:
     return low
 
 
-def _remedy(model: Model, tokens: int, limit: int) -> str:
+def _remedy(model: Model, refused: Method, work: Work, limit: int) -> str:
     """What would fit, into memory and into a visitor's patience."""
-    fitting = [method.title for key, method in METHODS.items() if _suits(model, key, tokens, limit)]
-    return f"Give a shorter text or choose {' or '.join(fitting)}." if fitting else "Give a shorter text."
+    fitting = (
+        method.title for key, method in METHODS.items() if key != refused.key and _suits(model, key, work, limit)
+    )
+    offered = " or ".join(itertools.islice(fitting, MOST_OFFERED))
+    return f"{work.less}, or choose {offered}." if offered else f"{work.less}."
 
 
-def _suits(model: Model, key: str, tokens: int, limit: int) -> bool:
-    method = model.method(key, tokens)
-    if model.cache_bytes(method, tokens) > limit:
+def _suits(model: Model, key: str, work: Work, limit: int) -> bool:
+    method = model.method(key, work.tokens)
+    if work.seconds is None or model.cache_bytes(method, work.tokens) > limit or suitability.refusal(model, method):
         return False
-    seconds = Forecast(model, method, tokens).seconds
+    seconds = work.seconds(method)
     return seconds is None or seconds <= MOST_SECONDS

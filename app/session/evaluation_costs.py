@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from analysis import runs
 from analysis.evaluation.cell import EvaluationCell
 from analysis.evaluation.row import Row
 from app.session import estimate, suitability
-from app.session.estimate import Speed
+from app.session.estimate import Speed, Work
+from app.session.grid_runs import LESS
 from app.session.sessions import Session
 from longsight.errors import LongSightError
 from longsight.methods import Method
@@ -57,18 +59,38 @@ def learn(model: Model, cell: EvaluationCell, row: Row) -> None:
 def problems(session: Session, model: Model, cells: Sequence[EvaluationCell]) -> dict[str, str]:
     """Why cells cannot be run here and now, by their keys."""
     found = {}
-    by_method: dict[str, list[float | None]] = {}
-    for cell in cells:
-        by_method.setdefault(cell.method, []).append(seconds(model, cell))
+    by_method: dict[str, list[EvaluationCell]] = {}
     for cell in cells:
         method = runs.read_one(model, cell.method, cell.length)
         try:
             suitability.check(model, method)
             estimate.check_memory(model, method, cell.length)
-            estimate.check_time(model, method, cell.length, estimate.total(by_method[cell.method]), session)
+            by_method.setdefault(cell.method, []).append(cell)
         except LongSightError as error:
             found[cell.key] = str(error)
+    for able in by_method.values():
+        method = runs.read_one(model, able[0].method, able[0].length)
+        try:
+            estimate.check_time(model, method, _work(model, able), _seconds_of(model, able), session)
+        except LongSightError as error:
+            found |= {cell.key: str(error) for cell in able}
     return found
+
+
+def _seconds_of(model: Model, cells: Sequence[EvaluationCell]) -> float | None:
+    return estimate.total(seconds(model, cell) for cell in cells)
+
+
+def _work(model: Model, cells: Sequence[EvaluationCell]) -> Work:
+    """All cells of one method."""
+    lengths = sorted({cell.length for cell in cells})
+    between = f"{lengths[0]:,} to {lengths[-1]:,}" if len(lengths) > 1 else f"{lengths[0]:,}"
+    count = f"{len(cells):,} cells" if len(cells) > 1 else "one cell"
+
+    def others(method: Method) -> float | None:
+        return _seconds_of(model, [replace(cell, method=method.key) for cell in cells])
+
+    return Work(f"{count} of {between} tokens", lengths[-1], LESS, others)
 
 
 class EvaluationClock:

@@ -64,8 +64,7 @@ def plan(session: Session, request: EvaluationRequest) -> str:
     seconds = EvaluationClock(model, able).left(able)
     if seconds is None:
         return what + refused
-    least = "about " if all(evaluation_costs.speed(model, cell).samples for cell in able) else "at least "
-    return f"{what}: {least if seconds >= 1 else ''}{formatting.duration(seconds)}{refused}"
+    return f"{what}: {formatting.about(seconds)}{refused}"
 
 
 def _many(count: int, thing: str) -> str:

@@ -11,6 +11,7 @@ from analysis.evaluation.passkey_grid import GridProgress, TrialGrid, fill_steps
 from app.session import estimate, formatting, progress_view, running, suitability
 from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import Waiting
+from app.session.estimate import Work
 from app.session.passkey_grids import GridRequest, continued
 from app.session.progress_view import DrawingPace
 from app.session.sessions import Session
@@ -22,6 +23,7 @@ from longsight.models.model import Model
 
 TASK = "passkey"
 PAUSE = 0.4  # seconds between two drawings, at least
+LESS = "Choose fewer or shorter lengths, or fewer trials"
 
 
 def plan(request: GridRequest, grid: TrialGrid) -> str:
@@ -41,8 +43,7 @@ def plan(request: GridRequest, grid: TrialGrid) -> str:
     if any(part is None for part in seconds):
         return what
     total = sum(part for part in seconds if part is not None)
-    least = "at least " if not known.samples else "about "
-    return f"{what}: {least if total >= 1 else ''}{formatting.duration(total)}"
+    return f"{what}: {formatting.about(total)}"
 
 
 def _places(grid: TrialGrid) -> range:
@@ -124,7 +125,8 @@ def _problems(session: Session, request: GridRequest, clock: "_Clock") -> dict[s
         try:
             suitability.check(request.model, run.method)
             estimate.check_memory(request.model, run.method, longest)
-            estimate.check_time(request.model, run.method, longest, clock.seconds(number), session)
+            work = Work(f"its trials with up to {longest:,} tokens", longest, LESS)
+            estimate.check_time(request.model, run.method, work, clock.seconds(number), session)
         except LongSightError as error:
             problems[run.id] = str(error)
     return problems

@@ -17,7 +17,7 @@ from analysis.runs import Run, make_runs, typed
 from app.session import document_loading, estimate, finished_examples, formatting, progress_view, running
 from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import Waiting
-from app.session.estimate import Forecast
+from app.session.estimate import Forecast, Work
 from app.session.progress_view import DrawingPace, Pace
 from app.session.sessions import Session
 from longsight.errors import LongSightError
@@ -76,7 +76,8 @@ def _problem(session: Session, model: Model, method: Method, tokens: int) -> str
     try:
         check_endless(model, method, tokens)
         estimate.check_memory(model, method, tokens)
-        estimate.check_time(model, method, tokens, _forecast(model, method, tokens).seconds, session)
+        work = Work(f"{tokens:,} tokens", tokens, "Ask for fewer tokens")
+        estimate.check_time(model, method, work, _forecast(model, method, tokens).seconds, session)
     except LongSightError as error:
         return str(error)
     return ""
@@ -108,8 +109,7 @@ def plan(request: LongRequest) -> str:
     seconds = estimate.total(forecast.seconds for forecast in forecasts)
     if seconds is None:
         return what
-    least = "at least " if forecasts[0].least else "about "
-    return f"{what}: {least if seconds >= 1 else ''}{formatting.duration(seconds)}"
+    return f"{what}: {formatting.about(seconds)}"
 
 
 @dataclass(frozen=True)

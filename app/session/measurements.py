@@ -3,7 +3,7 @@
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from app.session import (
 )
 from app.session.device_jobs import DeviceJob
 from app.session.device_sharing import Waiting
-from app.session.estimate import Forecast
+from app.session.estimate import Forecast, Work
 from app.session.measurement_request import Measurement, MeasurementRequest
 from app.session.progress_view import DrawingPace, Pace
 from app.session.samples import sample
@@ -79,23 +79,22 @@ def _sample_ids(model_name: str, key: str) -> np.ndarray:
 
 def plan(request: MeasurementRequest) -> str:
     """What measuring will take, in one sentence."""
-    forecasts = [_forecast(request, run.method) for run in request.runs]
-    what = f"{request.tokens:,} tokens"
-    if len(request.texts) > 1:
-        what = f"{len(request.texts)} texts of up to {what}"
-    several = f" with {len(forecasts)} methods" if len(forecasts) > 1 else ""
-    if any(seconds is None for seconds, _ in forecasts):
-        return f"{what}{several}"
-    seconds = sum(seconds for seconds, _ in forecasts if seconds is not None)
-    least = "at least " if any(least for _, least in forecasts) else "about "
-    return f"{what}{several}: {least if seconds >= 1 else ''}{formatting.duration(seconds)}"
+    what = _what(request)
+    several = f" with {len(request.runs)} methods" if len(request.runs) > 1 else ""
+    seconds = estimate.total(_forecast(request, run.method) for run in request.runs)
+    return f"{what}{several}" if seconds is None else f"{what}{several}: {formatting.about(seconds)}"
 
 
-def _forecast(request: MeasurementRequest, method: Method) -> tuple[float | None, bool]:
-    """Seconds for all texts together, and whether that is only the least it will be."""
-    parts = [Forecast(request.model, method, len(text.ids), task=request.task) for text in request.texts]
-    known = [part.seconds for part in parts if part.seconds is not None]
-    return (sum(known) if len(known) == len(parts) else None), parts[0].least
+def _what(request: MeasurementRequest) -> str:
+    """How much is read with each method."""
+    several = f"{len(request.texts)} texts of up to " if len(request.texts) > 1 else ""
+    return f"{several}{request.tokens:,} tokens"
+
+
+def _forecast(request: MeasurementRequest, method: Method) -> float | None:
+    """Seconds for all texts together."""
+    texts = [len(text.ids) for text in request.texts]
+    return estimate.total(Forecast(request.model, method, tokens, task=request.task).seconds for tokens in texts)
 
 
 def from_cache(request: MeasurementRequest) -> list[Side] | None:
@@ -164,12 +163,13 @@ def _seconds_left(sides: Sequence[Side], forecasts: Mapping[str, Forecast]) -> f
 
 
 def _check_cost(session: Session, request: MeasurementRequest, side: Side) -> None:
-    seconds, _ = _forecast(request, side.run.method)
+    seconds = _forecast(request, side.run.method)
+    work = Work(_what(request), request.tokens, seconds=partial(_forecast, request))
     for text in request.texts:
         try:
             suitability.check(request.model, side.run.method)
             estimate.check_memory(request.model, side.run.method, len(text.ids))
-            estimate.check_time(request.model, side.run.method, len(text.ids), seconds, session)
+            estimate.check_time(request.model, side.run.method, work, seconds, session)
         except LongSightError as error:
             side.fail(str(error))
 

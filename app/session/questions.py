@@ -156,7 +156,7 @@ def _expect(session: Session, model: Model, speaker: Speaker, cell: Answer, long
     cell.left_seconds, cell.answer_seconds = forecast.seconds, estimate.write_seconds(model, longest)
     try:
         suitability.check(model, method)
-        estimate.check_time(model, method, tokens, forecast.seconds, session)
+        estimate.check_time(model, method, estimate.reading(model, tokens), forecast.seconds, session)
     except LongSightError as error:
         cell.fail(str(error))
 

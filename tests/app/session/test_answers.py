@@ -149,7 +149,7 @@ def test_a_cache_that_does_not_fit_is_refused_with_numbers_and_a_remedy(model, t
     assert [cell.state for cell in cells] == [Answer.FAILED, Answer.DONE]
     assert "tokens need a cache of" in cells[0].error
     assert "at most 20.0 kB is to be had now, enough for" in cells[0].error
-    assert "Give a shorter text or choose" in cells[0].error
+    assert "Give a shorter text, or choose" in cells[0].error
 
 
 def test_resting_caches_make_room_before_anyone_is_refused(model, text, monkeypatch):

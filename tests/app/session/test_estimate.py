@@ -87,7 +87,7 @@ def test_what_others_are_still_to_fill_is_not_to_be_had(model, monkeypatch):
 def test_a_method_that_would_fit_but_take_hours_is_not_recommended(model, monkeypatch):
     monkeypatch.setattr(devices, "free_bytes", lambda device: 200_000)
     vanilla = METHODS["vanilla"]()
-    with pytest.raises(LongSightError, match=r"Give a shorter text or choose .*LM-Infinite"):
+    with pytest.raises(LongSightError, match=r"Give a shorter text, or choose .*LM-Infinite"):
         estimate.check_memory(model, vanilla, 100_000)
     estimate.speed(model).add(1, 0.0, 3600.0)
     with pytest.raises(LongSightError, match=r"Give a shorter text\.$"):
