@@ -106,11 +106,8 @@ def _check_read(panel: Panel, options: PanelOptions) -> None:
     if unread := [_flag(name) for name in options.changed if name not in panel.reads]:
         offered = ", ".join(_flag(name) for name in panel.reads)
         raise LongSightError(f"{panel.title} does not read {', '.join(unread)}; it reads {offered}.")
-    of_one_head = [_flag(name) for name in options.changed if OPTIONS[name].of_one_head]
-    if of_one_head and options.one_head is None:
-        raise LongSightError(
-            f"{', '.join(of_one_head)} is of one head's map; choose it by one --layers and one --heads."
-        )
+    if unheeded := [_flag(name) for name in options.unheeded]:
+        raise LongSightError(f"{', '.join(unheeded)} is of one head's map; choose it by one --layers and one --heads.")
 
 
 def _flag(name: str) -> str:

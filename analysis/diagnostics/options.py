@@ -141,6 +141,11 @@ class PanelOptions:
             return None
         return self.layers[0], self.heads[0]
 
+    @property
+    def unheeded(self) -> list[str]:
+        """The fields that were chosen for one head's map, where no one head was."""
+        return [] if self.one_head is not None else [name for name in self.changed if OPTIONS[name].of_one_head]
+
     def only(self, names: tuple[str, ...]) -> "PanelOptions":
         """The fields `names` as they are, the others at their defaults."""
         return PanelOptions(**{name: getattr(self, name) for name in names})

@@ -99,10 +99,14 @@ def shown(panel: Panel) -> dict[str, Any]:
 def read_options(panel: Panel, values: Mapping[str, Any]) -> PanelOptions:
     """The options that the controls' values, by field, stand for; what a panel does not read stays at its default.
 
-    Raises `LongSightError` on values that are none.
+    Raises `LongSightError` on values that are none, and on those that nothing would heed.
     """
     read = {name: kind for name, kind in KINDS.items() if name in panel.reads}
-    return PanelOptions(**{name: kind.read(OPTIONS[name], values[name]) for name, kind in read.items()})
+    options = PanelOptions(**{name: kind.read(OPTIONS[name], values[name]) for name, kind in read.items()})
+    if unheeded := [OPTIONS[name].label for name in options.unheeded]:
+        named = " and ".join(unheeded)
+        raise LongSightError(f"{named}: of one head's map; choose one layer and one head, or leave this empty.")
+    return options
 
 
 def views(controls: Mapping[str, Any]) -> list[LinkedControl]:

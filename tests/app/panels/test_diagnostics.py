@@ -194,6 +194,14 @@ def test_parameters_follow_the_length_that_is_looked_at_unless_they_were_set(mod
         ({"panel": "clusters", "projection": "tsne"}, "Projection must be pca or umap, but 'tsne'"),
         ({"panel": "clusters", "others": ["../x"]}, "There is no example document '../x'"),
         ({"panel": "attention", "queries": "5"}, "Queries must give a range such as 100:200, but '5'"),
+        (
+            {"panel": "attention", "queries": "5:9", "keys": "1:7"},
+            "Queries and Keys: of one head's map; choose one",
+        ),
+        (
+            {"panel": "attention", "keys": "1:7", "layers": "0", "heads": "0-1"},
+            "Keys: of one head's map; choose one",
+        ),
     ],
 )
 def test_values_of_a_raw_call_are_checked_and_nothing_is_held(reader, changed, said, panel, asked):
