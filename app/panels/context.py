@@ -98,7 +98,7 @@ def build_context() -> ContextPanel:
     card = gr.HTML(NOTHING, elem_id="document")
     with gr.Row(elem_classes="tight"):
         upload = gr.UploadButton("Upload a text", size="sm", elem_id="upload")
-        remove = gr.Button("Remove", size="sm", visible=False, elem_id="remove")
+        remove = gr.Button("Remove the text", size="sm", visible=False, elem_id="remove")
     choices = [(entry.title, key) for key, entry in samples().items()]
     example = gr.Dropdown(
         [("None", UNSET), *choices], value=UNSET, label="Example documents", elem_id="example", filterable=False

@@ -22,6 +22,8 @@ def test_tables_and_figures_of_a_finished_run_stand_here_and_each_can_be_chosen(
     expect(page.locator("#evaluate-tables")).to_contain_text("Reported")
     expect(page.locator("#evaluate-about")).to_contain_text("trained on 512 tokens")
     shoot(page, "evaluate")
+    for removed in ("Passkey", "Vanilla", "the text"):
+        expect(page.get_by_role("button", name=f"Remove {removed}", exact=True)).to_be_visible()
     title, number = next(choice for choice in shipped().choices if "Passkey" in choice[0])
     page.click("#part input")
     page.get_by_role("option", name=title, exact=True).first.click()
