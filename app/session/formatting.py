@@ -28,15 +28,16 @@ def size(nbytes: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """under a second, 20 s, 3 min 20 s, 2 h 5 min."""
+    """under a second, 20 s, 3 min, 3 min 20 s, 2 h 5 min."""
     if seconds < 1:
         return "under a second"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
+    minutes = whole % 3600 // 60
+    return f"{whole // 3600} h" + (f" {minutes} min" if minutes else "")
 
 
 def about(seconds: float) -> str:

@@ -13,12 +13,14 @@ SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 
 @given(
-    st.floats(1, 400_000) | st.integers(2, 7000).map(lambda n: n - 0.5) | st.sampled_from([59.5, 299.6, 3599.5, 7199])
+    st.floats(1, 400_000)
+    | st.integers(2, 7000).map(lambda n: n - 0.5)
+    | st.sampled_from([59.5, 299.6, 600, 3599.5, 7199])
 )
 def test_no_duration_has_sixty_of_anything_or_is_far_from_the_truth(seconds):
     parts = [(int(number), unit) for number, unit in re.findall(r"(\d+) (s|min|h)\b", duration(seconds))]
     assert " ".join(f"{number} {unit}" for number, unit in parts) == duration(seconds)
-    assert all(number < 60 for number, unit in parts if unit != "h")
+    assert all(0 < number < 60 for number, unit in parts if unit != "h")
     assert abs(sum(number * SECONDS[unit] for number, unit in parts) - seconds) <= (0.5 if seconds < 3599.5 else 60)
 
 

@@ -10,7 +10,7 @@ def test_pace_says_what_is_done_how_fast_and_what_is_left(monkeypatch):
     monkeypatch.setattr(progress_view.time, "perf_counter", lambda: 10.0)
     pace = Pace(400, start=8.0)
     assert pace.said(100) == "100 of 400 tokens · 50 a second · 6 s left"
-    assert pace.said(100, left=60) == "100 of 400 tokens · 50 a second · 1 min 0 s left"
+    assert pace.said(100, left=60) == "100 of 400 tokens · 50 a second · 1 min left"
     assert Pace(20, "trials", start=8.0).said(0) == "0 of 20 trials"
 
 

@@ -207,7 +207,7 @@ def test_what_all_answers_need_together_is_said_until_one_is_left():
         cells = [Answer(RUN, state=state, left_seconds=80.0, answer_seconds=10.0) for state in states]
         return answer_view.turn_view(ConversationTurn("Why?", "", cells, 16))["left"]
 
-    assert left(Answer.WAITING, Answer.READING, Answer.DONE) == "2 answers, together about 3 min 0 s"
+    assert left(Answer.WAITING, Answer.READING, Answer.DONE) == "2 answers, together about 3 min"
     assert left(Answer.WRITING, Answer.READING) == "2 answers, together about 1 min 40 s"
     assert left(Answer.READING, Answer.DONE) == left(Answer.DONE, Answer.DONE) == ""
 
