@@ -4,6 +4,9 @@ import re
 
 from playwright.sync_api import expect
 
+from app.components import theme
+from app.panels.context import document_card
+from app.session.documents import Document
 from tests.analysis.documents.made_files import epub
 from tests.browser.conftest import paste, upload
 
@@ -54,7 +57,7 @@ BAD_FILES = {
 def test_a_bad_file_gets_one_sentence_and_nothing_is_lost(visit_page, tmp_path):
     page = visit_page()
     expect(page.locator("#document .count")).to_contain_text("tokens")
-    page.fill("#ask textarea", "my half-written question")
+    page.get_by_role("textbox", name="Question", exact=True).fill("my half-written question")
     path = tmp_path / "bad.txt"
     for raw, sentence in BAD_FILES.items():
         path.write_bytes(raw)
@@ -94,3 +97,12 @@ def test_emoji_right_to_left_and_markup_stay_text(visit_page):
     expect(quote).to_contain_text("שלום 👩‍👩‍👧‍👦")
     assert page.evaluate("window.pwned") is False
     assert page.locator("#document img, #document script").count() == 0
+
+
+def test_a_long_note_leaves_the_name_of_a_file_its_room(browser):
+    page = browser.new_page()
+    card = document_card(Document("u16.txt", "Grass is green.", 34, form="UTF-16 with a byte order mark"), 9, 32)
+    sheet = (theme.STYLES / "longsight.css").read_text(encoding="utf-8")
+    page.set_content(f'<style>{sheet}</style><div id="side" style="position: static; width: 300px">{card}</div>')
+    assert page.locator(".name").bounding_box()["width"] > 140
+    page.close()
