@@ -51,7 +51,8 @@ function clicked(node, event) {
 // Dragging a frame over a pooled map asks for the tokens inside; a double click asks for all of them again.
 function zoomed(node, event) {
   const [x0, x1, y0, y1] = ['xaxis', 'yaxis'].flatMap((axis) => [event[`${axis}.range[0]`], event[`${axis}.range[1]`]]);
-  if (event['xaxis.autorange'] && 'pooled' in (node.area.layout.meta ?? {})) return trigger('zoom', {queries: null, keys: null});
+  const back = event['xaxis.autorange'] || event['xaxis.range'];
+  if (back && 'pooled' in (node.area.layout.meta ?? {})) return trigger('zoom', {queries: null, keys: null});
   if (x0 === undefined || y0 === undefined || !node.area.layout.meta?.pooled) return;
   const range = (a, b) => [Math.max(0, Math.floor(Math.min(a, b))), Math.max(1, Math.ceil(Math.max(a, b)))];
   trigger('zoom', {queries: range(y0, y1), keys: range(x0, x1)});
@@ -64,7 +65,7 @@ async function drawFigure(node, item) {
   const figure = JSON.parse(item.json);
   node.heading.textContent = item.wide ? '' : figure.layout.title?.text ?? '';
   if (!item.wide) figure.layout.title = {text: ''};  // plotly would cut it off
-  node.area.style.height = `${figure.layout.height ?? 460}px`;
+  figure.layout.height ??= 460;
   await drawPlot(node.area, figure.data, figure.layout, {...CONFIG, modeBarButtonsToAdd: []});
   node.area.removeAllListeners('plotly_click');
   node.area.removeAllListeners('plotly_relayout');

@@ -43,6 +43,7 @@ function drawPlot(area, data, layout, config) {
   const base = document.querySelector('base');
   const href = base?.getAttribute('href');
   base?.removeAttribute('href');
+  area.style.height = layout.height ? `${layout.height}px` : '';  // Plots.resize forgets the layout's own
   try {
     return Plotly.react(area, data, themed(layout), config);
   } finally {

@@ -11,6 +11,14 @@ from tests.browser.conftest import PHONE, shoot
 
 SMALL = "?tab=passkey&methods=lm-infinite;truncation:length=512&lengths=256,1024&depths=0,100&trials=2&text=none"
 LONG = "?tab=passkey&methods=vanilla&lengths=256,512,1024&depths=0,100&trials=8&text=none"
+HEIGHTS = """async () => {
+  const areas = [...document.querySelectorAll('#passkey-grids .plot-area')].filter((area) => area.checkVisibility());
+  await Promise.all(areas.map((area) => Plotly.Plots.resize(area)));
+  const height = (node) => node.getBoundingClientRect().height;
+  const pairs = areas.map((area) => [height(area.closest('.plot')), height(area.querySelector('.main-svg'))]);
+  return pairs.filter(([frame, figure]) => frame < figure);
+}"""
+"""Frames that are lower than their figures, once these have learnt their width."""
 
 
 def device_line():
@@ -107,6 +115,7 @@ def test_a_grid_is_stopped_and_gone_on_with(visit_page):
     page = visit_page(LONG)
     run(page)
     expect(page.locator("#passkey-grids")).to_contain_text("it said")  # the example's answers are not told
+    assert page.evaluate(HEIGHTS) == [], "a grid that has grown wider stays as high as what is drawn in it"
     page.click("#passkey-stop")
     expect(page.locator("#passkey-status")).to_contain_text("trials are left")
     expect(page.locator("#passkey-run")).to_have_text("Resume")
