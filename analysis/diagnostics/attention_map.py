@@ -217,9 +217,7 @@ def overview_figure(record: AttentionMap) -> go.Figure:
             hoverongaps=False, hovertemplate=hover,
         )  # fmt: skip
         figure.add_trace(heatmap, layer + 1, head + 1)
-    figure.update_xaxes(showticklabels=False, showgrid=False, zeroline=False)
-    figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False, autorange="reversed")
-    _as_high_as_wide(figure, record)
+    _frame(figure, record, showticklabels=False)
     figure.update_annotations(font={"size": 11, "color": INK})
     figure.update_xaxes(title_text="key", row=layers, col=1)
     figure.update_yaxes(title_text="query", row=layers, col=1)
@@ -270,9 +268,8 @@ def _large(record: AttentionMap, weight: np.ndarray, title: str, value: str, mar
         keys = [f"{key!r}<br>" for key in record.key_token.tolist()]
         heatmap.update(text=[[word + key for key in keys] for word in words], hovertemplate="%{text}" + _hover(value))
     figure = go.Figure(heatmap, plain_layout(title))
-    figure.update_xaxes(title_text="key position j", showgrid=False, zeroline=False)
-    figure.update_yaxes(title_text="query position i", autorange="reversed", showgrid=False, zeroline=False)
-    _as_high_as_wide(figure, record)
+    figure.update_layout(xaxis_title_text="key position j", yaxis_title_text="query position i")
+    _frame(figure, record)
     if record.exact and max(weight.shape) <= TOKENS_ON_AXES:
         figure.update_xaxes(title_text="key j", **_ticks(record.key_position, record.key_token), tickangle=-90)
         figure.update_yaxes(title_text="query i", **_ticks(record.query_position, record.query_token))
@@ -282,8 +279,11 @@ def _large(record: AttentionMap, weight: np.ndarray, title: str, value: str, mar
     return figure.update_layout(height=620, meta={"x": "key", "y": "query", "pooled": not record.exact})
 
 
-def _as_high_as_wide(figure: go.Figure, record: AttentionMap) -> None:
-    """Draw its maps as squares, if they are of as many queries as keys."""
+def _frame(figure: go.Figure, record: AttentionMap, **axes: bool) -> None:
+    """Show the range asked for, queries downwards, square if it is; plotly finds none in a map that is blank so far."""
+    tall, wide = np.diff([record.queries, record.keys])[:, 0] / record.weight.shape[2:] / 2  # half a cell
+    figure.update_xaxes(range=np.array(record.keys) - wide, showgrid=False, zeroline=False, **axes)
+    figure.update_yaxes(range=np.array(record.queries)[::-1] - tall, showgrid=False, zeroline=False, **axes)
     if record.queries[1] - record.queries[0] == record.keys[1] - record.keys[0]:
         figure.update_xaxes(constrain="domain")
         figure.for_each_yaxis(lambda axis: axis.update(scaleanchor=axis.anchor or "x", constrain="domain"))

@@ -210,6 +210,11 @@ def test_a_map_is_enlarged_by_a_click_and_a_frame_is_looked_at_in_full(visit_pag
         "() => { const [map] = document.querySelector('[data-name=map-vanilla] .plot-area')?._fullData ?? [];"
         " return map?.z?.length === 60 && map.text?.[59]?.[0].includes(' looks at '); }"
     )
+    width, height, *ends = page.evaluate(
+        "() => { const {xaxis, yaxis} = document.querySelector('[data-name=map-vanilla] .plot-area')._fullLayout;"
+        " return [xaxis._length, yaxis._length, ...xaxis.range, ...yaxis.range]; }"
+    )
+    assert (round(width), ends) == (round(height), [599.5, 659.5, 699.5, 639.5])
 
 
 def test_stop_ends_the_reading_and_frees_the_device(visit_page):

@@ -84,6 +84,15 @@ def test_an_overview_has_a_panel_for_every_head_in_one_scale():
     assert bar.marker.colorbar.ticktext == ("0.0001", "0.001", "0.01", "0.1", "1")
 
 
+@pytest.mark.parametrize(("cells", "half"), [(40, 0.5), (8, 2.5)])
+def test_the_axes_show_what_was_asked_for_even_while_the_map_is_blank(cells, half):
+    record = attention(cells=cells, queries=(580, 620), keys=(540, 580))
+    blank = replace(record, weight=np.full_like(record.weight, np.nan))
+    for layout in (map_figure(blank, 0, 0, mark=3).layout, overview_figure(blank).layout):
+        assert layout.xaxis.range == (540 - half, 580 - half)
+        assert layout.yaxis.range == (620 - half, 580 - half), "queries go downwards"
+
+
 def test_colours_change_at_powers_of_ten():
     scale = map_figure(attention(cells=4), 0, 0).layout.coloraxis.colorscale
     assert [stop for stop, _ in scale] == [0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]
