@@ -129,7 +129,7 @@ def distances_figure(runs: Sequence[Run], records: Sequence[DistanceRecord]) -> 
                 x=record.upper, y=_positive(values), row=row, col=1, mode="lines", name=run.label, legendgroup=run.id,
                 showlegend=row == 1, hovertemplate="%{y:.3~g}", line=line_of(run) | {"shape": "vh"},
             )  # fmt: skip
-    figure.update_yaxes(type="log", exponentformat="power")
+    figure.update_yaxes(type="log", dtick=1, exponentformat="power")
     figure.update_layout(yaxis={"matches": None, "title": "keys"}, yaxis2={"matches": None, "title": "share"})
     figure.update_xaxes(title_text=f"effective distance [tokens], in bins of {first.width:,}", row=2)
     mark_trained(figure, first.train_length)

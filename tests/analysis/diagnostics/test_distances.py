@@ -44,3 +44,8 @@ def test_distances_leave_zeros_out_and_show_training_in_grey():
     np.testing.assert_allclose(shown.y, record.shown)
     np.testing.assert_allclose(attended.y, record.attended.mean(0), rtol=1e-6)
     assert (shown.xaxis, attended.xaxis) == ("x", "x2")
+
+
+def test_upward_axes_count_powers_of_ten_alone():
+    layout = distances_figure(ONE, [distances(bins=100)]).layout
+    assert (layout.yaxis.dtick, layout.yaxis2.dtick) == (1, 1)
