@@ -210,7 +210,8 @@ def distance_figure(record: DistanceMap) -> go.Figure:
     figure = go.Figure(_heatmap(record), plain_layout(record.caption))
     figure.update_xaxes(title_text="key position j", constrain="domain", showgrid=False, zeroline=False)
     figure.update_yaxes(
-        title_text="query position i",
+        title={"text": "query position i", "standoff": 6},
+        automargin=True,
         autorange="reversed",
         scaleanchor="x",
         constrain="domain",

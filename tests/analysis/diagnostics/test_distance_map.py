@@ -212,6 +212,12 @@ def test_a_small_map_writes_its_distances_and_a_large_one_does_not():
     assert distance_figure(distance_map(METHODS["vanilla"](), 400, 4)).data[0].texttemplate is None
 
 
+def test_the_upward_title_makes_room_for_the_numbers_beside_it():
+    axis = distance_figure(distance_map(METHODS["vanilla"](), 400, 4)).layout.yaxis
+    assert axis.automargin
+    assert axis.title.standoff
+
+
 def test_hidden_pairs_are_blank_and_do_not_answer_the_pointer():
     heatmap = distance_figure(distance_map(METHODS["window"](window=2), 6, 2)).data[0]
     assert heatmap.hoverongaps is False
