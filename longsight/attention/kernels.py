@@ -192,11 +192,16 @@ def merge_outputs(parts: list[tuple[Tensor, Tensor]]) -> Tensor:
 
 def _both(out: Tensor, lse: Tensor, more: Tensor, its_lse: Tensor) -> Tensor:
     """The first has the weight exp(lse - lse_both), which is the logistic function of the difference of the two."""
-    return out.lerp(more, (its_lse - lse).sigmoid().to(out)[..., None])
+    return out.lerp(more, _logistic(its_lse - lse, out)[..., None])
+
+
+def _logistic(x: Tensor, like: Tensor) -> Tensor:
+    """In the number format of `like`, without a step of its own for that."""
+    return torch.sigmoid(x, out=torch.empty_like(x, dtype=like.dtype))
 
 
 def with_sinks(out: Tensor, lse: Tensor, sinks: Tensor) -> tuple[Tensor, Tensor]:
     """Attention with one more logit per head, `sinks` (head,), in its softmax, that stands for no key: learned sinks
     (gpt-oss), which take their share of the weight and give nothing."""
     logit = sinks.to(lse)[:, None]
-    return out * (lse - logit).sigmoid().to(out)[..., None], torch.logaddexp(lse, logit)
+    return out * _logistic(lse - logit, out)[..., None], torch.logaddexp(lse, logit)

@@ -2,14 +2,17 @@
 
 Inside a band a key is turned to a position of its own, whichever query asks. So while tokens are written one by one,
 the cache holds its keys once more, turned, and for each token only the query and its own key are turned, in one go
-however many rotations they are: on a device what is launched costs more than what is computed. Nothing else is gathered
-or copied: in a softmax the order of keys does not matter, so keys are taken slice by slice, as they lie.
+however many rotations they are, and stored in one go: on a device what is launched costs more than what is computed.
+Nothing else is gathered or copied: in a softmax the order of keys does not matter, so keys are taken slice by slice, as
+they lie.
 
 Positions count from the beginning of the text. Angles are made in float64, whose error is at most 1.1e-16 of an angle:
 2e-8 at position 2e8, less than float32 rounds a cosine by.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -39,17 +42,26 @@ class Share:
 
 @dataclass(frozen=True)
 class Followed:
-    """What a copy of the keys turns for a token: the token's own key, unless that is among those that are moved, and
-    these."""
+    """What a layer's copies turn for a token: its own key, unless that is among those that a copy moves, and these. In
+    a copy that does not move them they are turned to where they stood."""
 
-    turning: Turning
+    name: Hashable
+    turnings: list[Turning]
     own: bool
+    moved: list[slice]
     slots: Tensor  # (slot,)
-    told: list[Tensor]  # (slot,) or (group, slot) each
+    told: list[Tensor]  # for one copy after the other, (some of slot,) or (group, some of slot) each
 
     def keys(self, kept: KeptLayer) -> list[Tensor]:
         """The keys in these slots, as they were projected."""
-        return [kept.newest] * self.own + [kept.keys[:, :, slots] for slots, _ in self.turning.moved]
+        return [kept.newest] * self.own + [kept.keys[:, :, slots] for slots in self.moved]
+
+    def copies(self, kept: KeptLayer) -> TurnedKeys:
+        """The layer's copies: made, or made anew, where they cannot simply go on."""
+        copies = kept.turned.get(self.name)
+        if copies is None or not copies.follows(kept, self.turnings):
+            copies = kept.turned[self.name] = TurnedKeys.of(kept, self.turnings)
+        return copies
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ class OneQueryPlan:
     """Everything about a single query that depends on positions alone, shared by all layers with the same slots."""
 
     shares: list[Share]
-    copies: list[Followed]
+    followed: Followed | None
     scale: Tensor | None  # (1, 1)
     encoding: Encoding
     like: Tensor
@@ -68,12 +80,20 @@ class OneQueryPlan:
         each share, and then those of keys for each copy."""
         if group not in self._tables:
             told = [share.q_position.expand(*share.q_position.shape[:-1], group) for share in self.shares]
-            told += [position for copy in self.copies for position in copy.told]
+            told += self.followed.told if self.followed is not None else []
             groups = max((len(each) for each in told if each.ndim > 1), default=0)
             rows = torch.cat([each.expand(groups, -1) for each in told] if groups else told, dim=-1)
             table = self.encoding.table(rows, self.like)
-            self._tables[group] = None if table is None else by_channel(table, self.encoding.interleaved)
+            table = None if table is None else by_channel(table, self.encoding.interleaved)
+            if self.scale is not None and self.scales(table):
+                for each in table:
+                    each[: group * len(self.shares)] *= self.scale
+            self._tables[group] = table
         return self._tables[group]
+
+    def scales(self, table: Table | None) -> TypeGuard[Table]:
+        """Whether what turns the query also scales it: where it has a place for each of its channels."""
+        return table is not None and table[0].shape[-1] == self.like.shape[-1]
 
 
 @dataclass
@@ -112,18 +132,18 @@ def plan_one(kept: KeptLayer, heard: Heard, like: Tensor) -> OneQueryPlan:
     copies: dict[PositionMap, Turning] = {}  # bands that turn keys alike share a copy, ...
     met: dict[tuple[PositionMap, tuple[float, ...]], Met] = {}  # ... and a rotation, if they turn queries alike too
     for number, band in enumerate(method.bands):
-        name = (method, id(heard.encoding), number)
-        turned = copies.setdefault(band.k_position, Turning(name, band.k_position, encoding, frequencies, like))
+        turned = copies.setdefault(band.k_position, Turning(number, band.k_position, encoding, frequencies, like))
         told = tuple(band.q_position(here).flatten().tolist())
         begin, following = (int(band.span.first(query)) for query in (here, here + 1))
         found = met.setdefault((band.k_position, told), Met(turned, band.q_position(i), []))
         found.slots += kept.slices(begin, int(band.span.last(here)))
         found.slides |= following > begin
     shares = [_share(kept, each) for each in _gathered(kept, [each for each in met.values() if each.slots])]
-    used = {share.turned.name: share.turned for share in shares if share.turned is not None}
+    used = list({share.turned.band: share.turned for share in shares if share.turned is not None}.values())
     scale = method.logit_scale(i)
     scale = None if scale is None else sent(scale, like.device, like.dtype)[:, None]
-    return OneQueryPlan(shares, [_followed(kept, each) for each in used.values()], scale, encoding, like)
+    followed = _followed(kept, (method, id(heard.encoding)), used) if used else None
+    return OneQueryPlan(shares, followed, scale, encoding, like)
 
 
 def _gathered(kept: KeptLayer, met: list[Met]) -> list[Met]:
@@ -157,13 +177,18 @@ def _share(kept: KeptLayer, met: Met) -> Share:
     return Share(slots, turned if turned.turns else None, met.q_position, biases)
 
 
-def _followed(kept: KeptLayer, turning: Turning) -> Followed:
-    moved, own = [slots for slots, _ in turning.moved], kept.slot(kept.length - 1)
+def _followed(kept: KeptLayer, name: Hashable, turnings: list[Turning]) -> Followed:
+    moved, own = [slots for each in turnings for slots, _ in each.moved], kept.slot(kept.length - 1)
     alone = not any(slots.start <= own < slots.stop for slots in moved)
-    slots = [kept.latest_slot] * alone
+    slots, told = [kept.latest_slot] * alone, list[Tensor]()
     slots += [torch.arange(each.start, each.stop, device=kept.latest_slot.device) for each in moved]
-    told = [turning.k_position(kept.latest)] * alone + [told for _, told in turning.moved]
-    return Followed(turning, alone, sent(torch.cat(slots), turning.like.device), told)
+    for each in turnings:
+        told += [each.k_position(kept.latest)] * alone
+        elsewhere = {(slots.start, slots.stop): position for slots, position in each.moved}
+        for there in moved:
+            stays = each.k_position(kept.positions_at(there, kept.latest))
+            told.append(elsewhere.get((there.start, there.stop), stays))
+    return Followed(name, turnings, alone, moved, sent(torch.cat(slots), turnings[0].like.device), told)
 
 
 def copies_of_keys(method: Method, encoding: Encoding) -> int:
@@ -176,13 +201,12 @@ def attend_one_query(
 ) -> tuple[Tensor, Tensor | None]:
     """Attention of the latest token -> (batch, head, 1, channel) and, where `sums` are asked for, log-sum-exp (batch,
     head, 1)."""
-    if plan.scale is not None:
-        q = q * plan.scale
     batch, heads, _, _ = q.shape
-    queries = _turned(q.reshape(batch, kept.keys.shape[1], -1, q.shape[-1]), kept, plan)
+    grouped = q.reshape(batch, kept.keys.shape[1], -1, q.shape[-1])
+    queries, copies = _turned(grouped, kept, plan)
     parts = []
     for share, asking in zip(plan.shares, queries, strict=True):
-        keys = kept.keys if share.turned is None else kept.turned[share.turned.name].keys
+        keys = kept.keys if share.turned is None else copies[share.turned.band]
         for slots, bias in zip(share.slots, share.biases, strict=True):
             parts.append(one_query_kernel(asking, keys[:, :, slots], kept.values[:, :, slots], bias, scaling, softcap))
     if not sums:
@@ -191,25 +215,22 @@ def attend_one_query(
     return out.reshape(batch, heads, 1, -1), lse.reshape(batch, heads, 1)
 
 
-def _turned(q: Tensor, kept: KeptLayer, plan: OneQueryPlan) -> list[Tensor]:
-    """The query (batch, key_head, group, channel) as each share turns it; the layer's copies are brought up to date."""
-    group = q.shape[2]
+def _turned(q: Tensor, kept: KeptLayer, plan: OneQueryPlan) -> tuple[list[Tensor], dict[int, Tensor]]:
+    """The query (batch, key_head, group, channel) as each share turns it, and by the number of their band the layer's
+    copies of its keys, which are brought up to date."""
+    group, followed = q.shape[2], plan.followed
     table = plan.table(group)
+    if plan.scale is not None and not plan.scales(table):
+        q = q * plan.scale
     if table is None:
-        return [q] * len(plan.shares)
-    pieces = [q] * len(plan.shares) + [keys for copy in plan.copies for keys in copy.keys(kept)]
+        return [q] * len(plan.shares), {}
+    pieces = [q] * len(plan.shares)
+    if followed is not None:
+        pieces += followed.keys(kept) * len(followed.turnings)
     turned = rotate_few(torch.cat(pieces, dim=2), table, plan.encoding.interleaved)
-    start = group * len(plan.shares)
-    for each in plan.copies:
-        stop = start + len(each.slots)
-        _copy(kept, each.turning).follow(kept, each.turning, each.slots, turned[:, :, start:stop])
-        start = stop
-    return [turned[:, :, n * group : (n + 1) * group] for n in range(len(plan.shares))]
-
-
-def _copy(kept: KeptLayer, turning: Turning) -> TurnedKeys:
-    """The layer's copy: made, or made anew, where it cannot simply go on."""
-    copy = kept.turned.get(turning.name)
-    if copy is None or not copy.follows(kept, turning):
-        copy = kept.turned[turning.name] = TurnedKeys.of(kept, turning)
-    return copy
+    queries = [turned[:, :, n * group : (n + 1) * group] for n in range(len(plan.shares))]
+    if followed is None:
+        return queries, {}
+    copies, fresh = followed.copies(kept), turned[:, :, group * len(plan.shares) :]
+    copies.follow(kept, followed.turnings, followed.slots, fresh.unflatten(2, (len(followed.turnings), -1)))
+    return queries, {each.band: copies.keys[:, :, n] for n, each in enumerate(followed.turnings)}

@@ -1,10 +1,9 @@
-"""A copy of a layer's keys, each turned to a position of its own: made once, and followed token by token."""
+"""Copies of a layer's keys, each turned to a position of its own: made once, and followed token by token."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from longsight.attention.encoding import Encoding, Table, rotate
@@ -12,7 +11,7 @@ from longsight.methods.bands import PositionMap, at
 
 
 class StoredKeys(Protocol):
-    """What a copy is made of: unrotated `keys` (batch, key_head, slot, channel) of a text of `length` tokens."""
+    """What copies are made of: unrotated `keys` (batch, key_head, slot, channel) of a text of `length` tokens."""
 
     keys: Tensor
     length: int
@@ -23,13 +22,13 @@ class StoredKeys(Protocol):
 
 @dataclass(frozen=True)
 class Turning:
-    """How the keys are turned that serve all bands with one `k_position`, when a query asks.
+    """How the keys of one copy are turned, which serves all bands with one `k_position`, when a query asks.
 
-    `name` tells a layer's copies apart, and `frequencies` those of one copy as the text grows. The table of all keys is
-    made once, and shared by all layers that have the same keys stored.
+    `band` is the number of the first of these, and `frequencies` tell apart those of one copy as the text grows. The
+    table of all keys is made once, and shared by all layers that have the same keys stored.
     """
 
-    name: Hashable
+    band: int
     k_position: PositionMap
     encoding: Encoding
     frequencies: Hashable
@@ -37,6 +36,11 @@ class Turning:
     moved: list[tuple[slice, Tensor]] = field(default_factory=list)
     """Slots of few keys that are told other positions, and these: turned anew for each query."""
     _tables: list[Table | None] = field(default_factory=list)
+
+    @property
+    def kind(self) -> Hashable:
+        """Equal in two turnings that turn equal keys alike."""
+        return self.band, self.frequencies
 
     @property
     def turns(self) -> bool:
@@ -57,43 +61,49 @@ def turns(k_position: PositionMap, encoding: Encoding) -> bool:
 
 @dataclass
 class TurnedKeys:
-    """The copy, slot by slot, after `length` tokens. Keys in the slots `moved` stand where the last query had them."""
+    """The copies, in one buffer (batch, key_head, copy, slot, channel), after `length` tokens. Keys in the slots that
+    each has `moved` stand where the last query had them."""
 
     keys: Tensor
     length: int
-    frequencies: Hashable
-    moved: list[slice]
+    kinds: list[Hashable]
+    moved: list[list[slice]]
 
     @staticmethod
-    def of(stored: StoredKeys, turning: Turning) -> "TurnedKeys":
-        """A new copy of all keys, where they stand before any is moved."""
+    def of(stored: StoredKeys, turnings: Sequence[Turning]) -> "TurnedKeys":
+        """New copies of all keys, where they stand before any is moved."""
         positions = stored.stored_positions()
-        copy = TurnedKeys(torch.empty_like(stored.keys), stored.length, turning.frequencies, [])
         used = slice(0, len(positions))
-        table, interleaved = turning.stored(positions), turning.encoding.interleaved
-        rotate(stored.keys[:, :, used], table, interleaved, out=copy.keys[:, :, used])
-        return copy
+        shape = stored.keys.shape
+        keys = stored.keys.new_empty(*shape[:2], len(turnings), *shape[2:])
+        for n, turning in enumerate(turnings):
+            table, interleaved = turning.stored(positions), turning.encoding.interleaved
+            rotate(stored.keys[:, :, used], table, interleaved, out=keys[:, :, n, used])
+        return TurnedKeys(keys, stored.length, [each.kind for each in turnings], [[] for _ in turnings])
 
-    def follows(self, stored: StoredKeys, turning: Turning) -> bool:
-        """Whether one key at most is turned for the copy to be up to date, and none that was moved stands elsewhere
+    def follows(self, stored: StoredKeys, turnings: Sequence[Turning]) -> bool:
+        """Whether one key at most is turned for the copies to be up to date, and none that was moved stands elsewhere
         again."""
-        stay = all(
-            any(new.start <= old.start and old.stop <= new.stop for new, _ in turning.moved) for old in self.moved
+        if stored.length - self.length > 1 or self.kinds != [each.kind for each in turnings]:
+            return False
+        return all(
+            any(new.start <= old.start and old.stop <= new.stop for new, _ in turning.moved)
+            for turning, moved in zip(turnings, self.moved, strict=True)
+            for old in moved
         )
-        return stored.length - self.length <= 1 and self.frequencies == turning.frequencies and stay
 
-    def follow(self, stored: StoredKeys, turning: Turning, slots: Tensor, keys: Tensor) -> None:
-        """Put `keys` (batch, key_head, slot, channel) into `slots` (slot,): the latest one, and those that are
-        moved."""
-        if self.keys.shape[2] < stored.keys.shape[2]:
+    def follow(self, stored: StoredKeys, turnings: Sequence[Turning], slots: Tensor, keys: Tensor) -> None:
+        """Put `keys` (batch, key_head, copy, slot, channel) into `slots` (slot,): the latest one, and those that any
+        copy moves."""
+        if self.keys.shape[3] < stored.keys.shape[2]:
             self.keys = grown(self.keys, stored.keys.shape[2])
-        self.keys.index_copy_(2, slots, keys)
-        self.moved = [slots for slots, _ in turning.moved]
+        self.keys.index_copy_(3, slots, keys)
+        self.moved = [[slots for slots, _ in turning.moved] for turning in turnings]
         self.length = stored.length
 
 
 def grown(buffer: Tensor, size: int) -> Tensor:
-    """A copy of `buffer` (batch, head, slot, channel) with room for `size` slots."""
-    grown = buffer.new_zeros(*buffer.shape[:2], size, buffer.shape[3])
-    grown[:, :, : buffer.shape[2]] = buffer
+    """A copy of `buffer` (..., slot, channel) with room for `size` slots."""
+    grown = buffer.new_zeros(*buffer.shape[:-2], size, buffer.shape[-1])
+    grown[..., : buffer.shape[-2], :] = buffer
     return grown

@@ -118,8 +118,8 @@ def test_a_turned_key_is_not_turned_again():
     method = METHODS["vanilla"]()
     q, k, v = random_heads(40, 2)
     _, layer = written(q, k, v, method, ENCODINGS["rope"], (30,))
-    (copy,) = layer.turned.values()
-    copy.keys[:, :, :39] = torch.nan
+    (copies,) = layer.turned.values()
+    copies.keys[..., :39, :] = torch.nan
     layer.update(k[:, :, :1], v[:, :, :1])
     plan = plan_one(layer, Heard(method, ENCODINGS["rope"]), q)
     assert attend_one_query(q[:, :, :1], layer, plan, SCALING)[0].isnan().all()
