@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 BLOCKED = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 PATIENCE = 120_000  # milliseconds that a busy machine may take for anything ordinary
+QUIET = 2000  # milliseconds without a request
 SHOTS = os.environ.get("LONGSIGHT_SCREENSHOTS")
 """Set it to a folder, and the tests leave their pictures there: LONGSIGHT_SCREENSHOTS=assets/screenshots."""
 
@@ -149,6 +150,16 @@ def paste(page, text, into="#ask textarea"):
 def ask(page, text):
     page.fill("#ask textarea", text)
     page.keyboard.press("Enter")
+
+
+def left_alone(page):
+    """A page that nobody touches comes to rest: it asks for nothing for two seconds."""
+    for _ in range(PATIENCE // QUIET):
+        page.posts.clear()
+        page.wait_for_timeout(QUIET)
+        if not page.posts:
+            return
+    assert page.posts == []
 
 
 def cells(page, state):

@@ -1,6 +1,5 @@
 """The chat in a real browser, with the embedded model: answers side by side, follow-ups, Stop, two visitors."""
 
-import json
 import re
 from itertools import pairwise
 
@@ -8,7 +7,7 @@ from playwright.sync_api import expect
 
 from app.session import model_catalogue
 from app.session.device_sharing import line_of
-from tests.browser.conftest import PHONE, ask, cells, paste, shoot
+from tests.browser.conftest import PHONE, ask, cells, left_alone, paste, shoot
 
 QUESTION = "What is the pass key?"
 WORDS = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. "
@@ -36,7 +35,7 @@ BACKGROUND = "Math.max(...getComputedStyle(document.querySelector('.cell')).back
 INK = "getComputedStyle(document.querySelector('.verdict[data-mood=bad] b')).color.match(/\\d+/g).map(Number)"
 
 
-def test_the_first_thing_seen_is_a_finished_conversation_and_in_the_dark_it_is_dark(visit_page):
+def test_after_the_finished_example_three_methods_answer_and_a_follow_up_reads_only_what_is_new(visit_page):
     page = visit_page()
     expect(page.locator(".conversation .note")).to_contain_text("A finished example, recorded")
     assert cells(page, "done").count() >= 2
@@ -46,6 +45,7 @@ def test_the_first_thing_seen_is_a_finished_conversation_and_in_the_dark_it_is_d
     expect(mended.locator(".verdict")).to_contain_text("found the key")
     expect(mended.locator(".lesson")).to_be_hidden()
     expect(chips(page)).to_have_text([QUESTION, "Go on."])
+    left_alone(page)
     shoot(page, "first-sight")
     page.click("#shade")
     page.wait_for_function(f"{BACKGROUND} < 60")
@@ -53,10 +53,13 @@ def test_the_first_thing_seen_is_a_finished_conversation_and_in_the_dark_it_is_d
     assert red > 200 > 150 > max(green, blue)  # what is bad is red in the dark, too
     shoot(page, "dark")
 
-
-def test_three_methods_answer_one_question_and_a_follow_up_reads_only_what_is_new(visit_page):
-    page = visit_page()
+    # an empty question gets a sentence, and the next one an answer by each of three methods
+    cost = r"Vanilla cache \d+\.\d MB, \d+\.\d MB while it writes.*SelfExtend"
+    expect(page.locator("#costs")).to_contain_text(re.compile(cost))
+    ask(page, "   ")
+    expect(page.get_by_text("There is no question yet")).to_be_visible()
     chips(page).first.click()
+    expect(page.locator(".question")).to_have_text(QUESTION)
     expect(page.locator(".conversation .note")).to_be_hidden()
     expect(cells(page, "done")).to_have_count(3)
     expect(page.locator(".turn .about")).to_contain_text(re.compile("tokens = .* × the trained length"))
@@ -121,61 +124,14 @@ def test_one_method_answers_beside_itself_and_the_link_restores_both(visit_page)
         expect(again.locator(f"#method-{place}").get_by_label(re.compile("^group "))).to_have_value(group)
 
 
-def test_a_text_far_past_the_trained_length_is_read_by_three_methods(visit_page):
-    page = visit_page("?text=none&longest=24")
-    paste(page, long_text(14_000))
-    expect(page.locator("#document .count")).to_contain_text(re.compile(r"1\d,\d\d\d tokens = \d+ ×"))
-    cost = r"Vanilla cache \d+\.\d MB, \d+\.\d MB while it writes, about .*SelfExtend"
-    expect(page.locator("#costs")).to_contain_text(re.compile(cost))
-    ask(page, QUESTION)
-    expect(cells(page, "reading").first).to_contain_text(re.compile(r"reading .*/1\d.*k · .* tok/s · .* left"))
-    expect(page.locator("#costs")).to_be_hidden()  # there is one total at a time
-    shoot(page, "reading")
-    expect(cells(page, "done")).to_have_count(3)
-    shoot(page, "chat")
-
-
-def test_loading_the_page_again_loses_nothing_and_a_link_says_what_it_cannot_carry(visit_page):
-    page = visit_page("?text=none&longest=8&methods=vanilla;window")
-    paste(page, long_text(1_500))
-    expect(page.locator("#document .name")).to_have_text("pasted text")
-    ask(page, QUESTION)
-    expect(cells(page, "done")).to_have_count(2)
-    said = page.locator(".conversation").inner_text()
-    page.click("#link")
-    expect(page.locator("#link")).to_have_text("Copied")
-    expect(page.locator("#link")).to_have_attribute("data-note", "Your text is not in the link")
-    with page.expect_download() as saved:
-        page.click("#conversation-json")
-    told = json.loads(saved.value.path().read_text(encoding="utf-8"))
-    assert [answer["method"] for answer in told["turns"][0]["answers"]] == ["vanilla", "window"]
-    page.get_by_role("tab", name="Diagnostics").click()
-    expect(page.locator("#diagnostics-status")).to_contain_text("with 2 methods")
-    page.click("#diagnostics-run")
-    expect(page.locator(".side[data-state=done]")).to_have_count(2)
-
-    for _ in range(2):  # at once, and once more: the second one goes on with what the first one took over
-        page.reload()
-    expect(page.locator("#diagnostics-status")).to_contain_text("measured")
-    expect(page.locator(".side[data-state=done]")).to_have_count(2)
-    page.get_by_role("tab", name="Chat").click()
-    expect(page.locator("#document .name")).to_have_text("pasted text")
-    assert page.locator(".conversation").inner_text() == said
-    ask(page, "And again?")
-    expect(cells(page, "done")).to_have_count(4)
-
-    other = visit_page(f"?{page.url.partition('?')[2]}")
-    expect(other.locator("#document .empty")).to_be_visible()
-    assert other.evaluate("longsight.visit") != page.evaluate("longsight.visit")
-    assert page.evaluate("sessionStorage.getItem('longsight-visit')") is None  # a copy of the tab finds nothing
-
-
 def test_stop_in_the_middle_of_reading_frees_the_device_and_the_memory(visit_page):
     page = visit_page("?text=none&methods=vanilla;self-extend")
-    paste(page, long_text(120_000))
-    expect(page.locator("#document .count")).to_contain_text("tokens")
+    paste(page, long_text(121_000))
+    expect(page.locator("#document .count")).to_contain_text(re.compile(r"12\d,\d\d\d tokens = \d+ ×"))
     ask(page, QUESTION)
-    expect(cells(page, "reading").first).to_contain_text("tok/s")
+    expect(cells(page, "reading").first).to_contain_text(re.compile(r"reading .*/12\d.*k · .* tok/s · .* left"))
+    expect(page.locator("#costs")).to_be_hidden()  # there is one total at a time
+    shoot(page, "reading")
     assert device_line().busy
     page.get_by_role("button", name="Stop").click()
     expect(cells(page, "stopped")).to_have_count(2)
@@ -226,14 +182,6 @@ def test_a_question_is_text_whatever_it_says(visit_page):
     expect(page.locator(".question")).to_have_text(hostile)
     assert page.locator(".conversation img, .conversation script, .conversation strong").count() == 0
     assert page.evaluate("window.pwned") is False
-
-
-def test_an_empty_question_gets_a_sentence_and_stays(visit_page):
-    page = visit_page()
-    ask(page, "   ")
-    expect(page.get_by_text("There is no question yet")).to_be_visible()
-    ask(page, "Hello")
-    expect(page.locator(".question")).to_have_text("Hello")
 
 
 def test_impossible_parameters_get_a_sentence_and_the_question_stays(visit_page):

@@ -75,6 +75,11 @@ def six_curves(drawn):
     return drawn["logits"]["traces"] == 6
 
 
+def fill_layers(page, layers):
+    page.fill("#diagnostics-layers textarea, #diagnostics-layers input", layers)
+    page.keyboard.press("Tab")
+
+
 def at_rest():
     return not line_of(model_catalogue.model(MODEL).device).busy
 
@@ -92,6 +97,7 @@ def test_the_first_thing_seen_is_a_finished_look(visit_page):
 
 
 CURVES = {
+    "nll": (["Vanilla", "LM-Infinite"], "position [tokens]", 767),
     "logits": (["Vanilla", "LM-Infinite"], "position [tokens]", 750),
     "entropy": (["ln n: spread evenly", "Vanilla", "LM-Infinite"], "context length [tokens]", 750),
     "distances": (
@@ -99,50 +105,31 @@ CURVES = {
         "effective distance [tokens]",
         768,
     ),
-    "nll": (["Vanilla", "LM-Infinite"], "position [tokens]", 767),
 }
 
 
-def test_curves_of_both_methods_are_drawn_to_the_end_of_the_text(visit_page):
-    page = visit_page(f"{BOOK}&panel=logits")
-    word = page.locator("#diagnostics-lead .term")
-    expect(word.get_by_role("tooltip")).to_be_hidden()
-    word.focus()
-    expect(word.get_by_role("tooltip")).to_contain_text("a softmax turns all scores of a token into shares")
-    for panel, (legend, axis, last) in CURVES.items():
-        choose(page, panel)
-        run(page)
-        figure = figures(page, [panel], has_in_legend(panel, legend))[panel]
-        assert any(axis in title for title in figure["x"])
-        assert max(last for last in figure["last"] if last is not None) >= last
-        assert min(figure["known"]) > 20
-        assert figure["drawn"] >= len(legend)
-        for side in page.locator(".side span").all_inner_texts():
-            assert re.fullmatch(r"768 tokens in .+", side)
-        shoot(page, f"diagnostics-{panel}")
-
-
-def test_one_method_is_measured_beside_itself_with_other_parameters(visit_page):
-    twice = "self-extend:group=4,window=128;self-extend:group=16,window=128"
-    page = visit_page(f"?tab=diagnostics&text=hound&methods={twice}&length=768&panel=nll")
+def curves(page, panel):
+    """Measures and checks that both methods are drawn to the end of the text."""
+    choose(page, panel)
     run(page)
-    labels = ["SelfExtend G=4", "SelfExtend G=16"]
-    assert figures(page, ["nll"], has_in_legend("nll", labels))["nll"]["traces"] == 2
-    expect(page.locator(".side b")).to_have_text([f"{label} (group={label[13:]}, window=128)" for label in labels])
-    expect(page.locator(".texts h4")).to_contain_text(labels)
-    colour = "(sides) => sides.map((side) => side.style.getPropertyValue('--method'))"
-    colours = page.eval_on_selector_all(".side", colour)
-    assert len(set(colours)) == 2
-    with page.expect_download() as download:
-        page.click("#diagnostics-csv")
-    assert zipfile.ZipFile(download.value.path()).namelist() == ["nll-self-extend.csv", "nll-self-extend-2.csv"]
-    assert f"methods={twice}" in page.url
-    shoot(page, "diagnostics-one-method-twice")
+    legend, axis, last = CURVES[panel]
+    figure = figures(page, [panel], has_in_legend(panel, legend))[panel]
+    assert any(axis in title for title in figure["x"])
+    assert max(last for last in figure["last"] if last is not None) >= last
+    assert min(figure["known"]) > 20
+    assert figure["drawn"] >= len(legend)
+    for side in page.locator(".side span").all_inner_texts():
+        assert re.fullmatch(r"768 tokens in .+", side)
+    shoot(page, f"diagnostics-{panel}")
 
 
-def test_the_text_is_coloured_by_its_surprise_and_one_position_is_marked_everywhere(visit_page):
+def test_curves_of_both_methods_are_saved_and_one_position_is_marked_everywhere(visit_page):
     page = visit_page(f"{BOOK}&panel=nll")
-    run(page)
+    curves(page, "nll")
+    saved_records(page)
+    saved_pictures(page)
+
+    # the text is coloured by its surprise, and a click on a token marks it in every figure
     expect(page.locator(".texts .text")).to_have_count(2)
     tokens = page.locator(".texts .text >> nth=0 >> [data-position]")
     expect(tokens).to_have_count(515)  # from the beginning of a word on
@@ -155,31 +142,42 @@ def test_the_text_is_coloured_by_its_surprise_and_one_position_is_marked_everywh
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelector('[data-name=nll] .gtitle').textContent.includes('over 9 tokens')")
     for panel, at in (("logits", 456), ("entropy", 457)):  # a context of 457 tokens ends with token 456
-        choose(page, panel)
-        run(page)
+        curves(page, panel)
         figures(page, [panel], lambda drawn, name=panel, at=at: set(drawn[name]["marks"]) == {at})
+    curves(page, "distances")
+
+    choose(page, "logits")
+    word = page.locator("#diagnostics-lead .term")
+    expect(word.get_by_role("tooltip")).to_be_hidden()
+    word.focus()
+    expect(word.get_by_role("tooltip")).to_contain_text("a softmax turns all scores of a token into shares")
 
 
-def test_clusters_of_two_texts_show_the_first_tokens_and_name_the_sinks(visit_page):
-    page = visit_page(f"{BOOK}&panel=clusters&layers=0,4")
-    expect(page.locator("#diagnostics-others")).to_be_visible()
-    page.locator("#diagnostics-others input").click()
-    page.get_by_role("option", name="Dracula, the first third").click()
-    page.keyboard.press("Escape")
-    expect(page.locator("#diagnostics-status")).to_contain_text("2 texts")
-    run(page)
-    names = [f"{kind}-{method}" for kind in ("clusters", "sinks") for method in ("vanilla", "lm-infinite")]
-    drawn = figures(page, names)
-    legend = drawn["clusters-vanilla"]["legend"]
-    assert [name.rpartition(", ")[2] for name in legend] == ["others", "first tokens"] * 2
-    assert drawn["clusters-vanilla"]["traces"] == 8
-    assert drawn["sinks-vanilla"]["types"] == ["bar", "scatter"]
-    expect(page.locator("[data-name=clusters-vanilla]")).to_contain_text(re.compile(r"separation \d\.\d"))
-    expect(page.locator("[data-name=sinks-vanilla]")).to_contain_text(re.compile(r"' at \d"))
-    shoot(page, "diagnostics-clusters")
+def saved_records(page):
+    saved = {}
+    for kind in FORMATS:
+        with page.expect_download() as download:
+            page.click(f"#diagnostics-{kind}")
+        assert download.value.suggested_filename == "longsight-nll.zip"
+        archive = zipfile.ZipFile(download.value.path())
+        assert archive.namelist() == [f"nll-vanilla.{kind}", f"nll-lm-infinite.{kind}"]
+        saved[kind] = archive.read(f"nll-vanilla.{kind}")
+    record = from_npz(NLLRecord, saved["npz"])
+    assert (record.n, record.method, record.model) == (768, "vanilla", MODEL)
+    rows = list(csv.reader(io.StringIO("".join(saved["csv"].decode().splitlines(keepends=True)))))
+    assert any("nll [nats]" in row for row in rows)
+    assert json.loads(saved["json"])["arrays"]["nll"]["unit"] == "nats"
 
 
-def test_a_map_is_enlarged_by_a_click_and_a_frame_is_looked_at_in_full(visit_page):
+def saved_pictures(page):
+    for kind, begins in (("png", b"\x89PNG"), ("svg", b"<svg")):
+        with page.expect_download() as download:
+            page.locator("[data-name=nll] .tool", has_text=kind.upper()).click()
+        assert download.value.suggested_filename == f"longsight-nll.{kind}"
+        assert download.value.path().read_bytes().startswith(begins)
+
+
+def test_maps_are_enlarged_down_to_a_frame_and_clusters_of_two_texts_name_the_sinks(visit_page):
     page = visit_page(f"{BOOK}&panel=attention")
     run(page)
     overview = figures(page, ["overview-vanilla", "overview-lm-infinite", "mass"])["overview-vanilla"]
@@ -216,9 +214,29 @@ def test_a_map_is_enlarged_by_a_click_and_a_frame_is_looked_at_in_full(visit_pag
     )
     assert (round(width), ends) == (round(height), [599.5, 659.5, 699.5, 639.5])
 
+    # the layers and a second text of the clusters, where the first tokens and the sinks have names
+    choose(page, "clusters")
+    fill_layers(page, "0,4")
+    expect(page.locator("#diagnostics-others")).to_be_visible()
+    page.locator("#diagnostics-others input").click()
+    page.get_by_role("option", name="Dracula, the first third").click()
+    page.keyboard.press("Escape")
+    expect(page.locator("#diagnostics-status")).to_contain_text("2 texts")
+    run(page)
+    names = [f"{kind}-{method}" for kind in ("clusters", "sinks") for method in ("vanilla", "lm-infinite")]
+    drawn = figures(page, names)
+    legend = drawn["clusters-vanilla"]["legend"]
+    assert [name.rpartition(", ")[2] for name in legend] == ["others", "first tokens"] * 2
+    assert drawn["clusters-vanilla"]["traces"] == 8
+    assert drawn["sinks-vanilla"]["types"] == ["bar", "scatter"]
+    expect(page.locator("[data-name=clusters-vanilla]")).to_contain_text(re.compile(r"separation \d\.\d"))
+    expect(page.locator("[data-name=sinks-vanilla]")).to_contain_text(re.compile(r"' at \d"))
+    shoot(page, "diagnostics-clusters")
 
-def test_stop_ends_the_reading_and_frees_the_device(visit_page):
-    page = visit_page("?tab=diagnostics&text=dracula&methods=vanilla;self-extend&length=60000&panel=entropy")
+
+def test_stop_frees_the_device_and_a_method_is_measured_beside_itself_with_other_parameters(visit_page):
+    twice = "self-extend:group=4,window=128;self-extend:group=16,window=128"
+    page = visit_page(f"?tab=diagnostics&text=dracula&methods={twice}&length=60000&panel=entropy")
     expect(page.locator("#document .count")).to_contain_text("tokens")
     expect(page.locator("#diagnostics-status")).to_contain_text("60,000 tokens with 2 methods")
     page.click("#diagnostics-run")
@@ -235,50 +253,27 @@ def test_stop_ends_the_reading_and_frees_the_device(visit_page):
     assert at_rest()
     assert measurements.result_cache.nbytes == 0
 
-
-def test_what_cannot_be_done_is_one_sentence_and_the_other_methods_go_on(visit_page):
-    page = visit_page(f"{BOOK}&panel=logits&layers=9")
-    page.click("#diagnostics-run")
-    expect(sides(page, "failed")).to_have_count(2)
-    expect(sides(page, "failed").first).to_contain_text("layer 9 was asked for; rope-small has 0 to")
-    page.fill("#diagnostics-layers textarea, #diagnostics-layers input", "many")
-    page.keyboard.press("Tab")
-    expect(page.locator("#diagnostics-status .problem")).to_have_text(
-        "Layers must give a whole number, but 'many' was given."
-    )
-    page.fill("#diagnostics-layers textarea, #diagnostics-layers input", "1")
-    page.keyboard.press("Tab")
+    # gone on with: a shorter beginning, another panel
+    page.fill("#diagnostics-length input", "768")
+    page.keyboard.press("Enter")
+    choose(page, "nll")
+    expect(page.locator("#diagnostics-status")).to_contain_text("768 tokens with 2 methods")
     run(page)
-    page.click("#remove")
-    expect(page.locator("#diagnostics-status .problem")).to_contain_text("There is no text yet")
-    assert at_rest()
+    labels = ["SelfExtend G=4", "SelfExtend G=16"]
+    assert figures(page, ["nll"], has_in_legend("nll", labels))["nll"]["traces"] == 2
+    expect(page.locator(".side b")).to_have_text([f"{label} (group={label[13:]}, window=128)" for label in labels])
+    expect(page.locator(".texts h4")).to_contain_text(labels)
+    colour = "(sides) => sides.map((side) => side.style.getPropertyValue('--method'))"
+    colours = page.eval_on_selector_all(".side", colour)
+    assert len(set(colours)) == 2
+    with page.expect_download() as download:
+        page.click("#diagnostics-csv")
+    assert zipfile.ZipFile(download.value.path()).namelist() == ["nll-self-extend.csv", "nll-self-extend-2.csv"]
+    assert f"methods={twice}" in page.url
+    shoot(page, "diagnostics-one-method-twice")
 
 
-def test_records_and_figures_are_saved(visit_page):
-    page = visit_page(f"{BOOK}&panel=nll")
-    run(page)
-    page.wait_for_selector("[data-name=nll] .main-svg")
-    saved = {}
-    for kind in FORMATS:
-        with page.expect_download() as download:
-            page.click(f"#diagnostics-{kind}")
-        assert download.value.suggested_filename == "longsight-nll.zip"
-        archive = zipfile.ZipFile(download.value.path())
-        assert archive.namelist() == [f"nll-vanilla.{kind}", f"nll-lm-infinite.{kind}"]
-        saved[kind] = archive.read(f"nll-vanilla.{kind}")
-    record = from_npz(NLLRecord, saved["npz"])
-    assert (record.n, record.method, record.model) == (768, "vanilla", MODEL)
-    rows = list(csv.reader(io.StringIO("".join(saved["csv"].decode().splitlines(keepends=True)))))
-    assert any("nll [nats]" in row for row in rows)
-    assert json.loads(saved["json"])["arrays"]["nll"]["unit"] == "nats"
-    for kind, begins in (("png", b"\x89PNG"), ("svg", b"<svg")):
-        with page.expect_download() as download:
-            page.locator("[data-name=nll] .tool", has_text=kind.upper()).click()
-        assert download.value.suggested_filename == f"longsight-nll.{kind}"
-        assert download.value.path().read_bytes().startswith(begins)
-
-
-def test_on_a_phone_in_the_dark_figures_stand_under_each_other_and_the_address_is_the_view(visit_page):
+def test_the_address_of_a_dark_phone_is_the_view_and_what_cannot_be_done_there_is_one_sentence(visit_page):
     page = visit_page(f"{BOOK}&panel=logits&layers=1&heads=0,2", size=PHONE, dark=True)
     run(page)
     figures(page, ["logits"], six_curves)
@@ -291,3 +286,19 @@ def test_on_a_phone_in_the_dark_figures_stand_under_each_other_and_the_address_i
     again = visit_page(page.url[page.url.index("?") :])  # measured before, so it is there at once
     figures(again, ["logits"], six_curves)
     expect(sides(again, "done")).to_have_count(2)
+
+    # what cannot be done is one sentence, and nothing is lost by it
+    fill_layers(again, "9")
+    expect(again.locator("#diagnostics-status")).to_contain_text("768 tokens with 2 methods")
+    again.click("#diagnostics-run")
+    expect(sides(again, "failed")).to_have_count(2)
+    expect(sides(again, "failed").first).to_contain_text("layer 9 was asked for; rope-small has 0 to")
+    fill_layers(again, "many")
+    expect(again.locator("#diagnostics-status .problem")).to_have_text(
+        "Layers must give a whole number, but 'many' was given."
+    )
+    fill_layers(again, "0")
+    run(again)
+    again.click("#remove")
+    expect(again.locator("#diagnostics-status .problem")).to_contain_text("There is no text yet")
+    assert at_rest()

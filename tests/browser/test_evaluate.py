@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from analysis.evaluation.results import FILE
 from app.session import evaluation_runs
 from app.session.opened_results import SHIPPED, shipped
-from tests.browser.conftest import PHONE, shoot
+from tests.browser.conftest import shoot
 from tests.browser.test_passkey import device_line, load
 
 RUN = "&text=none&methods=vanilla;lm-infinite&tasks=passkey&evaluate-lengths=256,1024,4096&evaluate-trials=1"
@@ -108,10 +108,3 @@ def test_an_evaluation_is_run_stopped_gone_on_with_saved_and_opened_again(visit_
     page.keyboard.press("Backspace")
     expect(status).to_contain_text("No task is chosen; choose Perplexity, Passkey, ")
     page.wait_for_function("!location.search.includes('tasks=')")
-
-
-def test_on_a_dark_phone_nothing_is_wider_than_the_page(visit_page):
-    page = visit_page("?tab=evaluate", size=PHONE, dark=True)
-    page.wait_for_function(DRAWN)
-    shoot(page, "phone-evaluate")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -5,25 +5,36 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PATIENCE, answer_late, answer_layout_late, answer_panels_after, ask, cells, paste
+from tests.browser.conftest import (
+    QUIET,
+    answer_late,
+    answer_layout_late,
+    answer_panels_after,
+    ask,
+    cells,
+    left_alone,
+    paste,
+)
 from tests.browser.test_chat import long_text, pick
-
-QUIET = 2000  # milliseconds without a request
 
 
 def test_a_page_that_is_left_alone_asks_for_nothing(visit_page):
-    for query in ("", "?text=none&methods=vanilla", "?text=none&methods=self-extend;window&tab=maps"):
-        page = visit_page(query)
-        for _ in range(PATIENCE // QUIET):
-            page.posts.clear()
-            page.wait_for_timeout(QUIET)
-            if not page.posts:
-                break
-        assert page.posts == []
+    for query in ("?text=none&methods=vanilla", "?text=none&methods=self-extend;window&tab=maps"):
+        left_alone(visit_page(query))
 
 
-def test_stop_is_there_and_the_box_is_empty_however_late_the_answers_come(visit_page):
-    page = visit_page("?text=none&methods=vanilla", late=answer_late)
+def test_run_and_stop_are_there_and_the_box_is_empty_however_late_the_answers_come(visit_page):
+    page = visit_page("?tab=passkey&methods=vanilla&lengths=2048&depths=0,50,100&trials=8&text=none", late=answer_late)
+    expect(page.locator("#passkey-status")).to_contain_text("trials")
+    page.click("#passkey-run")
+    expect(page.locator("#passkey-status .running")).to_contain_text("of 24 trials")
+    expect(page.locator("#passkey-run")).to_be_hidden()
+    page.click("#passkey-stop")
+    expect(page.locator("#passkey-run")).to_be_visible()
+    expect(page.locator("#passkey-stop")).to_be_hidden()
+    expect(page.locator("#passkey-status")).to_contain_text("24 trials")
+
+    page.click("#tab-chat-button")
     paste(page, long_text(100_000))
     expect(page.locator("#document .count")).to_contain_text("tokens")
     expect(page.locator("#ask .thumbnails")).to_have_count(0)
@@ -35,18 +46,6 @@ def test_stop_is_there_and_the_box_is_empty_however_late_the_answers_come(visit_
     expect(cells(page, "stopped")).to_have_count(1)
     expect(page.get_by_role("button", name="Submit")).to_be_visible()
     expect(page.get_by_role("button", name="Stop")).to_be_hidden()
-
-
-def test_the_tab_and_the_lab_s_run_and_stop_are_there_however_late_the_answers_come(visit_page):
-    page = visit_page("?tab=passkey&methods=vanilla&lengths=2048&depths=0,50,100&trials=8&text=none", late=answer_late)
-    expect(page.locator("#passkey-status")).to_contain_text("trials")
-    page.click("#passkey-run")
-    expect(page.locator("#passkey-status .running")).to_contain_text("of 24 trials")
-    expect(page.locator("#passkey-run")).to_be_hidden()
-    page.click("#passkey-stop")
-    expect(page.locator("#passkey-run")).to_be_visible()
-    expect(page.locator("#passkey-stop")).to_be_hidden()
-    expect(page.locator("#passkey-status")).to_contain_text("24 trials")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 from playwright.sync_api import expect
 
 from app.session.samples import sample
-from tests.browser.conftest import cells, paste, shoot
+from tests.browser.conftest import ask, cells, paste, shoot
 from tests.browser.test_chat import QUESTION, chips, heads, pick
 
 KEY = "40917"
@@ -33,6 +33,7 @@ def test_a_newcomer_pastes_a_book_understands_keeps_and_passes_on(visit_page):
     expect(broken.locator(".verdict[data-mood=bad]")).to_contain_text("key not found")
     expect(broken.locator(".lesson")).to_contain_text("15 × the 512 tokens that it was trained on")
     expect(mended.locator(".verdict[data-mood=good]")).to_have_text(f"found the key{KEY}")
+    shoot(page, "chat")
     mended.locator(".sources > summary").click()
     mended.locator(".passage > summary").first.click()
     expect(mended.locator(".passage mark").first).to_contain_text(KEY)
@@ -54,6 +55,7 @@ def test_a_newcomer_pastes_a_book_understands_keeps_and_passes_on(visit_page):
 
     # a link, which says what it cannot carry; opened elsewhere it brings the methods, and no text
     page.click("#link")
+    expect(page.locator("#link")).to_have_text("Copied")
     expect(page.locator("#link")).to_have_attribute("data-note", "Your text is not in the link")
     link = page.evaluate("navigator.clipboard.readText()")
     assert "methods=vanilla;self-extend;self-extend:group=128" in link
@@ -63,14 +65,32 @@ def test_a_newcomer_pastes_a_book_understands_keeps_and_passes_on(visit_page):
     expect(heads(other).nth(1)).to_contain_text("Fitted to 512 tokens: group ")
     assert KEY not in other.content()
 
-    # loaded again it is all there, and goes home as a file
+    # loaded again at once, and once more, it is all there; the second page goes on with what the first one took over
     said = page.locator(".conversation").inner_text()
-    page.reload()
+    page.get_by_role("tab", name="Diagnostics").click()
+    page.fill("#diagnostics-length input", "768")
+    page.keyboard.press("Enter")
+    expect(page.locator("#diagnostics-status")).to_contain_text("768 tokens with 3 methods")
+    page.click("#diagnostics-run")
+    expect(page.locator(".side[data-state=done]")).to_have_count(3)
+    for _ in range(2):
+        page.reload()
+    expect(page.locator("#diagnostics-status")).to_contain_text("measured")
+    expect(page.locator(".side[data-state=done]")).to_have_count(3)
+    page.get_by_role("tab", name="Chat").click()
+    expect(page.locator("#document .name")).to_have_text("pasted text")
     expect(cells(page, "done")).to_have_count(5)
     assert page.locator(".conversation").inner_text() == said
+    assert other.evaluate("longsight.visit") != page.evaluate("longsight.visit")
+    assert page.evaluate("sessionStorage.getItem('longsight-visit')") is None  # a copy of the tab finds nothing
+
+    # it goes on, and goes home as a file
+    ask(page, "And again?")
+    expect(cells(page, "done")).to_have_count(8)
     with page.expect_download() as saved:
         page.click("#conversation-json")
     told = json.loads(saved.value.path().read_text(encoding="utf-8"))
+    assert [answer["method"] for answer in told["turns"][0]["answers"]] == ["vanilla", "lm-infinite"]
     assert [answer["parameters"].get("group") for answer in told["turns"][1]["answers"]] == [None, 64, 128]
     assert told["turns"][0]["answers"][1]["verdict"] == "found the key"
     assert KEY in told["turns"][0]["answers"][1]["passages"][0]["text"]

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PHONE, shoot
+from tests.browser.conftest import shoot
 
 DRAWN = "document.querySelector('#odometer-board .plot-area')?._fullData"
 
@@ -20,10 +20,3 @@ def test_a_recorded_run_stands_there_and_ones_own_is_drawn_beside_it_until_it_is
     expect(page.locator("#odometer-status")).to_contain_text("of 100,000,000 tokens, memory freed")
     expect(page.locator("#odometer-run")).to_be_visible()
     shoot(page, "odometer")
-
-
-def test_on_a_dark_phone_nothing_is_wider_than_the_page(visit_page):
-    page = visit_page("?tab=odometer", size=PHONE, dark=True)
-    page.wait_for_function(DRAWN)
-    shoot(page, "phone-odometer")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -74,22 +74,7 @@ def save(page, kind):
     return download.value.path()
 
 
-def test_a_finished_example_stands_here_at_first_sight_and_a_cell_of_it_opens(visit_page):
-    page = visit_page("?tab=passkey")
-    expect(page.locator("#passkey-note")).to_contain_text("A finished example, recorded with")
-    assert all(re.fullmatch(r"\d+/\d+", cell) for number in range(3) for row in grid(page, number) for cell in row)
-    assert len(lines(page, 0)) == len(lines(page, 2)) == 1  # truncation's and SelfExtend's
-    shoot(page, "passkey")
-    click_cell(page, 1, 2, 0)
-    expect(page.locator("#passkey-told")).to_contain_text("The model answered")
-    expect(page.locator("#passkey-told .sight")).to_contain_text("is hidden, but can be fetched by content")
-    key = page.locator("#passkey-prompt [style*='0.7)']")  # a token for each digit, in each of two statements
-    assert re.fullmatch(r"(\d{5})\1", "".join(key.all_inner_texts()))
-    page.wait_for_function("document.querySelector('#passkey-heads .plot-area')?._fullData")
-    assert not device_line().busy
-
-
-def test_a_grid_fills_in_and_its_file_loads_again(visit_page):
+def test_a_grid_fills_in_and_its_file_loads_again_where_a_finished_example_stands(visit_page):
     page = visit_page(SMALL)
     run(page)
     finished(page)
@@ -101,8 +86,21 @@ def test_a_grid_fills_in_and_its_file_loads_again(visit_page):
     table = save(page, "csv").read_text(encoding="utf-8")
     assert "method index,length index,depth index,trial index" in table
     before = [grid(page, 0), grid(page, 1)]
+
+    # at first sight; a cell of it opens
     again = visit_page("?tab=passkey")
-    expect(again.locator("#passkey-note")).to_contain_text("example")
+    expect(again.locator("#passkey-note")).to_contain_text("A finished example, recorded with")
+    assert all(re.fullmatch(r"\d+/\d+", cell) for number in range(3) for row in grid(again, number) for cell in row)
+    assert len(lines(again, 0)) == len(lines(again, 2)) == 1  # truncation's and SelfExtend's
+    shoot(again, "passkey")
+    click_cell(again, 1, 2, 0)
+    expect(again.locator("#passkey-told")).to_contain_text("The model answered")
+    expect(again.locator("#passkey-told .sight")).to_contain_text("is hidden, but can be fetched by content")
+    key = again.locator("#passkey-prompt [style*='0.7)']")  # a token for each digit, in each of two statements
+    assert re.fullmatch(r"(\d{5})\1", "".join(key.all_inner_texts()))
+    again.wait_for_function("document.querySelector('#passkey-heads .plot-area')?._fullData")
+    assert not device_line().busy
+
     load(again, "saved.json", text.encode())
     said = "rope-small · The papers' text · asked in its chat · 2 per cell · seed 0"
     expect(again.locator("#passkey-note")).to_contain_text(said)
