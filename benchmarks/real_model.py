@@ -3,6 +3,7 @@
 `python -m benchmarks.real_model [MODEL] [--read 2048 9216] [--write 8192] [--dtypes float32 bfloat16] [--loops 0 2]`.
 One process and one thread; what is compared takes turns, and the median of its processor time counts, so that other
 programs disturb all alike. Text to write after is made up in the caches, as its content makes no difference to speed.
+Of a GGUF file, llama.cpp reads and writes as much from the packed weights, where it is installed (see `llama_cpp.py`).
 """
 
 if __name__ == "__main__":  # before torch is imported
@@ -21,12 +22,14 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from benchmarks import llama_cpp
 from benchmarks.crowded import busy
 from benchmarks.measure import CHUNKED, ONE_PASS, read_with_stock
 from benchmarks.subject import random_ids
 from longsight.attention.kv_cache import Cache
 from longsight.generation.prefill import prefill
 from longsight.methods import METHODS, Method
+from longsight.models.gguf_files import gguf_file
 from longsight.models.model import Model, load
 from longsight.models.module_patching import cache_keyword
 
@@ -113,6 +116,20 @@ def show(title: str, tokens: int, seconds: Mapping[str, float]) -> None:
     print(f"| {title} | {' | '.join(cells)} |", flush=True)
 
 
+def show_llama_cpp(model: Model, source: str, options: argparse.Namespace) -> None:
+    """What llama.cpp does of the same, in tokens per second of processor time; nothing where it cannot."""
+    file = gguf_file(source)
+    if file is None or not llama_cpp.installed():
+        return
+    lengths = [*options.read, *options.write]
+    other = llama_cpp.LlamaCpp(file.path, max(lengths, default=0) + options.tokens + 64)
+    cells = [f"read {n:,} {n / other.read(random_ids(model.hf, n)):,.1f}" for n in options.read]
+    cells += [
+        f"write after {n:,} {1 / other.write(random_ids(model.hf, n), options.tokens):,.1f}" for n in options.write
+    ]
+    print(f"| llama.cpp, packed weights | {' | '.join(cells)} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.real_model", description=__doc__)
     parser.add_argument("model", nargs="?", default="SmolLM2-135M", help="what longsight.load takes")
@@ -137,6 +154,7 @@ def main() -> None:
                     show(f"{where}, read {n:,}", n, in_turns(readings(model, other.hf, n), options.times))
                 for n in options.write:
                     show(f"{where}, write after {n:,}", 1, in_turns(writings(model, other.hf, n), options.tokens))
+    show_llama_cpp(model, options.model, options)
 
 
 if __name__ == "__main__":
