@@ -88,7 +88,13 @@ class Cache(TransformersCache):
     def count(self, tokens: int) -> None:
         """So many tokens are about to be read. Where one follows in layers that are all full, everything from here on
         is computed from a count that the device keeps: no number of the processor's, no shape and no place in memory
-        differs from one token to the next, as CUDA graphs ask for."""
+        differs from one token to the next, as CUDA graphs ask for.
+
+        That is the one rule that decides it. A layer that keeps everything never becomes full, because its method asks
+        for that, or a padded batch, or because what it lets go of is kept beside the device (see `KeptLayer.full`): it
+        goes on growing, and what depends on the length is made by the processor. An observer changes nothing of this:
+        it looks at what is there, with work of its own.
+        """
         layers = list(self.kept_layers)
         if tokens > 1 or not self.turns or not all(layer.full for layer in layers):
             self._position = None

@@ -1,6 +1,7 @@
 """Rotary position embedding: positions -> rotations (Su et al. 2021, arXiv 2104.09864, equation 34)."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -72,5 +73,14 @@ class LongRope(Rotary):
     long_inv_freq: Tensor = field(kw_only=True)
     switch: int = field(kw_only=True)
 
+    @cached_property
+    def _short(self) -> Rotary:
+        return Rotary(self.inv_freq, self.interleaved)
+
+    @cached_property
+    def _long(self) -> Rotary:
+        return Rotary(self.long_inv_freq, self.interleaved)
+
     def for_text(self, length: int) -> Rotary:
-        return Rotary(self.inv_freq if length <= self.switch else self.long_inv_freq, self.interleaved)
+        """The same two objects each time, so that their frequencies are sent to a device once."""
+        return self._short if length <= self.switch else self._long

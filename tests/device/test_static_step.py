@@ -38,7 +38,8 @@ def described(x):
 
 CASES = [
     *(("llama", key) for key in ("lm-infinite", "streaming-llm", "window")),
-    *(("mpt", "lm-infinite"), ("gptj", "window"), ("gpt_oss", "streaming-llm")),
+    *(("mpt", "lm-infinite"), ("gptj", "window"), ("gpt_oss", "streaming-llm"), ("phi3, longrope", "lm-infinite")),
+    *(("olmo3", "lm-infinite"), ("cohere2", "window"), ("qwen3_next", "window")),
 ]
 
 

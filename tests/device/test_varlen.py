@@ -105,11 +105,14 @@ def test_every_method_reads_ragged_chunks_by_it(key, calls):
 
 
 @pytest.mark.parametrize("key", [key for key in METHODS if variants.method(key).retrieval is None])
-def test_every_method_reads_in_bfloat16(key, calls):
+def test_every_method_reads_in_bfloat16_at_once_and_in_pieces(key, calls):
     """What is fetched is a choice, and rounding makes another."""
-    law = cell.defined(variants.adopted("llama"), TEXT, variants.method(key))
-    found = in_bfloat16("llama").logits(TEXT, variants.method(key))
-    assert (found.cpu().float() - law).nan_to_num().abs().max() < BFLOAT16 * law.nan_to_num().abs().max()
+    model, method = in_bfloat16("llama"), variants.method(key)
+    law = cell.defined(variants.adopted("llama"), TEXT, method)
+    pieces = cell.in_pieces(model, TEXT, method)
+    for found, expected in ((model.logits(TEXT, method), law), (pieces, law[len(TEXT) - len(pieces) :])):
+        off = (found.cpu().float() - expected).nan_to_num().abs().max()
+        assert off < BFLOAT16 * expected.nan_to_num().abs().max()
     assert count(calls)
 
 
