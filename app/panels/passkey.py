@@ -25,6 +25,7 @@ from app.session import (
     progress_view,
     running,
     side_by_side,
+    trials,
     uploads,
 )
 from app.session.passkey_grids import FILLERS, PROMPTS, GridRequest, GridSettings
@@ -37,7 +38,8 @@ HIDDEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 INTRODUCTION = """\
 A number is hidden in a long text, and the model is asked for it. Each cell is one length and one depth: **how often \
 the number was found**. Two lines say how far a method goes: up to the plain one its distances are familiar, up to the \
-dotted one it sees the whole text, and beyond that only what is near the end. **Click on a cell to open its trials.**"""
+dotted one it sees the whole text, and beyond that only what is near the end. **Click on a cell to open its trials,** \
+or choose it in the list below."""
 EXAMPLE = "A finished example, recorded with {model}. Set what you like above and press Run."
 EMPTY = "No keys were looked for with this model yet. Set what you like above and press Run."
 
@@ -75,7 +77,11 @@ class PasskeyPanel:
     @property
     def shown(self) -> list[Any]:
         """What `show` updates."""
-        return [self.note, *(part for column in self.columns for part in (column.column, column.side, column.grid))]
+        return [
+            self.note,
+            self.trial.listed,
+            *(part for column in self.columns for part in (column.column, column.side, column.grid)),
+        ]
 
     def read(self, *values: Any) -> Asked:
         """The values of `inputs`."""
@@ -90,8 +96,13 @@ class PasskeyPanel:
     def fill(self, *values: Any) -> Generator[Updates, None, None]:
         """Run, or go on."""
         asked = self.read(*values)
+        cells: list[tuple[str, str]] = []
         for view in grid_runs.run_steps(asked.session, self.request(asked)):
-            grid = {} if view.grid is None else self.drawn(view.grid, "", view.working, view.part)
+            grid: Updates = {}
+            if view.grid is not None:
+                grid = self.drawn(view.grid, "", view.working, view.part)
+                if cells != (cells := trials.cells(view.grid.grid)):  # once, and not with every trial
+                    grid |= self.trial.offer(view.grid.grid)
             yield {self.run.status: view.status, **grid}
 
     def drawn(self, mine: ShownGrid, note: str = "", working: str = "", part: float = 0.0) -> Updates:
@@ -112,8 +123,9 @@ class PasskeyPanel:
         mine = passkey_grids.known(session, model_name)
         if mine is None:
             hidden: Updates = {place.column: gr.Column(visible=False) for place in self.columns}
-            return {self.note: f'<p class="note">{EMPTY}</p>', **hidden}
-        return self.drawn(mine, "" if session.grid else EXAMPLE.format(model=mine.grid.model))
+            return {self.note: f'<p class="note">{EMPTY}</p>', **hidden, **self.trial.offer(None)}
+        note = "" if session.grid else EXAMPLE.format(model=mine.grid.model)
+        return {**self.drawn(mine, note), **self.trial.offer(mine.grid)}
 
     @for_visitor
     def plan(self, *values: Any) -> Updates:
@@ -141,7 +153,8 @@ class PasskeyPanel:
             raise LongSightError(f"The file has {len(grid.method)} methods; up to {MOST_METHODS} stand side by side.")
         session.grid = ShownGrid(grid)
         settings = {self.settings[name]: value for name, value in asdict(passkey_grids.settings(grid)).items()}
-        return {**settings, **self._methods(grid, model_name, session), **self.drawn(session.grid)}
+        shown = {**self.drawn(session.grid), **self.trial.offer(grid)}
+        return {**settings, **self._methods(grid, model_name, session), **shown}
 
     def _methods(self, grid: TrialGrid, model_name: str, session: Session) -> Updates:
         """Updates for the controls of the methods; they stay as they are where the grid is another model's."""
@@ -240,6 +253,5 @@ def _wire(panel: PasskeyPanel, tab: gr.Tab) -> None:
         panel.load_grid, [panel.load, shared.model, shared.session], outputs,
         show_progress="hidden", api_visibility="private",
     ).then(panel.plan, inputs, planned, **HIDDEN)  # fmt: skip
-    whose, opened = [shared.session, shared.model], [trial.cell, trial.trial, trial.choice]
     for number, place in enumerate(panel.columns):
-        place.grid.pick(trial.picked(number), whose, opened, **HIDDEN)
+        place.grid.pick(trial.picked(number), [shared.session, shared.model], trial.opened, **HIDDEN)

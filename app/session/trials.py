@@ -45,6 +45,16 @@ def write_place(place: Place) -> str:
     return ":".join(map(str, place))
 
 
+def cells(grid: TrialGrid) -> list[tuple[str, str]]:
+    """Every cell of a grid in words, and its first trial."""
+    return [
+        (f"{run.label} · {length:,} tokens · key at {depth:.0%}", write_place((m, n, d, 0)))
+        for m, run in enumerate(grid.runs())
+        for n, length in enumerate(grid.length)
+        for d, depth in enumerate(grid.depth)
+    ]
+
+
 def choices(grid: TrialGrid, place: Place) -> list[tuple[str, int]]:
     """The trials of a cell, as a visitor picks one: 1 found, 2 not found."""
     said = {1.0: "found", 0.0: "not found"}

@@ -100,6 +100,11 @@ def test_a_grid_fills_in_and_its_file_loads_again_where_a_finished_example_stand
     assert re.fullmatch(r"(\d{5})\1", "".join(key.all_inner_texts()))
     again.wait_for_function("document.querySelector('#passkey-heads .plot-area')?._fullData")
     assert not device_line().busy
+    again.focus("#passkey-cells input")  # and by the keyboard
+    again.keyboard.type("Truncation · 256 tokens · key at 25%")
+    again.keyboard.press("Enter")
+    opened = re.compile("Truncation.* · 256 tokens · key at depth 25%")
+    expect(again.locator("#passkey-told b").first).to_contain_text(opened)
 
     load(again, "saved.json", text.encode())
     said = "rope-small · The papers' text · asked in its chat · 2 per cell · seed 0"

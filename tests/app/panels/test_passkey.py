@@ -282,3 +282,20 @@ def test_a_click_names_the_trial_and_offers_the_others(panel, filled, session, a
     assert passkey_trial.other_trial(cell, 1) == "1:1:0:1"
     with pytest.raises(gr.Error):
         panel.trial.picked(1)(session, "tiny", gr.EventData(None, {"x": 99, "y": 0}))
+
+
+def test_the_list_opens_what_a_click_opens(panel, filled, session, asked):
+    filled(asked(trials=2))
+    (said, cell), *_ = panel.show("tiny", session)[panel.trial.listed].choices
+    assert "tokens · key at" in said
+    assert panel.trial.choose(cell, session, "tiny")[panel.trial.cell] == cell == "0:0:0:0"
+    assert panel.trial.choose(None, session, "tiny") == {}
+    clicked = panel.trial.picked(1)(session, "tiny", gr.EventData(None, {"x": 0, "y": 0}))
+    assert clicked[panel.trial.listed] == "1:0:0:0"
+
+
+def test_the_list_follows_the_shape_of_a_grid_and_not_each_trial(panel, session, asked):
+    views = list(panel.fill(*asked(trials=2)))
+    listed = [view[panel.trial.listed] for view in views if panel.trial.listed in view]
+    assert len(views) > 2
+    assert len(listed) == 1
