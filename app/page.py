@@ -121,6 +121,7 @@ class Page:
         for name in request.query_params.keys() - asked.keys():
             _warn(f"The address asks for a {name[:20]!r} of more than {MOST_ADDRESS:,} characters, which is left out.")
         model = model_catalogue.model(_or_first(asked.get("model"), model_catalogue.names()))
+        session.model = model.name
         return {
             self.shared.session: session,
             self.status: status_line(model),
@@ -153,7 +154,7 @@ class Page:
     @for_visitor
     def change_model(self, name: str, session: Session) -> Generator[Updates, None, None]:
         """Another model reads the same document, with tokens of its own."""
-        session.free()
+        session.free(but=name)
         if not model_catalogue.is_loaded(name):
             yield {self.status: f"<span>loading <b>{html.escape(name)}</b> …</span>"}
         model = model_catalogue.model(name)

@@ -22,7 +22,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.assets import SHARED_PICTURE
-from app.components import accessible_names, messages, permalink, theme
+from app.components import accessible_names, messages, open_lists, permalink, theme
 from app.components.session_states import SessionStates
 from app.front_page import FrontPage
 from app.panels import method_controls
@@ -66,7 +66,7 @@ def launch_options() -> dict[str, Any]:
     gr.set_static_paths([SHARED_PICTURE])
     sys.setswitchinterval(SWITCHING)
     scripts = [messages.SCRIPT, permalink.SCRIPT, visits.SCRIPT, method_controls.script(), theme.SCRIPT]
-    scripts.append(accessible_names.SCRIPT)
+    scripts += [accessible_names.SCRIPT, open_lists.SCRIPT]
     return {
         "ssr_mode": False,
         "run_history": False,

@@ -20,6 +20,7 @@ longsight.line = {
   shown(text) { return text.startsWith('"') ? text.replaceAll('"', '') : Number(text); },
   pick(line, place, key) {
     const parts = this.parts(line);
+    if (this.split(parts[place] ?? '', ':')[0] === key) return undefined;
     parts[place] = key;
     return parts.join(';');
   },
@@ -79,7 +80,9 @@ def script(names: Mapping[str, Sequence[str | None]]) -> str:
 
 
 def pick(place: int) -> str:
-    """JavaScript for `(line, key) -> line`: another choice at `place`, with no parameters of its own yet."""
+    """JavaScript for `(line, key) -> line`: another choice at `place`, with no parameters of its own yet.
+
+    A dropdown that is left says that it was changed, also where nothing was: the same choice leaves the line alone."""
     return f"(line, key) => longsight.line.pick(line, {place}, key)"
 
 
@@ -99,6 +102,15 @@ def change(place: int, field: int, within: str | None = None) -> str:
     if within is None:
         return f"(line, value) => {set_it}"
     return f"(line, value) => document.activeElement?.closest('#{within}') ? {set_it} : undefined"
+
+
+HOLD = "(value) => { longsight.held = value; }"
+"""JavaScript for a dropdown that gets the focus: what it holds then."""
+
+
+def if_chosen(then: str) -> str:
+    """JavaScript of a function with a dropdown's value at last: undefined where that is what `HOLD` has seen."""
+    return f"(...given) => longsight.held === given.at(-1) ? undefined : ({then})(...given)"
 
 
 def pin(place: int, label: str) -> str:

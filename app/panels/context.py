@@ -79,7 +79,11 @@ class ContextPanel:
 
     @for_visitor
     def take_example(self, key: str, model_name: str, session: Session) -> Generator[Updates, None, None]:
-        """An example was chosen, or none."""
+        """An example was chosen, or none; or the list was only left, which Gradio tells in the same way."""
+        here = UNSET if session.document is None else session.document.example or UNSET
+        if key == here and session.incoming is None:
+            yield {}
+            return
         if key == UNSET:
             yield self.clear(model_name, session)
             return

@@ -33,8 +33,12 @@ def wire_methods(shared: SharedControls) -> Any:
             _edit(controls, number.input, edited_line.change(place, field), number)
         # what is pasted is no input to Gradio, which listens to keys; and what the server fills in is a change, too
         _edit(controls, slot.text.change, edited_line.change(place, MOST_NUMBERS, slot.text.elem_id), slot.text)
-        _edit(controls, slot.preset.input, edited_line.change(place, MOST_NUMBERS), slot.preset)
-        slot.preset.input(None, slot.preset, slot.text, js="(text) => text", api_visibility="private")
+        slot.preset.focus(None, slot.preset, None, js=edited_line.HOLD, api_visibility="private")
+        chosen = edited_line.if_chosen(edited_line.change(place, MOST_NUMBERS))
+        _edit(controls, slot.preset.input, chosen, slot.preset)
+        slot.preset.input(
+            None, slot.preset, slot.text, js=edited_line.if_chosen("(text) => text"), api_visibility="private"
+        )
     when_changed([controls.draft.change], callbacks.check, inputs, [*controls.said, controls.line])
     when_changed([shared.context.length.change], callbacks.refit, inputs, controls.shown)
     return shared.model.input(as_notice(callbacks.suit), inputs, controls.shown, trigger_mode="always_last", **HIDDEN)
@@ -88,7 +92,9 @@ class MethodCallbacks:
     def suit(self, model_name: str, session: Session, draft: str | None) -> Updates:
         """Another model was chosen: every method takes the parameters that suit it. `refit` follows, where the model
         counts another number of tokens."""
-        model = model_catalogue.model(model_name)
+        if model_name == session.model:  # the picker was only left
+            return gr.skip()
+        session.model, model = model_name, model_catalogue.model(model_name)
         session.fitted_length = length = _length(session, model)
         keys = side_by_side.keys(draft or "")
         side_by_side.check_count(keys)

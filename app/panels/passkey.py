@@ -254,4 +254,4 @@ def _wire(panel: PasskeyPanel, tab: gr.Tab) -> None:
         show_progress="hidden", api_visibility="private",
     ).then(panel.plan, inputs, planned, **HIDDEN)  # fmt: skip
     for number, place in enumerate(panel.columns):
-        place.grid.pick(trial.picked(number), [shared.session, shared.model], trial.opened, **HIDDEN)
+        place.grid.pick(trial.picked(number), [shared.session, shared.model], [*trial.opened, trial.listed], **HIDDEN)

@@ -39,8 +39,8 @@ class TrialPanel:
 
     @property
     def opened(self) -> list[Any]:
-        """What `picked` and `choose` update."""
-        return [self.cell, self.listed, self.trial, self.choice]
+        """What `choose` updates, and `picked`, which also clears the list: it is another cell that is open then."""
+        return [self.cell, self.trial, self.choice]
 
     def offer(self, grid: TrialGrid | None) -> Updates:
         """List the cells of a grid."""
@@ -52,7 +52,8 @@ class TrialPanel:
 
         @for_visitor
         def pick(session: Session, model_name: str, event: gr.EventData) -> Updates:
-            return self._opened(session, model_name, f"{number}:{told(event).get('x')}:{told(event).get('y')}:0")
+            place = f"{number}:{told(event).get('x')}:{told(event).get('y')}:0"
+            return {**self._opened(session, model_name, place), self.listed: None}
 
         return pick
 
@@ -66,7 +67,6 @@ class TrialPanel:
         place = trials.read_place(grid, cell)
         return {
             self.cell: trials.write_place(place),
-            self.listed: trials.write_place((*place[:3], 0)),
             self.trial: gr.Radio(trials.choices(grid, place), value=0),
             self.choice: gr.Column(visible=True),
         }
@@ -110,6 +110,6 @@ def build_trial(shared: SharedControls) -> TrialPanel:
     )  # fmt: skip
     whose = [shared.session, shared.model]
     hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    listed.input(panel.choose, [listed, *whose], panel.opened, **hidden)
+    listed.change(panel.choose, [listed, *whose], panel.opened, **hidden)
     trial.input(other_trial, [cell, trial], cell, **hidden)
     return panel

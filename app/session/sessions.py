@@ -82,6 +82,7 @@ class Session:
         self.odometer: OdometerRecord | None = None  # what was read over and over
         self.results: OpenedResults | None = None  # of an evaluation, brought or run by the visitor
         self.picked_part = ""  # of them, while an evaluation runs: its title; empty: the one at work
+        self.model = ""  # the name of the one that the page shows
         self.fitted_length = 0  # tokens that the methods' parameters were last fitted to
         self.stop = threading.Event()
         self.busy = threading.Lock()
@@ -166,10 +167,11 @@ class Session:
         self.free()
         self.turns, self.speakers, self.begun = [], {}, True
 
-    def free(self) -> None:
-        """Let go of all caches; a later question reads the text again."""
-        for speaker in chain.from_iterable(list(self.speakers.values())):
-            speaker.free()
+    def free(self, but: str = "") -> None:
+        """Let go of all caches, `but` those of one model; a later question reads the text again."""
+        for model, speakers in list(self.speakers.items()):
+            for speaker in speakers if model != but else ():
+                speaker.free()
 
     def leave(self) -> None:
         """The page was closed: stop the work and free the caches. What is being written now is freed when it ends; all

@@ -38,8 +38,12 @@ def test_a_paste_of_five_megabytes_is_sent_once_as_a_file_and_never_stands_in_th
     expect(page.locator("#ask .thumbnails")).to_have_count(0)
 
     page.keyboard.type("Where did the lighthouse stand?")
+    for field in ("#example input", "#model input"):  # a list that is only left has chosen nothing
+        page.focus(field)
+        page.keyboard.press("Tab")
     page.click("#tab-maps-button, [role=tab]:has-text('Distance maps')")
     expect(page.locator("#map-0 .plot-container").first).to_be_visible()
+    expect(page.locator("#document .name")).to_have_text("pasted text")
     assert page.evaluate("window.longest") == len("Where did the lighthouse stand?")
     uploads = [url for url, _ in page.posts if "/upload" in url]
     assert len(uploads) == 1

@@ -105,6 +105,10 @@ def test_a_grid_fills_in_and_its_file_loads_again_where_a_finished_example_stand
     again.keyboard.press("Enter")
     opened = re.compile("Truncation.* · 256 tokens · key at depth 25%")
     expect(again.locator("#passkey-told b").first).to_contain_text(opened)
+    again.focus("#passkey-filler input")
+    expect(again.get_by_role("listbox")).to_have_count(1)
+    again.keyboard.press("Tab")
+    expect(again.get_by_role("listbox")).to_have_count(0)
 
     load(again, "saved.json", text.encode())
     said = "rope-small · The papers' text · asked in its chat · 2 per cell · seed 0"

@@ -36,6 +36,14 @@ def test_marks_inside_of_quotes_part_nothing(ask):
     assert ask(edited_line.ADD, f"{RULE};vanilla") == f"{RULE};vanilla;window"
 
 
+def test_a_list_that_is_only_left_changes_nothing(ask):
+    assert ask(f"(...given) => ({edited_line.pick(0)})(...given) ?? 'alone'", "window:window=9", "window") == "alone"
+    chosen = edited_line.if_chosen(edited_line.change(0, 1))
+    for held, line in (("else: d", "alone"), (None, 'composed:rule="else: d",length=40')):
+        call = f"(...given) => {{ longsight.held = given.pop(); return ({chosen})(...given) ?? 'alone'; }}"
+        assert ask(call, RULE, "else: d", held) == line
+
+
 def test_a_number_is_set_beside_a_text_and_a_text_beside_a_number(ask):
     assert ask(edited_line.change(1, 0), f"vanilla;{RULE}", 50) == f"vanilla;{RULE.replace('40', '50')}"
     assert ask(edited_line.change(0, 1), RULE, "else: d") == 'composed:rule="else: d",length=40'

@@ -143,6 +143,12 @@ def test_every_example_document_is_there_names_its_source_and_is_far_longer_than
     assert updates[panel.length] > 4 * model.train_length
 
 
+def test_a_list_of_examples_that_is_only_left_takes_no_text_away(model, panel, session, file):
+    list(panel.take_file(file("My own words."), "tiny", session))
+    assert list(panel.take_example(UNSET, "tiny", session)) == [{}]
+    assert session.document.text == "My own words."
+
+
 def test_an_unknown_example_from_a_raw_call_is_refused(model, panel, session):
     with pytest.raises(Exception, match="no example document"):
         list(panel.take_example("../../etc/passwd", "tiny", session))

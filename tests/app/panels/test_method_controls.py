@@ -175,6 +175,7 @@ def test_another_model_gets_the_parameters_that_suit_it(model, controls, callbac
     updates = callbacks.suit("tiny", session, "window:window=7")
     assert shown_numbers(controls.slots[0], updates)[0]["value"] == model.train_length
     assert session.fitted_length == model.train_length
+    assert callbacks.suit("tiny", session, "window:window=7") == gr.skip(), "the picker was only left"
 
 
 def test_a_text_of_the_same_length_leaves_alone_what_is_being_typed(model, callbacks):
