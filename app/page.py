@@ -168,7 +168,8 @@ def _wire(demo: gr.Blocks, page: Page) -> None:
     wire_context(context, shared.model, shared.session)
     suited = wire_methods(shared)
     everywhere = [("model", shared.model), ("methods", shared.methods.line), ("text", context.example)]
-    permalink.follow([*everywhere, *((view.name, view.control) for view in page.views)])
+    named = [*everywhere, *((view.name, view.control) for view in page.views)]
+    permalink.follow(named)
     model = [shared.model, shared.session]
     suited.then(
         as_notice(page.change_model), model, [page.status, *context.shown], **HIDDEN, trigger_mode="always_last"
@@ -176,7 +177,7 @@ def _wire(demo: gr.Blocks, page: Page) -> None:
     restored = [shared.session, shared.model, page.status, page.tabs, *(view.control for view in page.views)]
     demo.load(page.open, page.visit, restored, **HIDDEN, concurrency_limit=16, js=visits.TOLD).then(
         page.fill, model, [*shared.methods.shown, *context.shown], **HIDDEN, concurrency_limit=16
-    ).then(None, None, None, js=permalink.OPENED, api_visibility="private")
+    ).then(None, [control for _, control in named], None, js=permalink.settled(named), api_visibility="private")
 
     def unload(request: gr.Request) -> None:
         close_page(demo, request)

@@ -29,6 +29,12 @@ window.longsight = {
       .replace(/%3A/g, ':').replace(/%3B/g, ';').replace(/%2C/g, ',').replace(/%3D/g, '=');
     history.replaceState(null, '', query ? `?${query}` : location.pathname);
   },
+  settle(names, values) {
+    names.forEach((name, place) => { if (this.view.has(name)) this.set(name, values[place]); });
+    const tab = document.querySelector('#tabs [role="tab"][aria-selected="true"]');
+    if (tab && this.view.has('tab')) this.set('tab', tab.id.replace(/^tab-|-button$/g, ''));
+    this.opened = true;
+  },
 };
 """
 
@@ -59,8 +65,10 @@ def follow_tab(tab: gr.Tab, name: str) -> None:
     tab.select(None, None, None, js=script, api_visibility="private")
 
 
-OPENED = "() => { longsight.opened = true; }"
-"""Run in the browser once the view is restored."""
+def settled(controls: Sequence[tuple[str, Any]]) -> str:
+    """JavaScript for the values of these named controls, once the view is restored: what was asked for and left out
+    gives way in the address to what the page shows."""
+    return f"(...values) => longsight.settle({[name for name, _ in controls]}, values)"
 
 
 def restored(views: Sequence[LinkedControl], query: Mapping[str, str]) -> dict[Any, Any]:

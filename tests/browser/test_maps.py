@@ -2,10 +2,12 @@
 
 import re
 from itertools import pairwise
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from playwright.sync_api import expect
 
+from app.panels.method_controls import FIRST_METHODS
+from app.session.samples import samples
 from tests.browser.conftest import PHONE, shoot
 
 DRAWN = (
@@ -79,6 +81,16 @@ def test_controls_redraw_and_the_address_is_the_view(visit_page):
     expect(again.locator("#map-0")).to_contain_text("5,000 tokens, Window (window=96)")
     again.wait_for_function(f"{DRAWN} === 2")
     assert figure(again, 0, 0)["rows"] == 10
+
+
+def test_what_the_page_cannot_show_does_not_stay_in_its_address(visit_page):
+    page = visit_page("?tab=nowhere&text=nothing&methods=what&trials=99999&small=12&evaluate-seed=x&utm=kept")
+    page.wait_for_function("longsight.opened")
+    told = dict(parse_qsl(urlsplit(page.url).query))
+    asked = {"tab": "chat", "trials": "4", "small": "12", "evaluate-seed": "0", "utm": "kept"}
+    assert asked.items() <= told.items()
+    assert told["text"] in samples()
+    assert told["methods"].split(";") == list(FIRST_METHODS)
 
 
 def test_a_rule_in_the_address_stays_whole_when_a_number_beside_it_is_edited(visit_page):
