@@ -6,11 +6,6 @@ import os
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-NAMES = (
-    *("tab", "model", "text", "methods", "panel", "length", "beside", "lengths", "depths", "trials", "filler", "keys"),
-    "passkey-seed",
-    *("asked", "small", "trained", "tokens", "longest", "temperature", "seed", "part", "layer", "head", "layers", "x"),
-)
 VALUES = (
     *("", " ", "0", "1", "-4", "0.5", "99999", "1e400", "NaN", "Infinity", "-inf", "9" * 400, "٣", "½", "\0", "true"),
     *(
@@ -40,12 +35,14 @@ def numbers(value):
 
 def test_any_address_opens_the_page(client, capfd):
     opening, filling = client.named("Page.open"), client.named("Page.fill")
+    views = client.demo.fns[opening].fn.__self__.views
+    names = ["tab", "model", "text", "methods", *(view.name for view in views), "x"]
 
     @settings(
         max_examples=int(os.environ.get("LONGSIGHT_FUZZ", "25")), deadline=None, derandomize=True, database=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
-    @given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES), min_size=1, max_size=6))
+    @given(st.dictionaries(st.sampled_from(names), st.sampled_from(VALUES), min_size=1, max_size=6))
     def opens(address):
         told = client.call(opening, [""], address=address)[-1]
         assert told["success"], (address, told)
