@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import Request
+from fastapi.responses import FileResponse
 from gradio.route_utils import get_root_url
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
@@ -25,6 +26,8 @@ from app.opening import first_values, values_of
 from app.session import model_catalogue
 
 TITLE = "LongSight"
+PICTURE = "/share.png"
+"""Where the picture stands that a link to the page shows elsewhere."""
 SENTENCE = "Why language models lose the thread past their trained length, and what mends it"
 PREVIEW = re.compile(r'\s*<meta\s+(?:property|name)="(?:og|twitter):[^>]*>')
 """Gradio's own, which name Gradio and its picture."""
@@ -35,12 +38,15 @@ LOOK = (files("app.components") / "first_look.js").read_text(encoding="utf-8")
 
 
 class FrontPage:
-    """Changes the page on its way to the browser, and nothing else."""
+    """Changes the page on its way to the browser, and has the picture of a link to it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == PICTURE and scope["method"] in ("GET", "HEAD"):
+            await FileResponse(SHARED_PICTURE)(scope, receive, send)
+            return
         if scope["type"] != "http" or scope["path"] != "/" or scope["method"] != "GET":
             await self.app(scope, receive, send)
             return
@@ -82,7 +88,7 @@ def preview(root: str) -> str:
     """The tags by which a link to the page is shown elsewhere; addresses in full, as crawlers ask."""
     tags = {
         "og:type": "website", "og:url": f"{root}/", "og:title": TITLE, "og:description": SENTENCE,
-        "og:image": f"{root}/gradio_api/file={SHARED_PICTURE}", "og:image:width": "1200", "og:image:height": "630",
+        "og:image": f"{root}{PICTURE}", "og:image:width": "1200", "og:image:height": "630",
         "og:image:alt": "Two answers side by side to one question about a long text",
     }  # fmt: skip
     card = '<meta name="twitter:card" content="summary_large_image" />'

@@ -13,7 +13,8 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
 from gradio.routes import App
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
@@ -21,10 +22,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.assets import SHARED_PICTURE
 from app.components import accessible_names, messages, open_lists, permalink, theme
 from app.components.session_states import SessionStates
 from app.front_page import FrontPage
+from app.known_events import KnownEvents
 from app.panels import method_controls
 from app.session import device_sharing, housekeeping, uploads, visits
 from app.session.device_sharing import MOST_AT_ONCE
@@ -63,7 +64,6 @@ def launch_options() -> dict[str, Any]:
     """Everything for `demo.launch`: nothing of what was asked kept in the visitor's browser, little kept on the server,
     and the looks, which Gradio 6 takes here."""
     theme.serve_files()
-    gr.set_static_paths([SHARED_PICTURE])
     sys.setswitchinterval(SWITCHING)
     scripts = [messages.SCRIPT, permalink.SCRIPT, visits.SCRIPT, method_controls.script(), theme.SCRIPT]
     scripts += [accessible_names.SCRIPT, open_lists.SCRIPT]
@@ -77,7 +77,12 @@ def launch_options() -> dict[str, Any]:
         "mcp_server": True,
         "app_kwargs": {
             "lifespan": keep_house,
-            "exception_handlers": {OSError: tell_of_disk, TypeError: tell_of_request, KeyError: tell_of_name},
+            "exception_handlers": {
+                OSError: tell_of_disk,
+                TypeError: tell_of_request,
+                KeyError: tell_of_name,
+                RequestValidationError: tell_of_form,
+            },
             "middleware": middleware(os.environ.get("GRADIO_SERVER_NAME", LOOPBACK[0])),
         },
         "theme": theme.theme(),
@@ -112,7 +117,7 @@ def middleware(bound_to: str) -> list[Middleware]:
     """
     hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, *_named_hosts()])]
     compress = Middleware(GZipMiddleware, compresslevel=6)
-    ours = [Middleware(AnswerHeaders), compress, Middleware(ToolCalls), Middleware(FrontPage)]
+    ours = [Middleware(AnswerHeaders), compress, Middleware(ToolCalls), Middleware(FrontPage), Middleware(KnownEvents)]
     return [*ours, *(hosts if bound_to in LOOPBACK else [])]
 
 
@@ -212,6 +217,13 @@ async def tell_of_name(request: Request, problem: Exception) -> Response:
     if CALLS not in request.url.path or not str(problem.args[0]).startswith("/"):
         raise problem
     return PlainTextResponse("There is nothing of this name to call; /gradio_api/info lists what there is.", 404)
+
+
+async def tell_of_form(request: Request, problem: Exception) -> Response:
+    """What is wrong with a request, without what it held: that may be no text, or very long."""
+    assert isinstance(problem, RequestValidationError)
+    told = [{name: each[name] for name in ("type", "loc", "msg")} for each in problem.errors()]
+    return JSONResponse({"detail": told}, 422)
 
 
 def _is_upload(request: Request) -> bool:
