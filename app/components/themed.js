@@ -1,9 +1,24 @@
 // What every plot of the page shares: the page's colours, and how plotly is set up.
+const GLYPHS = {
+  P: ['111', '101', '111', '100', '100'], N: ['1001', '1101', '1011', '1001', '1001'],
+  G: ['111', '100', '101', '101', '111'], S: ['111', '100', '111', '001', '111'], V: ['101', '101', '101', '101', '010'],
+};
+
+// A short word as an icon of plotly's toolbar, dot by dot.
+function wordIcon(word) {
+  let [path, width] = ['', 0];
+  for (const rows of [...word].map((letter) => GLYPHS[letter])) {
+    rows.forEach((row, y) => [...row].forEach((dot, x) => { if (dot === '1') path += `M${width + x} ${y}h1v1h-1z`; }));
+    width += rows[0].length + 1;
+  }
+  return {path, width: width - 1, height: 5};
+}
+
 const CONFIG = {
   responsive: true, displaylogo: false, showSendToCloud: false,  // nothing leaves this machine
   modeBarButtonsToRemove: ['select2d', 'lasso2d', 'toImage', 'autoScale2d'],  // resetting the axes does that, too
   modeBarButtonsToAdd: ['png', 'svg'].map((format) => ({
-    name: format, title: `Save as ${format.toUpperCase()}`, icon: Plotly.Icons.camera,
+    name: format, title: `Save as ${format.toUpperCase()}`, icon: wordIcon(format.toUpperCase()),
     click: (plot) => saveFigure(plot, format, 'longsight'),
   })),
 };

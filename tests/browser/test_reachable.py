@@ -34,9 +34,11 @@ TOOLS_IN_THE_WAY = """() => [...document.querySelectorAll('.modebar')].filter((t
   const right = (node) => node.getBoundingClientRect().right;
   const titles = [...tools.querySelectorAll('[data-title]')].map((button) => button.dataset.title);
   const covers = tools.getBoundingClientRect().left < right(tools.closest('.plot-area').querySelector('.main-svg')) - 1;
-  return right(tools) && (covers || new Set(titles).size < titles.length);
+  const icons = [...tools.querySelectorAll('path')].map((icon) => icon.getAttribute('d'));
+  const twice = [titles, icons].some((told) => new Set(told).size < told.length);
+  return right(tools) && (covers || twice);
 }).map((tools) => tools.closest('[id]').id)"""
-"""Toolbars that stand in their own figure, or have a button twice."""
+"""Toolbars that stand in their own figure, or have a button or an icon twice."""
 
 
 def picture_to_share(page):
