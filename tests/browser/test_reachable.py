@@ -66,6 +66,13 @@ TOO_WIDE = """() => {
 }"""
 
 
+SAID_TO_GO_ON = """() => [...document.querySelectorAll('.board-figure')]
+  .filter((figure) => figure.scrollWidth > figure.clientWidth + 1 && figure.checkVisibility())
+  .filter((figure) => !getComputedStyle(figure).backgroundAttachment.includes('local'))
+  .map((figure) => figure.dataset.name)"""
+"""Figures that scroll sideways and do not show it."""
+
+
 def test_on_a_phone_every_tab_can_be_opened_and_nothing_is_cut_off(visit_page):
     page = visit_page(size=PHONE)
     page.wait_for_function("window.longsight.opened")
@@ -76,6 +83,7 @@ def test_on_a_phone_every_tab_can_be_opened_and_nothing_is_cut_off(visit_page):
         open_tab(page, tab)
         shoot(page, f"phone-{tab}")
         found[tab] = page.evaluate(TOO_WIDE)
+        assert page.evaluate(SAID_TO_GO_ON) == []
     assert {tab: wide for tab, wide in found.items() if wide} == {}
     page.mouse.wheel(0, 2000)  # the handle of the side goes away with the page, and covers nothing
     expect(page.locator("#side .toggle-button")).not_to_be_in_viewport()
