@@ -60,13 +60,13 @@ results: $(VENV)/.runtime
 REAL := assets/results/smollm2
 EVALUATE_REAL = $(BIN)/python -m analysis.evaluate --model SmolLM2-135M --out $(REAL) --threads 1
 MILESTONES ?= 2048,4096,8192,12288,16384
-PASSKEY_LENGTHS ?= 1024,2048,4096,8192,12288
+PASSKEY_LENGTHS ?= 1024,2048,4096,8192,12288,16384
 
 results-smollm2: $(VENV)/.runtime smollm2
 	$(EVALUATE_REAL) --task perplexity:last=1024 --trials 1 --lengths $(MILESTONES) \
 		--methods "vanilla;window;lm-infinite:window=8192,ceiling=8192;self-extend"
 	$(EVALUATE_REAL) --task passkey:prompt=completion --trials 4 --lengths $(PASSKEY_LENGTHS) \
-		--methods "vanilla;lm-infinite:window=2048,ceiling=8192,top_k=50,from_layer=0,insert_at=1024;self-extend"
+		--methods "vanilla;lm-infinite:window=2048,ceiling=2048,top_k=50,from_layer=0,insert_at=1024;self-extend"
 	$(BIN)/python -m analysis.report $(REAL) --markdown docs/results-smollm2.md
 
 # The newest releases that the requirements admit, in an environment of their own: what changed, and what it breaks.

@@ -3,7 +3,9 @@
 python -m app.record documents BOOKS  from plain-text books in the public domain, one .txt file each
 python -m app.record chat             what the chat opens with: questions about a document, really answered
 python -m app.record diagnostics      what the diagnostics open with: a document, really measured
-python -m app.record passkey          what the passkey panel opens with: a real grid, some minutes on two cores
+python -m app.record passkey          what the passkey panel opens with: a real grid, some minutes on two cores; that of
+                                      SmolLM2-135M with --lengths 4096 8192 12288 --trials 1
+                                      --methods "vanilla;lm-infinite;self-extend"
 
 Each but the first records one model, `--model`, for which alone it is shown.
 """
@@ -146,14 +148,14 @@ def _today() -> str:
     return f"{date.today():%-d %B %Y}"
 
 
-PASSKEY_METHODS = "truncation;lm-infinite;self-extend:group=4,window=128"
+PASSKEY_METHODS = "truncation;lm-infinite;self-extend:group=4,window=128"  # a group so small that its reach shows
 PASSKEY_LENGTHS, PASSKEY_DEPTHS, PASSKEY_TRIALS = (256, 512, 1024, 2048, 4096), (0, 0.25, 0.5, 0.75, 1), 4
 
 
-def record_passkey(model: Model) -> None:
-    """Let an embedded model look for pass keys for real; SelfExtend with a group so small that its reach shows."""
-    methods = side_by_side.read(model, PASSKEY_METHODS, PASSKEY_LENGTHS[-1])
-    grid = new_grid(model, Passkey(), methods, PASSKEY_LENGTHS, PASSKEY_DEPTHS, PASSKEY_TRIALS, seed=0)
+def record_passkey(model: Model, methods: str, lengths: Sequence[int], trials: int) -> None:
+    """Let the model look for pass keys for real, asked as suits it."""
+    runs = side_by_side.read(model, methods, lengths[-1])
+    grid = new_grid(model, Passkey(), runs, lengths, PASSKEY_DEPTHS, trials, seed=0)
 
     def tell(step: GridProgress) -> None:
         if step.problem:
@@ -185,6 +187,10 @@ def main() -> None:
     commands.choices["chat"].add_argument(
         "--question", dest="asked", action="append", default=[], help="asked one after the other; the document's"
     )
+    passkey = commands.choices["passkey"]
+    passkey.add_argument("--methods", default=PASSKEY_METHODS, help="as the page has them in its address")
+    passkey.add_argument("--lengths", type=int, nargs="+", default=PASSKEY_LENGTHS, help="ascending [tokens]")
+    passkey.add_argument("--trials", type=int, default=PASSKEY_TRIALS, help="keys at each length and depth")
     asked = vars(parser.parse_args())
     StepSize.FEWEST = 1024  # nobody waits for the next picture
     if (command := asked.pop("command")) == "documents":

@@ -42,6 +42,10 @@ SELF_EXTEND_7B: Recommended = {"self-extend": {"group": 4, "window": 1024}}
 GEMMA_2B: Recommended = {"self-extend": {"group": 8, "window": 1024}}  # the same authors' gemma_example.py
 # LM-Infinite, section 4.3: retrieval from layer 5 of 32 on, at half the trained length, five tokens.
 LM_INFINITE_7B: Recommended = {"lm-infinite": {"top_k": 5, "from_layer": 5, "insert_at": 2048}}
+# Tried here on five pass keys of their own in 8,192 tokens: three found, none with the ceiling at 8,192.
+SMOLLM2_135M: Recommended = {
+    "lm-infinite": {"window": 2048, "ceiling": 2048, "top_k": 50, "from_layer": 0, "insert_at": 1024}
+}
 
 DUO_MISTRAL_7B: Recommended = {"duo": published_heads.MISTRAL_7B}
 DUO_LLAMA_3_1_8B: Recommended = {"duo": published_heads.LLAMA_3_1_8B}
@@ -63,7 +67,9 @@ REGISTRY: dict[str, Known] = {
         Known("EleutherAI/pythia-160m", 2048, 0.16, "apache-2.0"),
         Known("EleutherAI/pythia-1.4b", 2048, 1.41, "apache-2.0"),
         Known("TinyLlama/TinyLlama-1.1B-Chat-v1.0", 2048, 1.10, "apache-2.0"),
-        Known("HuggingFaceTB/SmolLM2-135M-Instruct", 8192, 0.135, "apache-2.0", completes=True),
+        Known(
+            "HuggingFaceTB/SmolLM2-135M-Instruct", 8192, 0.135, "apache-2.0", recommended=SMOLLM2_135M, completes=True
+        ),
         Known("HuggingFaceTB/SmolLM2-1.7B-Instruct", 8192, 1.71, "apache-2.0"),
         Known("Qwen/Qwen2.5-0.5B-Instruct", 32768, 0.49, "apache-2.0"),
         Known("Qwen/Qwen2.5-7B-Instruct", 32768, 7.62, "apache-2.0"),
