@@ -163,7 +163,7 @@ def measure_methods(subject: Subject, n: int, methods: list[str], meter: Meter, 
             with patch.dict(os.environ, {SWITCH: "0"} if way else {}):
                 for text in methods:
                     method = read_one(model, text, 2 * n)  # with room for as many written tokens as there is time for
-                    read = partial(read_with_method, model, method, chunk=CHUNK)
+                    read = partial(read_with_method, model, method, chunk=CHUNK, room=DECODE)
                     subject.measure(text + way, read, n, meter, deadline)
     finally:
         model.seam.close()

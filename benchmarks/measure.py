@@ -40,8 +40,8 @@ ENOUGH = 2.0
 """Short readings are repeated for this many seconds, and the fastest counts."""
 
 ReadStep = Callable[[], object]
-TimedReading = Callable[[Tensor], tuple[int, ReadStep]]
-"""Reads ids (n,) -> bytes of the cache, and a function that decodes one more token."""
+TimedReading = Callable[[Tensor], tuple[Callable[[], int], ReadStep]]
+"""Reads ids (n,) -> functions that tell the bytes of the cache, and that decode one more token."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,9 @@ class Spec:
 
 @dataclass(frozen=True)
 class Result:
-    """`seconds` to read, `peak` [bytes] above the loaded model while reading, `cache` [bytes] afterwards, and
-    `token_seconds`, the median time of a decoded token (None when none was asked for)."""
+    """`seconds` to read, `peak` [bytes] above the loaded model while reading and writing, `cache` [bytes] after both,
+    with the keys that are kept turned for written tokens, and `token_seconds`, the median time of a decoded token (None
+    when none was asked for)."""
 
     seconds: float
     peak: int
@@ -112,10 +113,10 @@ def measure_once(read: TimedReading, ids: Tensor, decode: int, meter: Meter) -> 
     before = meter.forget_peak()
     start = meter.clock()
     cache, step = read(ids)
-    seconds, peak = meter.clock() - start, meter.peak_memory() - before
+    seconds = meter.clock() - start
     step()
     times = [timed(step, meter.clock) for _ in range(decode)]
-    return Result(seconds, peak, cache, statistics.median(times) if times else None)
+    return Result(seconds, meter.peak_memory() - before, cache(), statistics.median(times) if times else None)
 
 
 def timed(work: Callable[[], object], clock: Callable[[], float]) -> float:
@@ -132,17 +133,20 @@ def reading(spec: Spec) -> tuple[TimedReading, PreTrainedModel]:
         return partial(read_with_stock, hf, chunk=spec.chunk if spec.method == CHUNKED else spec.length), hf
     model = adopt(hf)
     method = read_one(model, spec.method, spec.length)
-    return partial(read_with_method, model, method, chunk=spec.chunk), hf
+    return partial(read_with_method, model, method, chunk=spec.chunk, room=spec.decode), hf
 
 
-def read_with_method(model: Model, method: Method, ids: Tensor, chunk: int) -> tuple[int, ReadStep]:
-    read = prefill(model, ids, method, chunk=chunk)
+def read_with_method(
+    model: Model, method: Method, ids: Tensor, chunk: int, room: int
+) -> tuple[Callable[[], int], ReadStep]:
+    """`room`: tokens that will be written, for which the cache has place from the beginning."""
+    read = prefill(model, ids, method, chunk=chunk, room=room)
     tokens = decode(model, read, Sampling(stop=frozenset(), max_new_tokens=2**30))
-    return read.cache.nbytes, partial(next, tokens)
+    return lambda: read.cache.nbytes, partial(next, tokens)
 
 
 @torch.inference_mode()
-def read_with_stock(hf: PreTrainedModel, ids: Tensor, chunk: int) -> tuple[int, ReadStep]:
+def read_with_stock(hf: PreTrainedModel, ids: Tensor, chunk: int) -> tuple[Callable[[], int], ReadStep]:
     cache, name = DynamicCache(config=hf.config), cache_keyword(hf)
     for start in range(0, len(ids), chunk):
         part = ids[None, start : start + chunk]
@@ -153,7 +157,7 @@ def read_with_stock(hf: PreTrainedModel, ids: Tensor, chunk: int) -> tuple[int, 
         nonlocal token
         token = hf(input_ids=token, **{name: cache}, use_cache=True).logits.argmax(-1)
 
-    return sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers), step
+    return lambda: sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers), step
 
 
 if __name__ == "__main__":

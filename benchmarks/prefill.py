@@ -97,8 +97,8 @@ def tables(results: PrefillResults, lengths: list[int]) -> str:
     """The four tables of a run."""
     return "\n".join([
         table("tokens read per second (times stock's)", results, lengths, partial(speed, results)),
-        table("peak memory while reading, above the loaded model [MB]", results, lengths, megabytes("peak")),
-        table("cache after reading [MB]", results, lengths, megabytes("cache")),
+        table("peak memory, reading and writing, above the loaded model [MB]", results, lengths, megabytes("peak")),
+        table("cache after writing, with keys turned for it [MB]", results, lengths, megabytes("cache")),
         table("time per decoded token [ms]", results, lengths, lambda n, r: f"{(r.token_seconds or 0) * 1e3:.2f}"),
     ])  # fmt: skip
 
