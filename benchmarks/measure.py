@@ -72,12 +72,13 @@ class Spec:
 @dataclass(frozen=True)
 class Result:
     """`seconds` to read, `peak` [bytes] above the loaded model while reading and writing, `cache` [bytes] after both,
-    with the keys that are kept turned for written tokens, and `token_seconds`, the median time of a decoded token (None
-    when none was asked for)."""
+    with the keys that are kept turned for written tokens, `stored` [bytes] of it before any was written, and
+    `token_seconds`, the median time of a decoded token (None when none was asked for)."""
 
     seconds: float
     peak: int
     cache: int
+    stored: int
     token_seconds: float | None
 
 
@@ -113,10 +114,10 @@ def measure_once(read: TimedReading, ids: Tensor, decode: int, meter: Meter) -> 
     before = meter.forget_peak()
     start = meter.clock()
     cache, step = read(ids)
-    seconds = meter.clock() - start
+    seconds, stored = meter.clock() - start, cache()
     step()
     times = [timed(step, meter.clock) for _ in range(decode)]
-    return Result(seconds, meter.peak_memory() - before, cache(), statistics.median(times) if times else None)
+    return Result(seconds, meter.peak_memory() - before, cache(), stored, statistics.median(times) if times else None)
 
 
 def timed(work: Callable[[], object], clock: Callable[[], float]) -> float:

@@ -6,14 +6,13 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 import torch
 
-from benchmarks import endless, gpu
+from benchmarks import endless, gpu, gpu_subject
 from benchmarks.measure import Meter, Result
 from longsight.attention.varlen import SWITCH
 from longsight.methods import METHODS
@@ -29,7 +28,7 @@ MEASURED = ["vanilla", "dynamic-ntk", "duo", "infllm"]
 @pytest.fixture(autouse=True)
 def _little(monkeypatch):
     monkeypatch.setattr(gpu, "COPIED", 1000)
-    monkeypatch.setattr(gpu, "DECODE", 2)
+    monkeypatch.setattr(gpu_subject, "DECODE", 2)
 
 
 @dataclass
@@ -51,7 +50,7 @@ def watch():
 
 @pytest.fixture
 def subject():
-    return gpu.Subject("tiny", tiny.hf())
+    return gpu_subject.Subject("tiny", tiny.hf())
 
 
 def reader(watch, reading=1.0, token=0.25, cache=1000):
@@ -80,7 +79,7 @@ def test_without_cuda_it_says_so_and_stops(monkeypatch, capsys):
 def test_a_measurement_is_time_to_read_time_per_token_cache_and_peak(subject, watch):
     watch.peak = 7
     cell = subject.measure("some", reader(watch), 100, watch.meter(), NEVER)
-    assert cell == Result(seconds=1.0, peak=7, cache=1000, token_seconds=0.25)
+    assert cell == Result(seconds=1.0, peak=7, cache=1000, stored=1000, token_seconds=0.25)
     assert watch.forgotten == [0.0]
     assert subject.cells == {("some", 100): cell}
 
@@ -89,13 +88,15 @@ def test_what_needs_too_much_memory_is_a_cell_and_not_the_end(subject, watch):
     def read(ids):
         raise torch.OutOfMemoryError("no")
 
-    assert subject.measure("some", read, 100, watch.meter(), NEVER) == gpu.NO_MEMORY
+    assert subject.measure("some", read, 100, watch.meter(), NEVER) == gpu_subject.NO_MEMORY
 
 
 def test_what_would_not_end_in_time_is_left_out(subject, watch):
-    spent = 1.0 + 0.25 * (gpu.DECODE + 1)
+    spent = 1.0 + 0.25 * (gpu_subject.DECODE + 1)
     assert isinstance(subject.measure("some", reader(watch), 100, watch.meter(), NEVER), Result)
-    assert subject.measure("some", reader(watch), 200, watch.meter(), watch.now + 4 * spent - 0.01) == gpu.NO_TIME
+    assert (
+        subject.measure("some", reader(watch), 200, watch.meter(), watch.now + 4 * spent - 0.01) == gpu_subject.NO_TIME
+    )
     assert isinstance(subject.measure("some", reader(watch), 200, watch.meter(), watch.now + 4 * spent), Result)
 
 
@@ -105,15 +106,15 @@ def test_expected_time_is_exact_for_a_line_and_for_a_parabola():
 
     for a, b in ((2.0, 0.0), (0.0, 3.0), (0.5, 0.01)):
         known = [(n, takes(a, b, n)) for n in (10, 80)]
-        assert gpu.expected(known, 320) == pytest.approx(takes(a, b, 320))
-    assert gpu.expected([], 320) == 0
-    assert gpu.expected([(10, 2.0)], 20) == pytest.approx(8.0)
+        assert gpu_subject.expected(known, 320) == pytest.approx(takes(a, b, 320))
+    assert gpu_subject.expected([], 320) == 0
+    assert gpu_subject.expected([(10, 2.0)], 20) == pytest.approx(8.0)
 
 
 def test_expected_time_is_never_less_than_a_line_nor_more_than_a_parabola():
     """However the two shorter ones were disturbed."""
     for first in (0.01, 1.0, 100.0):
-        assert 4 * 10.0 <= gpu.expected([(10, first), (80, 10.0)], 320) <= 16 * 10.0
+        assert 4 * 10.0 <= gpu_subject.expected([(10, first), (80, 10.0)], 320) <= 16 * 10.0
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -121,7 +122,7 @@ def test_a_token_reads_every_weight_but_the_embeddings_and_the_cache(tied):
     hf = tiny.hf(tie_word_embeddings=tied)
     layers = sum(p.nbytes for p in hf.model.layers.parameters()) + hf.model.norm.weight.nbytes
     head = tiny.VOCABULARY * tiny.SHAPE["hidden_size"] * 4
-    assert gpu.Subject("", hf).bytes_per_token(500) == layers + head + 500
+    assert gpu_subject.Subject("", hf).bytes_per_token(500) == layers + head + 500
 
 
 def test_the_meter_waits_for_the_device_and_asks_it_for_its_peak(monkeypatch):
@@ -149,36 +150,118 @@ def test_bandwidth_counts_what_is_read_and_what_is_written(watch):
     assert gpu.copy_bandwidth(CPU, Meter(clock, int, int)) == 2 * 1000 / 0.5
 
 
+def result(seconds=1.0, peak=0, cache=0, stored=0, token_seconds=0.0):
+    return Result(seconds, peak, cache, stored, token_seconds)
+
+
+def cells_of(row):
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
 def test_a_row_says_figures_their_share_of_stocks_and_of_the_limit(subject):
-    stock = Result(seconds=2.0, peak=4_000_000, cache=1_000_000, token_seconds=0.02)
-    ours = Result(seconds=1.0, peak=1_000_000, cache=250_000, token_seconds=0.01)
-    bandwidth = subject.bytes_per_token(250_000) / 0.005
-    assert gpu.row(subject, ours, stock, bandwidth) == ["1.00 (0.50)", "10.00 (0.50)", "50%", "0.2 (0.25)", "1 (0.25)"]
-    assert gpu.row(subject, stock, stock, bandwidth)[0] == "2.00"
-    assert gpu.row(subject, ours, gpu.NO_MEMORY, bandwidth)[0] == "1.00"
-    assert gpu.row(subject, gpu.NO_TIME, stock, bandwidth) == ["no time left", "", "", "", ""]
+    """The limit is what must be read of the cache, each key once; a stock row and one without stock say no shares."""
+    bandwidth = subject.bytes_per_token(150_000) / 0.005
+    subject.cells["stock, a", 10] = result(2.0, 4_000_000, 1_000_000, 1_000_000, 0.02)
+    subject.cells["mine", 10] = subject.cells["mine", 20] = result(1.0, 1_000_000, 250_000, 150_000, 0.01)
+    subject.cells["late", 10] = gpu_subject.NO_TIME
+    rows = {key: cells_of(gpu_subject.row(subject, *key, bandwidth)) for key in subject.cells}
+    assert rows["mine", 10] == ["mine", "1.00 (0.50)", "10.00 (0.50)", "50%", "0.2 (0.25)", "1 (0.25)"]
+    assert rows["mine", 20] == ["mine", "1.00", "10.00", "50%", "0.2", "1"]
+    assert rows["stock, a", 10][1] == "2.00"
+    assert rows["late", 10] == ["late", "no time left", "", "", "", ""]
 
 
-def test_longer_texts_are_read_in_the_way_that_was_fastest_for_the_shortest(subject):
-    result = partial(Result, peak=0, cache=0, token_seconds=0.0)
-    assert gpu.fastest(subject) is None
-    subject.cells.update({("stock, a", 10): result(2.0), ("stock, b", 10): result(1.0)})
-    subject.cells.update({("stock, c", 10): gpu.NO_MEMORY, ("vanilla", 10): result(0.1), ("stock, a", 20): result(0.5)})
-    assert gpu.fastest(subject) == "stock, b"
+def stock_takes(subject, monkeypatch, takes, n):
+    """What is tried of stock readers, in order, that take so many seconds, or too much memory."""
+
+    def measure(self, reader, read, length, meter, deadline):
+        cell = takes[reader] if isinstance(takes[reader], str) else result(takes[reader])
+        self.cells[reader, length] = cell
+        return cell
+
+    monkeypatch.setattr(gpu_subject, "stock_readers", lambda hf: [(name, lambda n: None) for name in takes])
+    monkeypatch.setattr(gpu_subject.Subject, "measure", measure)
+    return list(gpu_subject.measure_stock(subject, n, None, NEVER))
+
+
+def test_longer_texts_are_read_in_the_fastest_way_that_comes_to_its_end(subject, monkeypatch):
+    a, b, c, d = (f"stock, {name}" for name in "abcd")
+    no_memory, no_time = gpu_subject.NO_MEMORY, gpu_subject.NO_TIME
+    assert stock_takes(subject, monkeypatch, {a: 3.0, b: 1.0, c: no_memory, d: 2.0}, 10) == [a, b, c, d]
+    assert stock_takes(subject, monkeypatch, {a: 9.0, b: no_memory, c: 9.0, d: 9.0}, 20) == [b, d]
+    assert stock_takes(subject, monkeypatch, {a: 9.0, b: 9.0, c: 9.0, d: no_time}, 40) == [d, b]
+    assert stock_takes(subject, monkeypatch, dict.fromkeys((a, b, c, d), no_memory), 80) == [b, d, a]
+    assert subject.stock(10) == result(1.0)
+    assert subject.stock(20) == result(9.0)
+    assert subject.stock(80) is None
+
+
+def test_what_needed_too_much_memory_is_not_tried_with_a_longer_text(subject, watch):
+    tried = []
+
+    def read(ids):
+        tried.append(len(ids))
+        raise torch.OutOfMemoryError("no")
+
+    for n in (100, 200):
+        assert subject.measure("some", read, n, watch.meter(), NEVER) == gpu_subject.NO_MEMORY
+    assert tried == [64]
+
+
+def findings_of(cells, rate=None, bandwidth=None):
+    subject = gpu_subject.Subject(gpu.LARGE, tiny.hf(), dict(cells))
+    return gpu.GpuFindings([gpu_subject.Subject("other", subject.hf), subject], bandwidth, rate)
+
+
+def verdicts(findings):
+    return [tuple(cells_of(line)[1:]) for line in gpu.goals_table(findings).splitlines()[2:]]
+
+
+def test_goals_are_met_or_not_or_not_measured():
+    stock, ours = result(10.0, 7_600, token_seconds=0.05), result(2.0, 1_000, stored=0, token_seconds=0.02)
+    assert [found[1:] for found in verdicts(gpu.GpuFindings())] == [("", "not measured")] * 5
+    cells = {("stock, a", 32768): stock, (gpu.GOAL, 32768): ours, (gpu.GOAL, 131072): ours}
+    rate = endless.Rate(1_000_000, 3.1, 0.0, 0.0)
+    found = findings_of(cells, rate)
+    found.bandwidth = found.subjects[1].bytes_per_token(0) / 0.015
+    assert verdicts(found) == [
+        ("at least 2.72", "2.50", "not met"),
+        ("at least 0.7", "0.75", "met"),
+        ("at least 3.16", "", "not measured"),
+        ("at least 7.5", "7.60", "met"),
+        ("at most 10", "10.33", "not met"),
+    ]
+    found.subjects[1].cells["stock, a", 131072] = gpu_subject.NO_MEMORY
+    assert verdicts(found)[2][2] == "not measured"
+    found.subjects[1].cells["stock, b", 131072] = stock
+    assert verdicts(found)[2] == ("at least 3.16", "5.00", "met")
+
+
+def test_goals_say_where_they_come_from_and_the_help_what_they_need():
+    assert [goal.words for goal in gpu.GOALS if "arXiv 2308.16137" in goal.words] == [
+        gpu.GOALS[0].words, gpu.GOALS[2].words, gpu.GOALS[3].words,
+    ]  # fmt: skip
+    assert "an H200 (141 GB) is needed" in gpu.parser().format_help()
 
 
 def test_a_whole_run_measures_stock_and_methods_and_leaves_the_model_as_it_was():
     meter = Meter(time.perf_counter, lambda: 0, lambda: 0)
-    found = [gpu.Subject("tiny", gpu.random_weights(tiny.hf().config, CPU)), gpu.Subject("small", tiny.hf())]
+    found = [
+        gpu_subject.Subject("tiny", gpu.random_weights(tiny.hf().config, CPU)),
+        gpu_subject.Subject("small", tiny.hf()),
+    ]
     assert {p.dtype for p in found[0].hf.parameters()} == {torch.bfloat16}
-    texts = list(gpu.run(found, [96, 160], MEASURED, meter, NEVER))
-    assert re.fullmatch(r"Copying moves [\d,]+ GB per second\.", texts[0])
-    titles = [text.splitlines()[0] for text in texts[1:]]
+    texts = list(gpu.run(gpu.GpuFindings(found), [96, 160], MEASURED, meter, NEVER))
+    assert re.match(r"\nCopying moves [\d,]+ GB per second\. In brackets: ", texts[0])
+    parts = re.split(r"\n(?=###)", "\n".join(texts[1:]))[1:]
+    titles = [text.splitlines()[0] for text in parts]
     assert titles == [f"### {name}, {n} tokens" for n in (96, 160) for name in ("tiny", "small")]
-    for text, readers in zip(texts[1:], (2, 2, 1, 1), strict=True):
-        rows = [line.split(" | ") for line in text.splitlines()[4:]]
-        assert len({len(row) for row in rows}) == 1
-        names = [row[0].strip("| ") for row in rows]
+    for text, readers in zip(parts, (2, 2, 1, 1), strict=True):
+        _, measured, goals = text.strip().split("\n\n")
+        assert goals == gpu.goals_table(gpu.GpuFindings())
+        rows = [cells_of(line) for line in measured.splitlines()[2:]]
+        assert {len(row) for row in rows} == {6}
+        names = [row[0] for row in rows]
         assert all(name.startswith("stock, sdpa") for name in names[:readers])
         assert names[readers:] == MEASURED + [f"{method}, with masks" for method in MEASURED]
         assert all(re.match(r"[\d.]+ \([\d.]+\)$", row[1]) for row in rows[readers:])
@@ -187,13 +270,23 @@ def test_a_whole_run_measures_stock_and_methods_and_leaves_the_model_as_it_was()
         subject.hf(input_ids=tiny.ids(5)[None])
 
 
+def test_each_row_is_there_as_soon_as_it_is_measured(subject):
+    """So a run that is cut has said what it found."""
+    findings = gpu.GpuFindings([subject])
+    texts = gpu.run(findings, [96], ["vanilla"], Meter(time.perf_counter, lambda: 0, lambda: 0), NEVER)
+    rows = [len(subject.cells) for text in texts if text.startswith("| ")]
+    assert rows == [1, 2, 3, 4]
+
+
 def test_what_is_read_with_masks_is_so_and_the_longest_texts_are_not(subject, monkeypatch):
     switched, meter = [], Meter(time.perf_counter, lambda: 0, lambda: 0)
     monkeypatch.setenv(SWITCH, "1")
-    monkeypatch.setattr(gpu, "LONGEST_MASKED", 96)
-    monkeypatch.setattr(gpu, "read_with_method", lambda *_, **more: switched.append(os.environ[SWITCH]) or (int, int))
+    monkeypatch.setattr(gpu_subject, "LONGEST_MASKED", 96)
+    monkeypatch.setattr(
+        gpu_subject, "read_with_method", lambda *_, **more: switched.append(os.environ[SWITCH]) or (int, int)
+    )
     for n in (96, 160):
-        gpu.measure_methods(subject, n, ["vanilla"], meter, NEVER)
+        list(gpu_subject.measure_methods(subject, n, ["vanilla"], meter, NEVER))
     assert switched == ["1", "1", "0", "0", "1", "1"], "each is warmed up and read"
     assert list(subject.cells) == [("vanilla", 96), ("vanilla, with masks", 96), ("vanilla", 160)]
     assert os.environ[SWITCH] == "1"
@@ -201,8 +294,11 @@ def test_what_is_read_with_masks_is_so_and_the_longest_texts_are_not(subject, mo
 
 def test_a_run_that_is_out_of_time_still_writes_its_tables():
     meter = Meter(time.perf_counter, lambda: 0, lambda: 0)
-    texts = list(gpu.run([gpu.Subject("tiny", tiny.hf())], [96, 160], ["vanilla"], meter, deadline=0.0))
-    assert all("no time left" in text for text in texts[1:])
+    findings = gpu.GpuFindings([gpu_subject.Subject("tiny", tiny.hf())])
+    texts = list(gpu.run(findings, [96, 160], ["vanilla"], meter, deadline=0.0))
+    rows = [text for text in texts if text.startswith("| ")]
+    assert len(rows) == 2 * 4
+    assert all("no time left" in text for text in rows)
 
 
 def test_llama_2_7b_has_its_shape():
@@ -266,5 +362,9 @@ def test_a_rehearsal_of_the_whole_command(monkeypatch, capsys):
     assert re.search(r"Without an end, lm-infinite:top_k=0: 6,144 tokens in .* tokens per second", said)
     titles = re.findall("### (.*)", said)
     assert titles == [f"{name}, {n} tokens" for n in (96, 640) for name in ("Llama-2-7B's shape", "The embedded model")]
+    assert said.count("| goals of lm-infinite |") == 1 + len(titles)
+    assert [line.split("|")[-2].strip() for line in said.splitlines()[-5:]] == ["not measured"] * 4 + [
+        "met" if "| met |" in said.splitlines()[-1] else "not met"
+    ]
     for reader in gpu.READERS:
         assert len(re.findall(rf"\| {re.escape(reader)} \| [\d.]+ \([\d.]+\)", said)) == 4

@@ -19,12 +19,12 @@ def test_memory_is_told_after_writing():
     events = []
 
     def read(ids):
-        return lambda: events.append("cache") or 5, lambda: events.append("token")
+        return lambda: events.append("cache") or len(events) - 1, lambda: events.append("token")
 
     meter = Meter(lambda: 0.0, lambda: events.append("forget") or 1, lambda: events.append("peak") or 8)
     result = measure_once(read, torch.arange(100), 2, meter)
-    assert events == ["forget", *["token"] * 3, "peak", "cache"]
-    assert (result.peak, result.cache) == (7, 5)
+    assert events == ["forget", "cache", *["token"] * 3, "peak", "cache"]
+    assert (result.peak, result.stored, result.cache) == (7, 1, 6)
 
 
 @pytest.mark.parametrize("key", ["vanilla", "self-extend"])
