@@ -31,11 +31,12 @@ from .runs import typed
 
 MODULE = f"python -m {__spec__.name}"
 NAME = "odometer"
+OUT = "results/odometer"
 STOPPED = 130
 """What a shell expects of a command that was interrupted."""
 EXAMPLE = """For example:
 
-  %(prog)s assets/models/rope-small --methods lm-infinite,streaming-llm --tokens 10M --text BOOK.txt --out FOLDER
+  %(prog)s assets/models/rope-small --methods lm-infinite,streaming-llm --tokens 10M --text BOOK.txt
 
 The same command goes on where it was stopped, however it was stopped; with more --tokens it goes on from its end."""
 
@@ -123,9 +124,14 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--tokens", required=True, help="how many tokens are read: 10M, 512k, 2,000,000")
     parser.add_argument(
         "--text", required=True, nargs="+",
-        help="files (plain text, PDF, EPUB, Word, HTML), read one after the other; after the last they begin again",
+        help="files (plain text, PDF, EPUB, Word, HTML), read one after the other; after the last they begin again. "
+        "Plain text in UTF-8 may be of any size; of other files the text is held whole while it is read",
     )  # fmt: skip
-    parser.add_argument("--out", required=True, help="a folder for what is made, and for what a next run goes on from")
+    parser.add_argument(
+        "--out",
+        default=OUT,
+        help="a folder for what is made, and for what a next run goes on from (default: %(default)s)",
+    )
     parser.add_argument("--lap", help="begin the texts again after so many tokens, so that every lap has the same ones")
     parser.add_argument("--chunk", type=int, default=CHUNK, help="tokens that are read at once")
     parser.add_argument("--every", type=float, default=60.0, help="seconds between two savings")

@@ -1,7 +1,7 @@
 """What the odometer does for a visitor, apart from the page: the document read over and over, in turn at the device."""
 
 import html
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,9 +88,8 @@ def read_on(
 ) -> Generator[Progress[OdometerRecord], None, None]:
     """Read `ids` (n,) over and over, up to so many `tokens`; yields what is known after each chunk."""
 
-    def load() -> Generator[Progress[None], None, np.ndarray]:
-        yield from ()
-        return ids
+    def load() -> Iterator[np.ndarray]:
+        yield ids
 
     reading = LongReading(model, methods, [LongText(name, ids.nbytes, load)], tokens, chunk=StepSize())
     for step in reading.steps():

@@ -7,9 +7,10 @@ unguessable names for its control tokens: the template's are renamed before they
 import json
 import re
 import secrets
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -139,28 +140,86 @@ class TextEncoder:
             return EncodedText(text, encoded.ids[first:], encoded.starts[first:] - np.int32(1))
         return self.encode(text)
 
+    def encode_pieces(self, pieces: list[str]) -> list[EncodedText]:
+        """`encode` for each, in parallel."""
+        encodings = self._core.encode_batch(pieces, add_special_tokens=False)
+        return [_told(piece, encoding) for piece, encoding in zip(pieces, encodings, strict=True)]
+
     def steps(self, text: str) -> Generator[Progress[None], None, EncodedText]:
         """`encode` in pieces; yields the progress in characters, first and after each batch of pieces."""
-        spans, parts = list(_spans(text)), _Parts(self, text)
+        parts = _Parts(self, _Passage([text]))
         yield Progress(0, len(text), "tokenizing")
-        for place in range(0, len(spans), BATCH):
-            batch = spans[place : place + BATCH]
-            pieces = [text[start:end] for start, end in batch]
-            for (start, _), piece, encoding in zip(
-                batch, pieces, self._core.encode_batch(pieces, add_special_tokens=False), strict=True
-            ):
-                parts.add(_told(piece, encoding), start)
-            yield Progress(batch[-1][1], len(text), "tokenizing")
-        return parts.whole()
+        for end in parts.read():
+            yield Progress(end, len(text), "tokenizing")
+        return parts.whole(text)
+
+    def stream(self, pieces: Iterable[str]) -> Iterator[np.ndarray]:
+        """The ids (n,) int32 that `steps` gives the text that the pieces make together, some at a time. Little more of
+        it is held than a batch."""
+        passage = _Passage(pieces)
+        parts = _Parts(self, passage)
+        for end in parts.read():
+            yield parts.taken()
+            passage.forget(min(parts.origin, end - OVERLAP))
+        parts.finish()
+        yield parts.taken()
+
+
+class _Passage:
+    """A text that comes in pieces: as much of it as was asked for, and not forgotten. Characters keep their numbers."""
+
+    def __init__(self, pieces: Iterable[str]) -> None:
+        self.pieces, self.text, self.first = iter(pieces), "", 0
+
+    @property
+    def end(self) -> int:
+        return self.first + len(self.text)
+
+    def reaches(self, end: int) -> bool:
+        """Whether there are so many characters, after as many pieces as it takes to know."""
+        while self.end < end and (piece := next(self.pieces, None)) is not None:
+            self.text += piece
+        return self.end >= end
+
+    def cut(self, start: int, end: int) -> str:
+        return self.text[start - self.first : end - self.first]
+
+    def line_end(self, start: int, end: int) -> int | None:
+        """After the last line that ends between the two."""
+        at = self.text.rfind("\n", start - self.first, end - self.first)
+        return None if at < 0 else self.first + at + 1
+
+    def forget(self, before: int) -> None:
+        before = max(before, self.first)
+        self.text, self.first = self.text[before - self.first :], before
+
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """First and end of pieces that overlap, cut at ends of lines where there are some."""
+        start = 0
+        while self.reaches(start + PIECE + OVERLAP + 1):
+            end = self.line_end(start + OVERLAP, start + PIECE) or start + PIECE
+            yield max(start - OVERLAP, 0), end
+            start = end
+        yield max(start - OVERLAP, 0), self.end
 
 
 class _Parts:
     """The encodings of pieces of a text, each joined to the one before."""
 
-    def __init__(self, encoder: TextEncoder, text: str) -> None:
-        self.encoder, self.text = encoder, text
-        self.done: list[tuple[np.ndarray, np.ndarray]] = []
+    def __init__(self, encoder: TextEncoder, passage: _Passage) -> None:
+        self.encoder, self.passage = encoder, passage
+        self.done: list[tuple[np.ndarray, np.ndarray, int]] = []
         self.last, self.origin = EncodedText("", np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32)), 0
+
+    def read(self) -> Iterator[int]:
+        """Encode; yields after each batch the character that it ends at."""
+        spans = self.passage.spans()
+        while batch := list(islice(spans, BATCH)):
+            pieces = [self.passage.cut(*span) for span in batch]
+            encodings = self.encoder.encode_pieces(pieces)
+            for (start, _), encoded in zip(batch, encodings, strict=True):
+                self.add(encoded, start)
+            yield batch[-1][1]
 
     def add(self, piece: EncodedText, start: int) -> None:
         """A piece that begins at character `start`. Where its tokens depend on where it was cut, it is cut at a token
@@ -170,23 +229,34 @@ class _Parts:
         at = int(np.searchsorted(self.last.starts, start - self.origin))
         if place is None and at < len(self.last):
             start = self.origin + int(self.last.starts[at])
-            piece = self.encoder.encode(self.text[start:end])
+            piece = self.encoder.encode(self.passage.cut(start, end))
             place = self.last.joint(piece, start - self.origin)
         if place is None:
             start = self.origin + (int(self.last.starts[0]) if len(self.last) else 0)
-            piece = self.encoder.continued(self.text[start:end]) if start else self.encoder.encode(self.text[:end])
+            text = self.passage.cut(start, end)
+            piece = self.encoder.continued(text) if start else self.encoder.encode(text)
             place = (0, 0)
         left, right = place
         self._finish(left)
         self.last, self.origin = piece.after(right), start
 
     def _finish(self, tokens: int) -> None:
-        self.done.append((self.last.ids[:tokens], self.last.starts[:tokens] + np.int32(self.origin)))
+        self.done.append((self.last.ids[:tokens], self.last.starts[:tokens], self.origin))
 
-    def whole(self) -> EncodedText:
+    def finish(self) -> None:
+        """No piece follows."""
         self._finish(len(self.last))
-        ids, starts = zip(*self.done, strict=True)
-        return EncodedText(self.text, np.concatenate(ids), np.concatenate(starts))
+
+    def taken(self) -> np.ndarray:
+        """The ids that are certain and have not been taken."""
+        ids = np.concatenate([np.zeros(0, dtype=np.int32), *(ids for ids, _, _ in self.done)])
+        self.done.clear()
+        return ids
+
+    def whole(self, text: str) -> EncodedText:
+        self.finish()
+        starts = np.concatenate([starts + np.int32(origin) for _, starts, origin in self.done])
+        return EncodedText(text, self.taken(), starts)
 
 
 _encoders: WeakKeyDictionary[PreTrainedTokenizerBase, TextEncoder] = WeakKeyDictionary()
@@ -199,17 +269,6 @@ def encoder_of(tokenizer: PreTrainedTokenizerBase | None) -> TextEncoder:
     if tokenizer not in _encoders:
         _encoders[tokenizer] = TextEncoder(tokenizer)
     return _encoders[tokenizer]
-
-
-def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """First and end of pieces that overlap, cut at ends of lines where there are some."""
-    start = 0
-    while start + PIECE + OVERLAP < len(text):
-        line_end = text.rfind("\n", start + OVERLAP, start + PIECE) + 1
-        end = line_end or start + PIECE
-        yield max(start - OVERLAP, 0), end
-        start = end
-    yield max(start - OVERLAP, 0), len(text)
 
 
 def _told(text: str, encoding: Any) -> EncodedText:

@@ -84,6 +84,18 @@ def test_the_page_and_the_record_tell_of_the_same_and_more_tokens_go_on(folder, 
     assert np.array_equal(later.nll[:, :known], first.nll[:, :known])
 
 
+def test_without_a_folder_it_writes_where_the_help_says(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    asked = arguments(folder, tmp_path, "1k")
+    at = asked.index("--out")
+    assert main(asked[:at] + asked[at + 2 :]) == 0
+    assert capsys.readouterr().out.strip() == "results/odometer/odometer.html"
+    assert record(tmp_path / "results" / "odometer").tokens == 1000
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "(default: results/odometer)" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_fetching_method_is_read_without_what_only_an_answer_fetches(folder, tmp_path):
     assert main(arguments(folder, tmp_path, 300, methods="lm-infinite:top_k=4,from_layer=1")) == 0
     assert "top_k" not in str(record(tmp_path).caption[0])

@@ -4,6 +4,7 @@ import base64
 import random
 from functools import cache
 
+import numpy as np
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -139,6 +140,8 @@ def test_a_text_in_pieces_has_the_ids_of_the_whole(small_pieces, kind, name):
         assert whole.ids.tolist() == plain(made, TEXTS[name])
     assert not set(whole.ids.tolist()) & {made.bos_token_id, made.eos_token_id, *map(made.get_vocab().get, CONTROL[3:])}
     assert (whole.starts[1:] >= whole.starts[:-1]).all()
+    streamed = encoder_of(made).stream(TEXTS[name][at : at + 7] for at in range(0, len(TEXTS[name]), 7))
+    assert np.concatenate(list(streamed)).tolist() == whole.ids.tolist()
 
 
 @pytest.mark.parametrize(
@@ -189,6 +192,24 @@ def test_a_template_that_cannot_be_used_is_told(template):
     broken = PreTrainedTokenizerFast(tokenizer_object=made.backend_tokenizer, chat_template=template)
     with pytest.raises(LongSightError, match="The chat template of this model cannot be used"):
         chat_ids(broken, [{"role": "user", "content": "Why?"}])
+
+
+def test_a_streamed_text_is_never_held_whole(small_pieces, monkeypatch):
+    """Beyond a batch of pieces nothing is kept, neither of the text nor of its ids."""
+    held, forget = [], text_encoding._Passage.forget
+
+    def noted(passage, before):
+        held.append(len(passage.text))
+        forget(passage, before)
+
+    monkeypatch.setattr(text_encoding._Passage, "forget", noted)
+    made = [
+        len(ids) for ids in encoder_of(tokenizer("byte-level")).stream("The grass is green.\n" for _ in range(5000))
+    ]
+    most = (text_encoding.BATCH + 2) * (text_encoding.PIECE + text_encoding.OVERLAP)
+    assert len(held) > 10
+    assert max(held) < most
+    assert max(made) < most
 
 
 def test_a_text_tells_how_far_it_is(small_pieces):

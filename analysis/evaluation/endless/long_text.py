@@ -1,6 +1,7 @@
-"""Texts of any size, read into tokens one after the other and again: never more than one of them is in memory."""
+"""Texts of any size, read into tokens one after the other and again: never more than some of their ids are held."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from longsight.generation.prefill import Chunk
 from longsight.generation.text_encoding import TextEncoder
 from longsight.progress import Progress
 
-from ...documents.reading_files import read_path
+from ...documents.plain_pieces import text_pieces
 
-LoadIds = Callable[[], Generator[Progress[None], None, np.ndarray]]
-"""Makes the ids (n,) of a text anew each time, step by step."""
+LoadIds = Callable[[], Iterator[Progress[None] | np.ndarray]]
+"""Makes the ids of a text anew each time: yields some of them (n,), from first to last, and how far it is."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,13 @@ class LongText:
 def text_of_file(encoder: TextEncoder, path: Path) -> LongText:
     """A file that is read as a text whenever its turn comes. Raises `LongSightError` where there is no such file."""
 
-    def load() -> Generator[Progress[None], None, np.ndarray]:
-        return (yield from encoder.steps(read_path(path).text)).ids
+    def load() -> Iterator[Progress[None] | np.ndarray]:
+        made = 0
+        yield Progress(0, 0, "tokenizing")
+        for ids in encoder.stream(text_pieces(path)):
+            made += len(ids)
+            yield ids
+            yield Progress(made, 0, "tokenizing")
 
     try:
         return LongText(path.name, path.stat().st_size, load)
@@ -85,17 +91,55 @@ def piece_steps(
     """
     while True:
         text, begun = texts[place.text], place
-        ids = yield from text.load()
-        if not len(ids):
-            raise LongSightError(f"{text.name} has no token in it; give texts with words.")
+        ids = _Ids(text.load())
+        yield from ids.skip(place.token)
         while (place.lap, place.text) == (begun.lap, begun.text):
             here, size = place, chunk if isinstance(chunk, int) else chunk.tokens
-            size = min(size, len(ids) - place.token)
             if lap is not None:
                 size = min(size, lap - place.read)
-            place = here.after(size)
+            yield from ids.hold(size + 1)  # one more says whether the text goes on
+            piece = ids.take(size)
+            if not len(piece):
+                raise LongSightError(f"{text.name} has no token in it; give texts with words.")
+            place = here.after(len(piece))
             if place.read == lap:
                 place = place.next_lap()
-            elif place.token == len(ids):
+            elif not ids.held:
                 place = place.next_text(len(texts))
-            yield TextPiece(ids[here.token : here.token + size], here, place)
+            yield TextPiece(piece, here, place)
+
+
+class _Ids:
+    """The ids of a text, of which as many are `held` as were asked for and not taken."""
+
+    def __init__(self, steps: Iterator[Progress[None] | np.ndarray]) -> None:
+        self.steps, self.parts, self.held = steps, deque[np.ndarray](), 0
+
+    def hold(self, tokens: int) -> Generator[Progress[None], None, None]:
+        """Hold so many, or all that there are."""
+        while self.held < tokens and (step := next(self.steps, None)) is not None:
+            if isinstance(step, Progress):
+                yield step
+            else:
+                self.parts.append(step)
+                self.held += len(step)
+
+    def take(self, tokens: int) -> np.ndarray:
+        """The next ids (n,), at most so many."""
+        found = [np.zeros(0, dtype=np.int32)]
+        while tokens and self.parts:
+            part = self.parts.popleft()
+            found.append(part[:tokens])
+            if len(part) > tokens:
+                self.parts.appendleft(part[tokens:])
+            tokens -= len(found[-1])
+            self.held -= len(found[-1])
+        return np.concatenate(found)
+
+    def skip(self, tokens: int) -> Generator[Progress[None], None, None]:
+        """Go on after so many."""
+        while tokens:
+            yield from self.hold(1)
+            if not self.held:
+                return
+            tokens -= len(self.take(tokens))
