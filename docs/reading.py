@@ -171,7 +171,7 @@ def _odometer(found: "Findings") -> list[str]:
         f"{memory[1] / 1e6:,.0f} MB in the last ({_percent(memory)}), and never more than {_largest(record)} MB. Speed "
         "is told by the processor's own time, which still varies with what else a machine does. In the figure, what "
         "lies before the end of the first lap are parts of the texts, some easier than others. One command reads on, "
-        "and goes on after whatever ended it:",
+        "and goes on after whatever ended it; without `--out` what it records goes to `results/odometer`:",
         "```\npython -m analysis.odometer assets/models/rope-small --methods lm-infinite,streaming-llm \\\n"
         "    --tokens 10M --lap 500k --text TEXTS --out FOLDER\n```",
         "![NLL along ten million tokens](findings/odometer.png)",
