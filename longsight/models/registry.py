@@ -44,7 +44,7 @@ GEMMA_2B: Recommended = {"self-extend": {"group": 8, "window": 1024}}  # the sam
 LM_INFINITE_7B: Recommended = {"lm-infinite": {"top_k": 5, "from_layer": 5, "insert_at": 2048}}
 # Tried here on five pass keys of their own in 8,192 tokens: three found, none with the ceiling at 8,192.
 SMOLLM2_135M: Recommended = {
-    "lm-infinite": {"window": 2048, "ceiling": 2048, "top_k": 50, "from_layer": 0, "insert_at": 1024}
+    "lm-infinite": dict(window=2048, ceiling=2048, top_k=50, from_layer=0, insert_at=1024)  # noqa: C408
 }
 
 DUO_MISTRAL_7B: Recommended = {"duo": published_heads.MISTRAL_7B}
