@@ -82,7 +82,7 @@ class ContextPanel:
         """An example was chosen, or none; or the list was only left, which Gradio tells in the same way."""
         here = UNSET if session.document is None else session.document.example or UNSET
         if key == here and session.incoming is None:
-            yield {}
+            yield gr.skip()
             return
         if key == UNSET:
             yield self.clear(model_name, session)

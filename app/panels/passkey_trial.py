@@ -60,7 +60,7 @@ class TrialPanel:
     @for_visitor
     def choose(self, cell: str | None, session: Session, model_name: str) -> Updates:
         """The same as a click, for a cell of the list."""
-        return self._opened(session, model_name, cell) if cell else {}
+        return self._opened(session, model_name, cell) if cell else gr.skip()
 
     def _opened(self, session: Session, model_name: str, cell: str) -> Updates:
         grid = passkey_grids.current(session, model_name).grid
@@ -74,7 +74,7 @@ class TrialPanel:
     def open(self, cell: str, session: Session, model_name: str) -> Generator[Updates, None, None]:
         """Do the trial again, and show what came of it."""
         if not cell:
-            yield {}
+            yield gr.skip()
             return
         for view in trials.open_steps(session, model_name, cell):
             updates: Updates = {self.run.status: view.status}

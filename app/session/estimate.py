@@ -127,6 +127,10 @@ def _timed(steps: Generator[Progress, None, Prefilled]) -> Generator[None, None,
         yield
 
 
+TRUST = 0.05
+"""The share of a forecast that counts as if it had been seen to be true."""
+
+
 class Forecast:
     """What reading a conversation of `tokens` with one method will take, `reused` of them being in a cache already.
 
@@ -144,12 +148,14 @@ class Forecast:
         self.seconds = guide.seconds(self.tokens, self.pairs)
 
     def left(self, done: int, elapsed: float) -> float | None:
-        """Seconds to go when `done` tokens took `elapsed` seconds: late tokens may cost far more than early ones."""
+        """Seconds to go when `done` tokens took `elapsed` seconds: late tokens may cost far more than early ones, and
+        the first steps may be slow by chance, so that the forecast counts as well as what was seen."""
         behind = pairs(self.method, self.reused + done, self.reused, self.rules)
         so_far = self.speed.seconds(done, behind)
         if self.seconds is None or not so_far:
             return None
-        return max(self.seconds / so_far - 1, 0) * elapsed
+        trust = self.seconds * TRUST
+        return max(self.seconds - so_far, 0.0) * (elapsed + trust) / (so_far + trust)
 
     def learn(self, seconds: float) -> None:
         """The prefill is over and took this long."""

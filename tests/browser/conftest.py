@@ -59,9 +59,9 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture
-def visit_page(browser, url, request):
-    """Opens pages, each by a visitor of its own; afterwards none may have failed or asked for anything else. What a
-    page shows when its test fails is told."""
+def visit_page(browser, url, request, capfd):
+    """Opens pages, each by a visitor of its own; afterwards none may have failed or asked for anything else, and the
+    server has logged no fault. What a page shows when its test fails is told."""
     contexts, problems = [], []
 
     def open_page(query="", size=DESKTOP, dark=False, late=None) -> Page:
@@ -83,6 +83,8 @@ def visit_page(browser, url, request):
         return page
 
     yield open_page
+    logged = "".join(capfd.readouterr())
+    print(logged)
     for context in contexts:
         for page in context.pages:
             if request.node.failed:
@@ -90,6 +92,7 @@ def visit_page(browser, url, request):
             page.unroute_all(behavior="ignoreErrors")  # what is still answered late
         context.close()
     assert problems == []
+    assert "Traceback" not in logged
 
 
 def answer_late(route):

@@ -57,8 +57,17 @@ def test_time_left_counts_that_late_tokens_cost_more(model):
     estimate.speed(model).add(1000, 1.0, 1e-9)
     estimate.speed(model).add(1000, 1e6, 1.0)  # all the time goes into pairs
     forecast = Forecast(model, METHODS["vanilla"](), 10_000)
-    assert forecast.left(5_000, 10.0) == pytest.approx(30.0, rel=0.01)  # a quarter of the pairs lies behind
+    quarter = forecast.seconds / 4  # a quarter of the pairs lies behind
+    assert forecast.left(5_000, quarter) == pytest.approx(3 * quarter, rel=0.01)
+    assert forecast.left(5_000, 2 * quarter) == pytest.approx(6 * quarter, rel=0.2)
     assert forecast.left(10_000, 40.0) == pytest.approx(0, abs=0.5)
+
+
+def test_a_slow_first_step_does_not_make_a_reading_ten_times_as_long(model):
+    estimate.speed(model).add(1000, 1.0, 1.0)
+    forecast = Forecast(model, METHODS["vanilla"](), 40_000)
+    assert forecast.left(100, 1.5) < 2 * forecast.seconds
+    assert forecast.left(20_000, 10 * forecast.seconds) > 5 * forecast.seconds
 
 
 def test_a_method_that_cuts_the_prompt_is_forecast_to_read_what_it_keeps(model):
