@@ -78,7 +78,7 @@ def test_work_that_does_not_end_is_not_waited_for_for_ever(before, monkeypatch, 
 
 def test_whatever_a_session_holds_is_said_to_go_on_or_belongs_to_its_page():
     assert {*vars(Session())} - {*KEPT} == {
-        "incoming", "panel", "picked_part", "stop", "busy", "meanwhile", "left", "opened"
+        "incoming", "panel", "picked_part", "stop", "busy", "meanwhile", "left", "opened", "model"
     }  # fmt: skip
 
 
