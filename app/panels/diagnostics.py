@@ -87,7 +87,7 @@ class DiagnosticsPanel:
         for view in measurements.measure_steps(session, request):
             if session.panel != request.panel.key:  # another panel was opened meanwhile
                 running.stop(session)
-                yield gr.skip()
+                yield {}
                 continue
             figures = {} if view.figures is None else {self.board: drawn(view.figures)}
             yield {self.run.status: view.status or fitted, self.sides: view.sides, **figures}

@@ -74,7 +74,7 @@ class TrialPanel:
     def open(self, cell: str, session: Session, model_name: str) -> Generator[Updates, None, None]:
         """Do the trial again, and show what came of it."""
         if not cell:
-            yield gr.skip()
+            yield {}
             return
         for view in trials.open_steps(session, model_name, cell):
             updates: Updates = {self.run.status: view.status}
