@@ -49,11 +49,9 @@ def _is_utf8(path: Path) -> bool:
         for piece in _pieces(path):
             if "\0" in piece:
                 return False
-            characters, odd, words = (
-                characters + len(piece),
-                odd + len(CONTROL.findall(piece)),
-                words or bool(piece.strip()),
-            )
+            characters += len(piece)
+            odd += len(CONTROL.findall(piece))
+            words = words or bool(piece.strip())
     except UnicodeDecodeError:
         return False
     return words and odd <= characters / 1000

@@ -184,10 +184,10 @@ def _followed(kept: KeptLayer, name: Hashable, turnings: list[Turning]) -> Follo
     slots += [torch.arange(each.start, each.stop, device=kept.latest_slot.device) for each in moved]
     for each in turnings:
         told += [each.k_position(kept.latest)] * alone
-        elsewhere = {(slots.start, slots.stop): position for slots, position in each.moved}
-        for there in moved:
-            stays = each.k_position(kept.positions_at(there, kept.latest))
-            told.append(elsewhere.get((there.start, there.stop), stays))
+        if each.moved:  # by one copy at most, see `_gathered`
+            told += [position for _, position in each.moved]
+        else:
+            told += [each.k_position(kept.positions_at(there, kept.latest)) for there in moved]
     return Followed(name, turnings, alone, moved, sent(torch.cat(slots), turnings[0].like.device), told)
 
 
