@@ -1,6 +1,6 @@
 """One layer of the KV cache: unrotated keys and values, and what the layer's rule lets go of."""
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from copy import copy
 from typing import NamedTuple
 
@@ -120,20 +120,36 @@ class KeptLayer(CacheLayerMixin):
         return self.keys[:, :, :used], self.values[:, :, :used]
 
     def _update_past_capacity(self, key_states: Tensor, value_states: Tensor) -> tuple[Tensor, Tensor]:
-        n = key_states.shape[2]
-        old, order = torch.sort(self.stored_positions())
-        new = torch.arange(self.length, self.length + n, device=key_states.device)
-        keys = torch.cat((self.keys[:, :, order], key_states), dim=2)
-        values = torch.cat((self.values[:, :, order], value_states), dim=2)
-        self._ascending = torch.cat((old, new))
-        self.length += n
+        before, self.length = self.length, self.length + key_states.shape[2]
+        starting = min(before, self.starting)
+        old = max(starting, before - self.window)
+        held = [*self.runs(0, starting), *self.runs(old, before)]
+        keys = torch.cat([self.keys[:, :, slots] for slots in held] + [key_states], dim=2)
+        values = torch.cat([self.values[:, :, slots] for slots in held] + [value_states], dim=2)
+        device = key_states.device
+        self._ascending = torch.cat(
+            [torch.arange(*ends, device=device) for ends in ((0, starting), (old, self.length))]
+        )
         self._make_room()
-        kept = (new < self.starting) | (new >= self.length - self.window)
-        ring = self.starting + (new - self.starting) % self.window
-        slots = torch.where(new < self.starting, new, ring)[kept]
-        self.keys[:, :, slots] = key_states[:, :, kept]
-        self.values[:, :, slots] = value_states[:, :, kept]
+        for first, last in (
+            (before, self.starting),
+            (max(before, self.starting, self.length - self.window), self.length),
+        ):
+            at = first - before
+            for slots in self.runs(first, last):
+                some = slice(at, at := at + slots.stop - slots.start)
+                self.keys[:, :, slots] = key_states[:, :, some]
+                self.values[:, :, slots] = value_states[:, :, some]
         return keys, values
+
+    def runs(self, first: int, last: int) -> Iterator[slice]:
+        """The slots of the keys at positions `first` to `last - 1` while they are stored, in ascending order of
+        position: slots that lie side by side, one run after the other."""
+        while first < last:
+            slot = self.slot(first)
+            end = min(last - first + slot, self.starting if first < self.starting else self.capacity)
+            yield slice(slot, end)
+            first += end - slot
 
     def slot(self, position: int) -> int:
         """Where the key at `position` lies while it is stored."""

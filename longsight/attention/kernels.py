@@ -4,6 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+TILE = 16
+"""Few keys go to a CPU's kernel as so many, or twice: for many queries, 16 take less than half as long as 10."""
+
 BUDGET = 2**24
 """How many capped logits are held at a time: 64 MiB."""
 
@@ -105,6 +108,12 @@ def one_query_kernel(
 def _cpu_kernel(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float, causal: bool = False
 ) -> tuple[Tensor, Tensor]:
+    missing = -k.shape[2] % TILE
+    if mask is None and not causal and missing and k.shape[2] < 2 * TILE < q.shape[2]:
+        mask = q.new_zeros(1, k.shape[2] + missing)
+        mask[:, k.shape[2] :] = torch.finfo(q.dtype).min / 2
+        mask = mask.expand(q.shape[2], -1)
+        k, v = (functional.pad(x, (0, 0, 0, missing)) for x in (k, v))
     return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
         q, k, v, 0.0, causal, attn_mask=mask, scale=scaling
     )

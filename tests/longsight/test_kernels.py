@@ -132,3 +132,17 @@ def test_no_more_capped_logits_are_held_than_the_budget_allows(monkeypatch):
     kernels.kernel(q[:, :, :20], k, v, None, SCALING, softcap=5.0)
     assert max(held) <= 10_000
     assert sum(held) == HEADS * 20 * 500
+
+
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 3e-6), (torch.bfloat16, 0.02)])
+@pytest.mark.parametrize("keys", [1, 10, 16, 17, 31, 32, 33])
+def test_few_keys_for_many_queries_are_all_that_is_seen(keys, dtype, allowed):
+    """They go to the CPU's kernel as 16 or 32, the rest of which weighs nothing."""
+    q, _, _ = heads(70, 2, dtype)
+    _, k, v = heads(keys, 2, dtype)
+    out, lse = kernels.kernel(q, k, v, None, SCALING)
+    exact, sums = kernels.unfused(
+        *(x.float() for x in (q, *(x.repeat_interleave(2, 1) for x in (k, v)))), None, SCALING
+    )
+    assert (out.float() - exact).abs().max() < allowed
+    assert (lse - sums).abs().max() < allowed
