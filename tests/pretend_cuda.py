@@ -8,8 +8,9 @@
 Within it torch has such a device. As with a real one, tensors of two devices do not mix, NumPy cannot read them, and
 the only attention kernels are CUDA's, with what they ask of their arguments. What waits is what
 `torch.cuda.set_sync_debug_mode` would tell of: numbers that are read, shapes that depend on numbers, and copies between
-the two memories, unless they are `non_blocking` and to the device. Not pretended: rounding, speed, and inference mode,
-which is `no_grad` here.
+the two memories, unless they are `non_blocking`. What is copied so from the device is not there before an event has
+been waited for: the device then had something else to do (`"busy"`), or it had not (`"idle"`). Not pretended: rounding,
+speed, and inference mode, which is `no_grad` here.
 """
 
 import sys
@@ -127,12 +128,32 @@ def _is_cuda(device: Any) -> bool:
     return device is not None and torch.device(device).type in (CUDA.type, INSIDE.type)
 
 
+class Event:
+    """That all which the device was given before has been done."""
+
+    def __init__(self, device: "PretendCuda") -> None:
+        self.device, self.given, self.coming = device, device.given, device.coming
+        device.coming = []
+
+    def synchronize(self) -> None:
+        self.device.waits["busy" if self.device.given > self.given else "idle"] += 1
+        for there, numbers in self.coming:
+            there.copy_(numbers)
+        self.coming = []
+
+
 class PretendCuda(TorchDispatchMode):
-    """Runs every operation on the CPU, as the device would; `waits` counts what the processor waited for."""
+    """Runs every operation on the CPU, as the device would; `waits` counts what the processor waited for, `given` the
+    operations, and `coming` is what was copied from the device and is not there yet, with its numbers."""
 
     def __init__(self) -> None:
         super().__init__()
         self.waits: Counter[str] = Counter()
+        self.given = 0
+        self.coming: list[tuple[Tensor, Tensor]] = []
+
+    def record_event(self) -> Event:
+        return Event(self)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -161,7 +182,11 @@ class PretendCuda(TorchDispatchMode):
             _check(func, args, given)
         if func in COUNTED:
             self._count(func, args, kwargs, bool(there))
+        self.given += bool(there)
         out = (KERNELS.get(func, func) if there else func)(*run[0], **run[1])
+        if func is aten._to_copy.default and kwargs.get("non_blocking") and there and not _is_cuda(kwargs["device"]):
+            self.coming.append((out, out.clone()))
+            out.fill_(-1)
         asked = kwargs.get("device")
         goes = bool(there) if asked is None else _is_cuda(asked)
         here = {id(x) for x in given if not isinstance(x, OnCuda)} if goes else ()
@@ -200,10 +225,8 @@ class PretendCuda(TorchDispatchMode):
         asked = kwargs.get("device", source.device)
         after = _is_cuda(asked) if func is aten._to_copy.default else isinstance(args[0], OnCuda)
         at_once = kwargs.get("non_blocking", args[2] if len(args) > 2 else False)
-        if before and not after:
-            self.waits["to cpu"] += 1
-        if after and not before and not at_once:
-            self.waits["to cuda"] += 1
+        if before != after and not at_once:
+            self.waits["to cuda" if after else "to cpu"] += 1
 
 
 def _check(func: Any, args: tuple, given: list[Tensor]) -> None:
@@ -283,7 +306,9 @@ def pretend_cuda() -> Iterator[PretendCuda]:
         mode._inference_mode_context = torch.no_grad()
         mode._inference_mode_context.__enter__()
 
+    device = PretendCuda()
     facts = {
+        "current_stream": lambda device_=None: device,
         "is_available": lambda: True, "device_count": lambda: 1, "current_device": lambda: 0,
         "_lazy_init": lambda: None,
         "get_device_name": lambda device=None: "pretended", "get_device_capability": lambda device=None: (9, 0),
@@ -297,4 +322,4 @@ def pretend_cuda() -> Iterator[PretendCuda]:
         stack.enter_context(patch.multiple(torch, tensor=made(tensor), as_tensor=made(as_tensor)))
         stack.enter_context(patch.object(Tensor, "to", moved))
         stack.enter_context(patch.object(torch.inference_mode, "__enter__", no_grad))
-        yield stack.enter_context(PretendCuda())
+        yield stack.enter_context(device)

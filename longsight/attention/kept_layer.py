@@ -126,15 +126,11 @@ class KeptLayer(CacheLayerMixin):
         held = [*self.runs(0, starting), *self.runs(old, before)]
         keys = torch.cat([self.keys[:, :, slots] for slots in held] + [key_states], dim=2)
         values = torch.cat([self.values[:, :, slots] for slots in held] + [value_states], dim=2)
-        device = key_states.device
-        self._ascending = torch.cat(
-            [torch.arange(*ends, device=device) for ends in ((0, starting), (old, self.length))]
-        )
+        later = torch.arange(old, self.length, device=key_states.device)
+        self._ascending = torch.cat((torch.arange(starting, device=later.device), later))
         self._make_room()
-        for first, last in (
-            (before, self.starting),
-            (max(before, self.starting, self.length - self.window), self.length),
-        ):
+        ring = max(before, self.starting, self.length - self.window)
+        for first, last in ((before, self.starting), (ring, self.length)):
             at = first - before
             for slots in self.runs(first, last):
                 some = slice(at, at := at + slots.stop - slots.start)
@@ -161,17 +157,9 @@ class KeptLayer(CacheLayerMixin):
         if self._ascending is not None:
             begin = self.length + self.starting - len(self._ascending)  # of what follows the starting tokens
             later = slice(self.starting + max(first, begin) - begin, self.starting + last - begin)
-            pieces = [slice(first, min(last, self.starting)), later]
-            return joined([piece for piece in pieces if piece.start < piece.stop])
+            return joined([slice(first, min(last, self.starting)), later])
         begin, end = max(first, self.starting, self.length - self.window), min(last, self.length)
-        found = [slice(first, min(end, self.starting))]
-        if begin < end:
-            start, beyond = self.slot(begin), self.slot(begin) + end - begin - self.capacity
-            if beyond > 0:  # round the end of the ring
-                found += [slice(self.starting, self.starting + beyond), slice(start, self.capacity)]
-            else:
-                found.append(slice(start, start + end - begin))
-        return joined([piece for piece in found if piece.start < piece.stop])
+        return joined([slice(first, min(end, self.starting)), *self.runs(begin, end)])
 
     def _make_room(self) -> None:
         have, need = self.keys.shape[2], min(self.length, self.capacity)
@@ -241,6 +229,13 @@ class KeptLayer(CacheLayerMixin):
             fork.offloaded = self.offloaded.fork()
         return fork
 
+    def take_back(self) -> None:
+        """Forget the latest token, which came alone. In a full layer its slot is that of the key `window` tokens before
+        it, which only earlier queries saw, and of the next token."""
+        self.length -= 1
+        self.turned.clear()
+        self.counted = self._newest = None
+
     def reset(self) -> None:
         self.keys = self.values = self._newest = None
         self.turned.clear()
@@ -260,13 +255,7 @@ class KeptLayer(CacheLayerMixin):
         self.batch_select_indices(beam_idx)
 
     def batch_repeat_interleave(self, repeats: int) -> None:
-        self.turned.clear()
-        rows = [row for row in range(self._batch) for _ in range(repeats)]
-        self._pick_memories(rows)
-        if self.offloaded is not None:
-            self.offloaded = self.offloaded.picked(torch.tensor(rows))
-        if self.is_initialized:
-            self.keys, self.values = (x.repeat_interleave(repeats, dim=0) for x in (self.keys, self.values))
+        self.batch_select_indices(torch.arange(self._batch).repeat_interleave(repeats))
 
     def batch_select_indices(self, indices: Tensor) -> None:
         for turned in self.turned.values():
@@ -294,9 +283,9 @@ class KeptLayer(CacheLayerMixin):
 
 
 def joined(slices: Iterable[slice]) -> list[slice]:
-    """Disjoint slices in ascending order, neighbours made one."""
+    """Disjoint slices in ascending order, neighbours made one, and without those that are empty."""
     found: list[slice] = []
-    for each in sorted(slices, key=lambda piece: piece.start):
+    for each in sorted((each for each in slices if each.start < each.stop), key=lambda each: each.start):
         if found and found[-1].stop == each.start:
             found[-1] = slice(found[-1].start, each.stop)
         else:

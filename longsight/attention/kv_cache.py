@@ -112,6 +112,20 @@ class Cache(TransformersCache):
                 found[alike] = layer.count(self._position.to(layer.keys.device))
             layer.counted = found[alike]
 
+    @property
+    def takes_back(self) -> bool:
+        """Whether the latest token can be forgotten: where all there is of it are its own keys and values, each in the
+        place of one that no later query sees. A state is made of all tokens, and what fetches remembers blocks, or
+        keeps keys beside the device."""
+        fetches = any(rule.retrieval_in(n) is not None for n, rule in enumerate(self.rules))
+        return not fetches and not any(isinstance(layer, StateLayer) for layer in self.layers)
+
+    def take_back(self) -> None:
+        """Forget the latest token, which came alone, as a cache that `takes_back`; `ids` are the caller's."""
+        self._position = None
+        for layer in self.kept_layers:
+            layer.take_back()
+
     def fork(self) -> "Cache":
         """A cache that has read the same and goes on by itself: what one of the two reads, the other does not see."""
         fork = Cache(self.method, (), self.padded, offload=self.offload)

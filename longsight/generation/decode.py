@@ -8,6 +8,7 @@ from torch import Tensor
 
 from longsight.attention.kv_cache import Cache
 from longsight.attention.observer import Observer
+from longsight.attention.transfer import Arriving, sent
 from longsight.errors import LongSightError
 from longsight.generation.prefill import Prefilled
 from longsight.models.model import Model
@@ -45,24 +46,46 @@ def decode(
     A token is read after it was yielded, when the next one is asked for: `cache.ids` says what the cache has read, and
     with it another turn can follow (the last token is in it only when a stop token came next). While this writes, the
     cache also holds turned keys (see `Model.cache_bytes`), unless it has `turns = False`.
+
+    On CUDA a token goes from one step into the next without the processor, which learns it while the device reads it
+    already; where that was too much, at the end, the cache takes it back. So it is wherever it can (`_feeds_back`).
     """
     choose = _chooser(sampling)
     stop = stop_ids(model) if sampling.stop is None else sampling.stop
-    cache, logits = prefilled.cache, prefilled.logits
+    cache = prefilled.cache
+    chosen, fed_back = choose(prefilled.logits), False
+
+    def read() -> Tensor:
+        return choose(model.forward(chosen, cache, retrieves=True, logits_to_keep=1, observer=observer)[-1])
+
     try:
         for count in range(1, sampling.max_new_tokens + 1):
-            token = choose(logits)
+            arriving, last = Arriving(chosen), count == sampling.max_new_tokens
+            if not last and observer is None and _feeds_back(model, cache):
+                chosen, fed_back = read(), True
+            token = arriving.number()
             if token in stop:
                 return
             yield token
-            if count < sampling.max_new_tokens:
-                if model.seam.outgrown(cache, cache.length + 1) and len(cache.ids) == cache.length:
-                    _read_anew(model, cache)
-                next_id = torch.tensor([token])
-                logits = model.forward(next_id, cache, retrieves=True, logits_to_keep=1, observer=observer)[-1]
+            if not last:
+                if not fed_back:
+                    if model.seam.outgrown(cache, cache.length + 1) and len(cache.ids) == cache.length:
+                        _read_anew(model, cache)
+                    chosen = read()
+                fed_back = False
                 cache.ids.append(token)
     finally:
+        if fed_back:
+            cache.take_back()
         cache.forget_turned()
+
+
+def _feeds_back(model: Model, cache: Cache) -> bool:
+    """Whether a token is read before anyone knows it: where the processor would wait for it, and nothing but keys
+    will tell of it, which can be taken back."""
+    length, longest = cache.length + 1, cache.method.longest
+    known = not model.seam.outgrown(cache, length) and (longest is None or length <= longest)
+    return model.device.type == "cuda" and known and cache.takes_back
 
 
 def _read_anew(model: Model, cache: Cache, chunk: int = 2048) -> None:
@@ -85,22 +108,25 @@ def stop_ids(model: Model) -> frozenset[int]:
     return frozenset([end] if isinstance(end, int) else end)
 
 
-def _chooser(sampling: Sampling) -> Callable[[Tensor], int]:
+def _chooser(sampling: Sampling) -> Callable[[Tensor], Tensor]:
+    """What chooses a token (1,) from logits (vocab,), on their device."""
     if sampling.temperature == 0:
-        return lambda logits: int(logits.argmax())
+        return lambda logits: logits.argmax(-1, keepdim=True)
     generator = torch.Generator()
     if sampling.seed is None:
         generator.seed()
     else:
         generator.manual_seed(sampling.seed)
-    return lambda logits: _sample(logits, sampling, generator)
+    return lambda logits: _sample(logits, sampling, torch.rand(1, dtype=torch.float64, generator=generator))
 
 
-def _sample(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
-    """Nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751) from logits (vocab,); on the CPU, for equal seeds."""
-    scores = logits.cpu().double()
+def _sample(logits: Tensor, sampling: Sampling, drawn: Tensor) -> Tensor:
+    """Nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751) of a token (1,) from logits (vocab,), by a number (1,)
+    `drawn` evenly from [0, 1) on the CPU: for equal seeds the same on every device, as far as logits are."""
+    scores = (logits if logits.device.type == "cuda" else logits.cpu()).double()  # others may have no float64
     scores = (scores - scores.max()) / sampling.temperature  # finite or -inf, however low the temperature
-    probability, order = scores.softmax(-1).sort(descending=True)
-    before = probability.cumsum(-1) - probability
-    probability = probability.masked_fill(before >= sampling.top_p, 0)
-    return int(order[torch.multinomial(probability, 1, generator=generator)])
+    probability, order = scores.softmax(-1).sort(descending=True, stable=True)
+    mass = probability.cumsum(-1)
+    nucleus = ((mass - probability) < sampling.top_p).sum(-1, keepdim=True)
+    place = torch.searchsorted(mass, sent(drawn, mass.device) * mass.gather(0, nucleus - 1), right=True)
+    return order.gather(0, place.minimum(nucleus - 1))

@@ -61,7 +61,7 @@ WAITING = {
     "place by a number of the device": (lambda x: x[x[0, 1].long()], {"item": 1}),
     "list of all": (lambda x: x.tolist(), {"to cpu": 1}),
     "back": (lambda x: x.cpu(), {"to cpu": 1}),
-    "back without waiting, which is not to be relied on": (lambda x: x.to("cpu", non_blocking=True), {"to cpu": 1}),
+    "back without waiting": (lambda x: x.to("cpu", non_blocking=True), {}),
     "there": (lambda x: HERE.to("cuda"), {"to cuda": 1}),
     "there without waiting": (lambda x: HERE.to("cuda", non_blocking=True), {}),
     "there by likeness, without waiting": (lambda x: HERE.to(x, non_blocking=True), {}),
