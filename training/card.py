@@ -1,13 +1,12 @@
-"""The model card: how the model was trained, and the parts of a report on it. Computes nothing."""
+"""The model card: how the model was trained, and a report on it. Computes nothing."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.evaluation.report_parts import ReportPart, ReportTable, markdown_table, parts_markdown
+from analysis.evaluation.report_parts import ReportTable, markdown_table
 
 TRAINING = "training.json"
 LIMITS = "limits.md"
@@ -76,8 +75,8 @@ it always takes the likeliest token.
 """
 
 
-def write(folder: Path, parts: Sequence[ReportPart]) -> None:
-    """Write the card as README.md into a model's folder.
+def write(folder: Path, measured: str) -> None:
+    """Write the card as README.md into a model's folder, with what was `measured` of the model, in Markdown.
 
     What the card says of the model's limits is the author's: `limits.md` in the folder, if there is one.
     """
@@ -95,7 +94,7 @@ def write(folder: Path, parts: Sequence[ReportPart]) -> None:
         tokens=about["tokens"] / 1e6,
         minutes=about["seconds"] / 60,
         phases=markdown_table(phases),
-        measured=parts_markdown(parts, HEADING),
+        measured=measured,
         limits=limits.read_text(encoding="utf-8").strip() if limits.exists() else "Nobody has looked yet.",
     )
     (folder / "README.md").write_text(text, encoding="utf-8")

@@ -52,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 measure(stage, model, cells, options, results, workers)
                 results.settle()
                 if options.card:
-                    card.write(options.model, card_parts(options.model, results))
-            print(parts_markdown(card_parts(options.model, results), card.HEADING))
+                    card.write(options.model, card_text(options.model, results, out))
+            print(card_text(options.model, results, out))
     except LongSightError as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -115,14 +115,16 @@ def _found(results: Results, key: str) -> int:
     return sum(case.scores["found"] == 1 for case in row.cases)
 
 
-def card_parts(folder: Path, results: Results) -> list[ReportPart]:
-    """What the card says of the model as it is now, and which parameters were tried; what papers report is left out."""
+def card_text(folder: Path, results: Results, out: Path) -> str:
+    """What the card says of the model as it is now, and which parameters were tried; what papers report is left out,
+    and so is where the texts in `out` lay."""
     rows = [row for row in results.rows.values() if row.model.digest == digest(str(folder))]
-    measured = [row for row in rows if row.seed != CHOOSING_SEED]
-    made = make_parts(measured, CARD_TASKS) if any(row.refused is None for row in measured) else []
-    parts = [dataclasses.replace(part, reported=()) for part in made]
+    asked = [row for row in rows if row.seed != CHOOSING_SEED]
+    made = make_parts(asked, CARD_TASKS) if any(row.refused is None for row in asked) else []
+    parts: list[ReportPart] = [dataclasses.replace(part, reported=()) for part in made]
     known = choose.read(folder)
-    return parts if known is None else [*parts, choose.part(known)]
+    text = parts_markdown(parts if known is None else [*parts, choose.part(known)], card.HEADING)
+    return text.replace(f"{out}/", "")
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -69,6 +69,8 @@ def test_the_card_is_written_and_nothing_is_measured_twice(command, model, tmp_p
     assert "| 64 | 0.0 M | 50% to 0% | 25% to 50% |" in text
     assert "It only babbles." in text
     assert "Reported: " not in text
+    assert "(filler=held-out, passages=8)" in text
+    assert str(tmp_path) not in text
     assert load(model).recommended == choose.read(model).recommended
     chosen = [row for row in rows if row.seed == CHOOSING_SEED]
     assert {row.length for row in chosen} == {128, 256}
