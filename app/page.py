@@ -70,7 +70,9 @@ def build_page() -> gr.Blocks:
             views += _panel(ABOUT, "About", lambda tab: build_about())
         _wire(demo, Page(demo, shared, visit, status, tabs, views))
         build_api(demo, session)
-    return demo.queue(default_concurrency_limit=None)  # nobody waits for what somebody else is told
+    demo.queue(default_concurrency_limit=None)  # nobody waits for what somebody else is told
+    serving.rest_while_idle(demo._queue)
+    return demo
 
 
 def _panel(name: str, title: str, build: Callable[[gr.Tab], list[LinkedControl]]) -> list[LinkedControl]:

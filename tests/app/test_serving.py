@@ -48,3 +48,26 @@ def test_no_statistics_are_drawn_up_when_an_event_ends():
     ended = {"time": 1.0, "status": "success", "process_time": 1.0, "function": "ask", "session_hash": "one"}
     assert queue.compute_analytics_summary([ended]) == {"functions": {}}
     assert queue.ANALYTICS_MAX_EVENTS == 1
+
+
+def test_a_server_that_nobody_asks_anything_looks_seldom_for_it():
+    """Gradio looked a thousand times a second, which took a twentieth of a core of a server at rest."""
+    queue = build_page()._queue
+    queue.active_jobs = [None]
+    pauses = []
+
+    async def rest():
+        loop = asyncio.get_running_loop()
+        later = loop.call_later
+
+        def at_once(seconds, *call, **context):
+            pauses.append(seconds)
+            if len(pauses) == 20:
+                queue.close()
+            return later(0, *call, **context)
+
+        loop.call_later = at_once
+        await asyncio.gather(queue.start_processing(), queue.start_progress_updates())
+
+    run_apart(rest())
+    assert sum(1 / seconds for seconds in set(pauses)) < 110  # looks in a second
