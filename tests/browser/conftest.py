@@ -14,6 +14,7 @@ from longsight.errors import LongSightError
 from tests.conftest import ROOT
 
 BLOCKED = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+COMPILED_ONCE = "--blink-settings=v8CacheOptions=3"  # Chromium keeps what it compiled at the first load, not the second
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 PATIENCE = 120_000  # milliseconds that a busy machine may take for anything ordinary
 QUIET = 2000  # milliseconds without a request
@@ -33,10 +34,14 @@ def chromium_path():
 
 
 @pytest.fixture(scope="session")
-def browser():
-    path = chromium_path()
+def browser(tmp_path_factory):
+    """All visitors share the cache of one profile: the page's scripts are fetched and compiled once."""
+    path, profile = chromium_path(), tmp_path_factory.mktemp("profile")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", BLOCKED])
+        chromium = playwright.chromium.launch_persistent_context(
+            profile, executable_path=path, args=["--no-sandbox", BLOCKED, COMPILED_ONCE],
+            permissions=["clipboard-read", "clipboard-write"],
+        )  # fmt: skip
         yield chromium
         chromium.close()
 
@@ -60,16 +65,16 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture
 def visit_page(browser, url, request, capfd):
-    """Opens pages, each by a visitor of its own; afterwards none may have failed or asked for anything else, and the
-    server has logged no fault. What a page shows when its test fails is told."""
-    contexts, problems = [], []
+    """Opens pages, each by a visitor of its own, who has been nowhere before; afterwards none may have failed or asked
+    for anything else, and the server has logged no fault. What a page shows when its test fails is told."""
+    pages, problems = [], []
 
     def open_page(query="", size=DESKTOP, dark=False, late=None) -> Page:
-        context = browser.new_context(
-            viewport=size, permissions=["clipboard-read", "clipboard-write"], color_scheme="dark" if dark else "light"
-        )
-        contexts.append(context)
-        page = context.new_page()
+        page = browser.new_page()
+        pages.append(page)
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        forget(page, url)
         page.set_default_timeout(PATIENCE)
         page.posts = []
         page.on("pageerror", lambda error: problems.append(f"error on the page: {error}"))
@@ -85,14 +90,22 @@ def visit_page(browser, url, request, capfd):
     yield open_page
     logged = "".join(capfd.readouterr())
     print(logged)
-    for context in contexts:
-        for page in context.pages:
-            if request.node.failed:
-                print(f"\n{page.url} shows:\n{page.inner_text('body')}")
-            page.unroute_all(behavior="ignoreErrors")  # what is still answered late
-        context.close()
+    for page in pages:
+        if page.is_closed():
+            continue
+        if request.node.failed:
+            print(f"\n{page.url} shows:\n{page.inner_text('body')}")
+        page.unroute_all(behavior="ignoreErrors")  # what is still answered late
+        page.close()
     assert problems == []
     assert "Traceback" not in logged
+
+
+def forget(page, url):
+    """What a visit before has left in the browser, apart from its cache."""
+    stored = page.context.new_cdp_session(page)
+    stored.send("Storage.clearDataForOrigin", {"origin": url.rstrip("/"), "storageTypes": "local_storage,cookies"})
+    stored.detach()
 
 
 def answer_late(route):

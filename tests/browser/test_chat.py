@@ -232,8 +232,8 @@ def test_the_keyboard_is_enough(visit_page):
 
 def test_the_example_is_read_before_gradio_has_come(browser, url, visit_page):
     visit_page()  # the first visitor's model is loaded now
-    context = browser.new_context(viewport=PHONE)
-    page = context.new_page()
+    page = browser.new_page()
+    page.set_viewport_size(PHONE)
     page.route("**/assets/*.js", lambda route: None)  # on a line that is slow without end
     page.goto(url, wait_until="commit")
     expect(page.locator("#first-look .cell")).to_have_count(3)
@@ -241,4 +241,4 @@ def test_the_example_is_read_before_gradio_has_come(browser, url, visit_page):
     expect(page.locator("#first-look .costs")).to_contain_text("Next question")
     expect(page.locator("#first-look nav")).to_contain_text("Distance maps")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    context.close()
+    page.close()
