@@ -66,7 +66,15 @@ function drawPlot(area, data, layout, config) {
   }
 }
 
-// Light and dark switch by a class on the body.
+// Light and dark switch by a class on the body. A hidden plot is drawn in the other shade when it is shown.
 function onShade(draw) {
-  new MutationObserver(draw).observe(document.body, {attributes: true, attributeFilter: ['class']});
+  const dark = () => document.body.classList.contains('dark');
+  let drawn = dark();
+  const follow = () => {
+    if (drawn === dark() || !element.checkVisibility()) return;
+    drawn = dark();
+    draw();
+  };
+  new MutationObserver(follow).observe(document.body, {attributes: true, attributeFilter: ['class']});
+  new ResizeObserver(follow).observe(element);
 }

@@ -112,13 +112,22 @@ def test_colours_follow_the_shade_and_a_phone_stacks_the_maps(visit_page):
     page = visit_page("?tab=maps", size=PHONE, dark=True)
     page.wait_for_function(f"{DRAWN} === 6")
     ink = "getComputedStyle(document.querySelector('#map-0 .xtick text')).fill"
+    parts = f"{ink}.match(/\\d+/g).slice(0, 3).map(Number)"
     assert min(int(part) for part in re.findall(r"\d+", page.evaluate(ink))[:3]) > 180
     page.click("#shade")
-    page.wait_for_function(f"Math.max(...{ink}.match(/\\d+/g).slice(0, 3).map(Number)) < 80")
+    page.wait_for_function(f"Math.max(...{parts}) < 80")
     boxes = [page.locator(f"#map-{n}").bounding_box() for n in range(3)]
     assert all(one["y"] + one["height"] <= two["y"] + 1 for one, two in pairwise(boxes))
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     shoot(page, "phone-maps")
+
+    # a map that is hidden keeps its colours until it is shown
+    page.click("#tab-about-button")
+    page.click("#shade")
+    page.wait_for_function("document.body.classList.contains('dark')")
+    assert page.evaluate(f"Math.max(...{parts})") < 80
+    page.click("#tab-maps-button")
+    page.wait_for_function(f"Math.min(...{parts}) > 180")
 
 
 def test_a_rule_of_ones_own_is_drawn_while_it_is_typed_and_travels_in_the_link(visit_page):
