@@ -23,7 +23,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.components import accessible_names, file_limit, messages, open_lists, permalink, theme
+from app.components import accessible_names, file_limit, keyboard, messages, permalink, theme
 from app.components.session_states import SessionStates
 from app.front_page import FrontPage
 from app.known_events import KnownEvents
@@ -67,7 +67,7 @@ def launch_options() -> dict[str, Any]:
     theme.serve_files()
     sys.setswitchinterval(SWITCHING)
     scripts = [messages.SCRIPT, permalink.SCRIPT, visits.SCRIPT, method_controls.script(), theme.SCRIPT]
-    scripts += [accessible_names.SCRIPT, open_lists.SCRIPT, file_limit.script(MOST_BYTES)]
+    scripts += [accessible_names.SCRIPT, keyboard.SCRIPT, file_limit.script(MOST_BYTES)]
     return {
         "ssr_mode": False,
         "run_history": False,

@@ -216,6 +216,22 @@ def test_the_keyboard_is_enough(visit_page):
     page = visit_page("?text=none&methods=vanilla&longest=8")
     page.focus("#add-method")
     page.keyboard.press("Enter")
+    expect(page.locator("#add-method")).to_be_focused()
+    page.keyboard.press("Enter")  # the last place: there is none to add any more
+    picker = page.locator("#method-2-picker input")
+    expect(picker).to_be_focused()
+    expect(page.get_by_role("listbox")).to_have_count(0)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(picker).not_to_have_value("Truncation")
+    expect(page.get_by_role("listbox")).to_have_count(0)
+    expect(picker).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")  # out of a list that scrolls
+    expect(page.locator("#method-2-remove")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(heads(page)).to_have_count(2)
+    expect(page.locator("#add-method")).to_be_focused()
     page.focus("#method-1-picker input")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
@@ -228,6 +244,13 @@ def test_the_keyboard_is_enough(visit_page):
     page.keyboard.type("Hello")
     page.keyboard.press("Enter")
     expect(cells(page, "done")).to_have_count(1)
+    page.focus("#tab-diagnostics-button")
+    page.keyboard.press("Enter")
+    page.locator("#panel input[name=panel] >> nth=5").wait_for()  # one choice, and its buttons no more six of their own
+    page.focus("#panel input:checked")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#panel input:checked")).to_have_value("attention")
+    expect(page).to_have_url(re.compile("panel=attention"))
 
 
 def test_the_example_is_read_before_gradio_has_come(browser, url, visit_page):
