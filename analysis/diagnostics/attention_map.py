@@ -217,7 +217,7 @@ def overview_figure(record: AttentionMap) -> go.Figure:
             hoverongaps=False, hovertemplate=hover,
         )  # fmt: skip
         figure.add_trace(heatmap, layer + 1, head + 1)
-    _frame(figure, record, showticklabels=False)
+    _frame(figure, record, showticklabels=False, fixedrange=True)  # else handles lie over the maps beside each
     figure.update_annotations(font={"size": 11, "color": INK})
     figure.update_xaxes(title_text="key", row=layers, col=1)
     figure.update_yaxes(title_text="query", row=layers, col=1)

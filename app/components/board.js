@@ -3,6 +3,7 @@ const board = element.querySelector('.board');
 const note = board.querySelector('.note');
 const figures = board.querySelector('.figures');
 const texts = board.querySelector('.texts');
+const [KEY_WIDTH, KEY_HEIGHT] = [70, 170];  // of a key of colours beside maps
 let marked = null;
 
 function make(tag, className, parent, text = '') {
@@ -58,6 +59,16 @@ function zoomed(node, event) {
   trigger('zoom', {queries: range(y0, y1), keys: range(x0, x1)});
 }
 
+// Square maps are as high as their width allows: more height would be empty.
+function height({layout}, width) {
+  const {height = 460, margin} = layout;
+  if (layout.yaxis?.constrain !== 'domain') return height;
+  const count = (axis) => new Set(Object.keys(layout).filter((key) => key.startsWith(axis))
+    .map((key) => layout[key].domain?.[0])).size;
+  const side = (width - margin.l - margin.r - KEY_WIDTH) / count('xaxis');
+  return Math.min(height, margin.t + margin.b + Math.max(KEY_HEIGHT, side * count('yaxis')));
+}
+
 async function drawFigure(node, item) {
   if (node.drawn === item.json && node.shade === document.body.className) return;
   [node.drawn, node.shade] = [item.json, document.body.className];
@@ -65,7 +76,7 @@ async function drawFigure(node, item) {
   const figure = JSON.parse(item.json);
   node.heading.textContent = item.wide ? '' : figure.layout.title?.text ?? '';
   if (!item.wide) figure.layout.title = {text: ''};  // plotly would cut it off
-  figure.layout.height ??= 460;
+  figure.layout.height = height(figure, node.area.clientWidth);
   await drawPlot(node.area, figure.data, figure.layout, {...CONFIG, modeBarButtonsToAdd: []});
   node.area.removeAllListeners('plotly_click');
   node.area.removeAllListeners('plotly_relayout');

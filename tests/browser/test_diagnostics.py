@@ -178,17 +178,18 @@ def saved_pictures(page):
 
 
 def test_maps_are_enlarged_down_to_a_frame_and_clusters_of_two_texts_name_the_sinks(visit_page):
-    page = visit_page(f"{BOOK}&panel=attention")
-    run(page)
-    overview = figures(page, ["overview-vanilla", "overview-lm-infinite", "mass"])["overview-vanilla"]
+    page = visit_page(f"{BOOK.replace('&length', ';self-extend&length')}&panel=attention")
+    run(page, 3)
+    small = ["overview-vanilla", "overview-lm-infinite", "overview-self-extend"]
+    overview = figures(page, [*small, "mass"])["overview-vanilla"]
     assert "heatmap" in overview["types"]
     assert overview["drawn"] >= 4
+    tops = [page.locator(f"[data-name={name}] .plot-area").bounding_box()["y"] for name in small]
+    assert len(set(tops)) == 1, "maps stand at one height, however long their titles are"
     panel = page.locator("[data-name=overview-vanilla] .nsewdrag >> nth=1")
-    panel.scroll_into_view_if_needed()
-    box = panel.bounding_box()
-    page.mouse.click(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.8)
-    large = ["enlarged-vanilla", "enlarged-lm-infinite"]
-    drawn = figures(page, ["overview-vanilla", "overview-lm-infinite", "mass", *large])
+    panel.click(position={"x": 3, "y": 16})  # no handle of the map beside it lies over it
+    large = ["enlarged-vanilla", "enlarged-lm-infinite", "enlarged-self-extend"]
+    drawn = figures(page, [*small, "mass", *large])
     assert page.input_value("#diagnostics-enlarged textarea, #diagnostics-enlarged input") == "0.1"
     assert drawn["enlarged-vanilla"]["x"] == ["key position j"]
     expect(page.locator("#diagnostics-status")).to_contain_text("measured")  # and not read again
@@ -215,6 +216,7 @@ def test_maps_are_enlarged_down_to_a_frame_and_clusters_of_two_texts_name_the_si
     assert (round(width), ends) == (round(height), [599.5, 659.5, 699.5, 639.5])
 
     # the layers and a second text of the clusters, where the first tokens and the sinks have names
+    page.click("#method-2-remove")
     choose(page, "clusters")
     fill_layers(page, "0,4")
     expect(page.locator("#diagnostics-others")).to_be_visible()
