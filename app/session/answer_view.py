@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import TypedDict
 
-from app.session import answers, formatting, verdicts
+from app.session import answers, estimate, formatting, verdicts
 from app.session.answers import Answer
 from app.session.attended_passages import Passage
 from app.session.device_sharing import Waiting
@@ -94,12 +94,15 @@ def judged(cell: Answer, turn: ConversationTurn) -> Verdict:
 
 
 def _left(turn: ConversationTurn) -> str:
-    """How long until all are answered, others' turns included; empty for one answer, and where nobody knows."""
+    """How long until all are answered, or read where nothing was written with the model yet, others' turns included;
+    empty for one answer, and where nobody knows."""
     waiting, open_cells = turn.waiting, [cell for cell in turn.cells if not cell.finished]
-    own = answers.seconds_left(open_cells)
-    if len(open_cells) < 2 or own is None or (waiting.others and waiting.seconds is None):
+    own, what = answers.seconds_left(open_cells), "together"
+    if own is None:
+        own, what = estimate.total(cell.reading_left for cell in open_cells), "read together in"
+    if len(open_cells) < 2 or not own or (waiting.others and waiting.seconds is None):
         return ""
-    return f"{len(open_cells)} answers, together {formatting.about(own + (waiting.seconds or 0.0))}"
+    return f"{len(open_cells)} answers, {what} {formatting.about(own + (waiting.seconds or 0.0))}"
 
 
 def _cell(cell: Answer, turn: ConversationTurn, judged: Verdict, beside: Sequence[Verdict]) -> CellView:

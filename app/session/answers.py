@@ -60,9 +60,14 @@ class Answer:
         return 1 - self.done / self.total if self.total else 1.0
 
     @property
+    def reading_left(self) -> float | None:
+        """Forecast of the device's time that reading still needs; None where nobody knows."""
+        return self.left_seconds if self.state in (self.WAITING, self.READING) else 0.0
+
+    @property
     def seconds_left(self) -> float | None:
         """Forecast of the device's time that is still needed; None where nobody knows."""
-        reading = self.left_seconds if self.state in (self.WAITING, self.READING) else 0.0
+        reading = self.reading_left
         if reading is None or self.answer_seconds is None or self.finished:
             return 0.0 if self.finished else None
         return reading + max(self.answer_seconds - self.write_seconds, 0.0)

@@ -203,13 +203,15 @@ def test_the_words_of_every_state():
 
 
 def test_what_all_answers_need_together_is_said_until_one_is_left():
-    def left(*states):
-        cells = [Answer(RUN, state=state, left_seconds=80.0, answer_seconds=10.0) for state in states]
+    def left(*states, writing=10.0):
+        cells = [Answer(RUN, state=state, left_seconds=80.0, answer_seconds=writing) for state in states]
         return answer_view.turn_view(ConversationTurn("Why?", "", cells, 16))["left"]
 
     assert left(Answer.WAITING, Answer.READING, Answer.DONE) == "2 answers, together about 3 min"
     assert left(Answer.WRITING, Answer.READING) == "2 answers, together about 1 min 40 s"
     assert left(Answer.READING, Answer.DONE) == left(Answer.DONE, Answer.DONE) == ""
+    assert left(Answer.WAITING, Answer.READING, writing=None) == "2 answers, read together in about 2 min 40 s"
+    assert left(Answer.WRITING, Answer.WRITING, writing=None) == ""
 
 
 def test_a_finished_answer_has_a_verdict_and_only_the_first_failure_is_explained():
