@@ -103,7 +103,8 @@ class TurnedKeys:
 
 
 def grown(buffer: Tensor, size: int) -> Tensor:
-    """A copy of `buffer` (..., slot, channel) with room for `size` slots."""
-    grown = buffer.new_zeros(*buffer.shape[:-2], size, buffer.shape[-1])
+    """A copy of `buffer` (..., slot, channel) with room for `size` slots, of which those beyond it hold nothing yet: to
+    fill the room of a long text at once would be a second in which nothing is read."""
+    grown = buffer.new_empty(*buffer.shape[:-2], size, buffer.shape[-1])
     grown[..., : buffer.shape[-2], :] = buffer
     return grown

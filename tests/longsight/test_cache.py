@@ -140,6 +140,25 @@ def test_an_answer_that_room_was_taken_for_takes_no_more(grouped, key):
     assert read.cache.nbytes == grouped.cache_bytes(method, n + room)
 
 
+@pytest.mark.parametrize("key", ["vanilla", "lm-infinite", "self-extend", "infllm"])
+def test_room_that_holds_nothing_yet_is_neither_filled_nor_read(grouped, key):
+    method, n, room = METHODS[key].for_model(TRAINED, 110), 110, 20
+
+    def written():
+        read = prefill(grouped, ids(n), method, chunk=16, room=room)
+        ahead = read.cache.layers[0].keys[:, :, n:].clone()
+        return ahead, list(decode(grouped, read, Sampling(max_new_tokens=room, stop=frozenset())))
+
+    _, expected = written()
+    torch.use_deterministic_algorithms(True)  # what nobody has filled holds NaN then
+    try:
+        ahead, found = written()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert ahead.isnan().all()
+    assert found == expected
+
+
 def test_a_ring_never_reserves_more_than_it_can_hold():
     layer = KeptLayer(4, 16)
     layer.reserve(1_000_000)
