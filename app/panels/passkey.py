@@ -40,7 +40,7 @@ A number is hidden in a long text, and the model is asked for it. Each cell is o
 the number was found**. Two lines say how far a method goes: up to the plain one its distances are familiar, up to the \
 dotted one it sees the whole text, and beyond that only what is near the end. **Click on a cell to open its trials,** \
 or choose it in the list below."""
-EXAMPLE = "A finished example, recorded with {model}. Set what you like above and press Run."
+EXAMPLE = "A finished example, recorded with {model}: {methods}. Set what you like above and press Run."
 EMPTY = "No keys were looked for with this model yet. Set what you like above and press Run."
 
 
@@ -124,7 +124,8 @@ class PasskeyPanel:
         if mine is None:
             hidden: Updates = {place.column: gr.Column(visible=False) for place in self.columns}
             return {self.note: f'<p class="note">{EMPTY}</p>', **hidden, **self.trial.offer(None)}
-        note = "" if session.grid else EXAMPLE.format(model=mine.grid.model)
+        made = ", ".join(method.title for method in mine.grid.methods())
+        note = "" if session.grid else EXAMPLE.format(model=mine.grid.model, methods=made)
         return {**self.drawn(mine, note), **self.trial.offer(mine.grid)}
 
     @for_visitor
