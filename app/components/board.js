@@ -62,7 +62,7 @@ function zoomed(node, event) {
 // Square maps are as high as their width allows: more height would be empty.
 function height({layout}, width) {
   const {height = 460, margin} = layout;
-  if (layout.yaxis?.constrain !== 'domain') return height;
+  if (layout.yaxis?.constrain !== 'domain' || !width) return height;
   const count = (axis) => new Set(Object.keys(layout).filter((key) => key.startsWith(axis))
     .map((key) => layout[key].domain?.[0])).size;
   const side = (width - margin.l - margin.r - KEY_WIDTH) / count('xaxis');
