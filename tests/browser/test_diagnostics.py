@@ -192,6 +192,7 @@ def test_maps_are_enlarged_down_to_a_frame_and_clusters_of_two_texts_name_the_si
     drawn = figures(page, [*small, "mass", *large])
     assert page.input_value("#diagnostics-enlarged textarea, #diagnostics-enlarged input") == "0.1"
     assert drawn["enlarged-vanilla"]["x"] == ["key position j"]
+    assert page.locator("[data-name=enlarged-vanilla] .nsewdrag").bounding_box()["width"] > 200
     expect(page.locator("#diagnostics-status")).to_contain_text("measured")  # and not read again
     named = page.evaluate(
         "[...document.querySelectorAll('.plot-area [clip-path], .cbfill')]"
