@@ -31,9 +31,6 @@ window.longsight = {
   },
   settle(names, values) {
     names.forEach((name, place) => { if (this.view.has(name)) this.set(name, values[place]); });
-    const known = [...names, 'tab', 'view'];  // Gradio has names of its own: view, and what begins with __
-    [...this.view.keys()].filter((name) => !known.includes(name) && !name.startsWith('__'))
-      .forEach((name) => this.set(name, ''));
     const tab = document.querySelector('#tabs [role="tab"][aria-selected="true"]');
     if (tab && this.view.has('tab')) this.set('tab', tab.id.replace(/^tab-|-button$/g, ''));
     this.opened = true;
@@ -70,7 +67,7 @@ def follow_tab(tab: gr.Tab, name: str) -> None:
 
 def settled(controls: Sequence[tuple[str, Any]]) -> str:
     """JavaScript for the values of these named controls, once the view is restored: what was asked for and left out
-    gives way in the address to what the page shows, and names that nothing here has leave it."""
+    gives way in the address to what the page shows."""
     return f"(...values) => longsight.settle({[name for name, _ in controls]}, values)"
 
 

@@ -126,6 +126,7 @@ def document_card(document: Document | None, tokens: int, train_length: int) -> 
     name, head, tail = (html.escape(text) for text in (document.name, document.head, document.tail))
     size = html.escape(" · ".join(filter(None, [formatting.size(document.nbytes), document.form])))
     note = f'<p class="note">{html.escape(document.note)}</p>' if document.note else ""
+    end = f'<blockquote dir="auto" class="tail">{tail}</blockquote>' if tail != head else ""
     return (
         f'<div class="document"><b class="name" dir="auto">{name}</b>'
         f'<span class="size">{size}</span>'
@@ -134,7 +135,7 @@ def document_card(document: Document | None, tokens: int, train_length: int) -> 
         f"the trained length of {train_length:,}</p>"
         f'<p class="room">With a question and its answer up to {tokens + document_loading.ANSWER_ROOM:,}: methods are '
         f"fitted to that.</p>{note}"
-        f'<blockquote dir="auto">{head}</blockquote><blockquote dir="auto" class="tail">{tail}</blockquote></div>'
+        f'<blockquote dir="auto">{head}</blockquote>{end}</div>'
     )
 
 

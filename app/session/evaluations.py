@@ -48,7 +48,12 @@ def titles() -> list[tuple[str, str]]:
 
 def task_keys(given: Any) -> Any:
     """The keys that a text names with commas between them; anything else as it is, for `read_tasks` to refuse."""
-    return [key.strip() for key in given.split(",") if key.strip()] if isinstance(given, str) else given
+    if not isinstance(given, str):
+        return given
+    keys = [key.strip() for key in given.split(",") if key.strip()]
+    if not keys:
+        raise LongSightError(f"No task is named; there are {', '.join(TASKS)}.")
+    return keys
 
 
 def read_tasks(given: Any) -> list[Task]:

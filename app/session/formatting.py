@@ -46,9 +46,9 @@ def about(seconds: float) -> str:
 
 
 def times(tokens: int, train_length: int) -> str:
-    """How often the trained length goes into a text: 2,422 x, 1.4 x."""
+    """How often the trained length goes into a text: 2,422 x, 1.4 x, 0.03 x."""
     ratio = tokens / train_length
-    return f"{ratio:,.0f} ×" if ratio >= 10 else f"{ratio:.1f} ×"
+    return f"{ratio:,.0f} ×" if ratio >= 10 else f"{ratio:.1f} ×" if ratio >= 0.1 else f"{ratio:.1g} ×"
 
 
 def unseen(turns: int, of: int) -> str:

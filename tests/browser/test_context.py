@@ -110,4 +110,5 @@ def test_a_long_note_leaves_the_name_of_a_file_its_room(browser):
     sheet = (theme.STYLES / "longsight.css").read_text(encoding="utf-8")
     page.set_content(f'<style>{sheet}</style><div id="side" style="position: static; width: 300px">{card}</div>')
     assert page.locator(".name").bounding_box()["width"] > 140
+    assert page.locator("blockquote").all_inner_texts() == ["Grass is green."]  # and not once more
     page.close()

@@ -101,7 +101,7 @@ def test_a_question_is_answered_with_each_method_as_the_command_line_names_them(
         ("evaluate", {"tasks": "magic"}, "There is no task 'magic'; there are perplexity, passkey"),
         ("evaluate", {"tasks": "passkey:filler=/etc/passwd"}, "There is no task 'passkey:filler=/etc/passwd'"),
         ("evaluate", {"tasks": {"a": 1}}, "There is no task {'a': 1}"),
-        ("evaluate", {"tasks": " , "}, "No task is chosen; choose Perplexity, Passkey"),
+        ("evaluate", {"tasks": " , "}, "No task is named; there are perplexity, passkey"),
         ("evaluate", {"lengths": "10"}, "Lengths must be a whole number from 64 to 131,072, but 10 was given"),
         ("evaluate", {"trials": 10**9}, "Trials must be a whole number from 1 to 50"),
         ("evaluate", {"trials": 0}, "Trials must be a whole number from 1 to 50"),

@@ -26,6 +26,7 @@ def test_no_duration_has_sixty_of_anything_or_is_far_from_the_truth(seconds):
 
 def test_a_length_says_what_it_is_a_multiple_of():
     assert of_trained(2464, 512) == "2,464 tokens = 4.8 × the trained length"
+    assert of_trained(17, 512) == "17 tokens = 0.03 × the trained length"
 
 
 @pytest.mark.parametrize(
