@@ -40,7 +40,7 @@ def grid_figure(records: Sequence[GridRecord]) -> go.Figure:
                 figure.add_vline(place, line={"color": LIMIT, "width": 3, "dash": kind}, row=row, col=column)
     first = records[0]
     ticks = {"tickvals": np.arange(len(first.length)), "ticktext": [f"{length:,}" for length in first.length]}
-    figure.update_xaxes(range=[-0.5, len(first.length) - 0.5], **ticks)
+    figure.update_xaxes(range=[-0.5, len(first.length) - 0.5], autotickangles=[0, -90], **ticks)
     for column in range(1, columns + 1):
         title = "length [tokens]" if columns < COLUMNS or column == 2 else None  # three would run into each other
         lowest = (len(records) - column) // columns + 1
