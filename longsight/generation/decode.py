@@ -48,12 +48,14 @@ def decode(
     cache also holds turned keys (see `Model.cache_bytes`), unless it has `turns = False`.
 
     On CUDA a token goes from one step into the next without the processor, which learns it while the device reads it
-    already; where that was too much, at the end, the cache takes it back. So it is wherever it can (`_feeds_back`).
+    already; where that was too much, at the end, the cache takes it back. Not so where it cannot, and while `observer`
+    looks on.
     """
     choose = _chooser(sampling)
     stop = stop_ids(model) if sampling.stop is None else sampling.stop
     cache = prefilled.cache
     chosen, fed_back = choose(prefilled.logits), False
+    feeds_back = observer is None and model.device.type == "cuda" and cache.takes_back
 
     def read() -> Tensor:
         return choose(model.forward(chosen, cache, retrieves=True, logits_to_keep=1, observer=observer)[-1])
@@ -61,7 +63,7 @@ def decode(
     try:
         for count in range(1, sampling.max_new_tokens + 1):
             arriving, last = Arriving(chosen), count == sampling.max_new_tokens
-            if not last and observer is None and _feeds_back(model, cache):
+            if not last and feeds_back and _follows(model, cache):
                 chosen, fed_back = read(), True
             token = arriving.number()
             if token in stop:
@@ -80,12 +82,10 @@ def decode(
         cache.forget_turned()
 
 
-def _feeds_back(model: Model, cache: Cache) -> bool:
-    """Whether a token is read before anyone knows it: where the processor would wait for it, and nothing but keys
-    will tell of it, which can be taken back."""
+def _follows(model: Model, cache: Cache) -> bool:
+    """Whether a token can be read after what `cache` holds: its rule goes so far, and nothing has to be read anew."""
     length, longest = cache.length + 1, cache.method.longest
-    known = not model.seam.outgrown(cache, length) and (longest is None or length <= longest)
-    return model.device.type == "cuda" and known and cache.takes_back
+    return not model.seam.outgrown(cache, length) and (longest is None or length <= longest)
 
 
 def _read_anew(model: Model, cache: Cache, chunk: int = 2048) -> None:
