@@ -145,7 +145,8 @@ def mean_scores(cases: Sequence[RowCase]) -> dict[str, float]:
 def machine(model: Model) -> RowMachine:
     """Where it ran."""
     where = torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else platform.machine()
-    return RowMachine(device=model.device.type, name=where, threads=torch.get_num_threads(), system=platform.system())
+    threads = torch.get_num_threads() if model.threads is None else model.threads.reading
+    return RowMachine(device=model.device.type, name=where, threads=threads, system=platform.system())
 
 
 def versions() -> dict[str, str]:

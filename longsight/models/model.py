@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -38,6 +38,19 @@ Ids: TypeAlias = Sequence[int] | Tensor
 SMALL = 10_000_000
 """Weights of a model up to which one thread is about as fast as several, and much faster beside other programs."""
 
+MEDIUM = 200_000_000
+"""The same while it writes: its products of one row are done before another thread has woken up."""
+
+DEFAULT_THREADS = torch.get_num_threads()
+"""Those that torch comes with; asked later, it says what the last model had."""
+
+
+class Threads(NamedTuple):
+    """How many threads torch has while a text is read, and while tokens are written one by one."""
+
+    reading: int
+    writing: int
+
 
 @dataclass(frozen=True)
 class Model:
@@ -51,8 +64,8 @@ class Model:
     recommended: Recommended = field(default_factory=dict)
     completes: bool = False
     """Whether it answers better where a text is to be completed than where it is asked in a chat."""
-    threads: int | None = None
-    """How many threads torch has on a CPU while this model reads (None: as many as it has anyway)."""
+    threads: Threads | None = None
+    """How many threads torch has on a CPU while this model runs (None: as many as it has anyway)."""
 
     @property
     def position_encoding(self) -> str:
@@ -138,18 +151,23 @@ class Model:
         retrieves: bool = False, logits_to_keep: int = 0, observer: Observer | None = None,
     ) -> Tensor:  # fmt: skip
         """Read `ids` (n,) after what `cache` holds; logits (n, vocab), or the last `logits_to_keep` of them."""
-        if self.threads is not None and self.threads != torch.get_num_threads():
-            torch.set_num_threads(self.threads)  # counts for the thread that calls, which may be another each time
+        if self.threads is not None:
+            wanted = self.threads.writing if len(ids) == 1 else self.threads.reading
+            if wanted != torch.get_num_threads():
+                torch.set_num_threads(wanted)  # counts for the thread that calls, which may be another each time
         return self.seam.forward(ids, cache, retrieves=retrieves, logits_to_keep=logits_to_keep, observer=observer)
 
     def on_suited_threads(self) -> "Model":
-        """This model on one thread, if it is so small that several would wait for each other most of the time.
+        """This model on as many threads as suit its size: several would wait for each other most of the time while a
+        small one runs, or a medium one writes.
 
         For a process of one's own: torch keeps to it for whatever the process does afterwards. Where OMP_NUM_THREADS is
         set, that is kept to.
         """
-        alone = self.weights <= SMALL and self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ
-        return replace(self, threads=1) if alone else self
+        if self.device.type != "cpu" or "OMP_NUM_THREADS" in os.environ:
+            return self
+        reading, writing = (1 if self.weights <= alone else DEFAULT_THREADS for alone in (SMALL, MEDIUM))
+        return replace(self, threads=Threads(reading, writing))
 
     def check_ids(self, ids: Ids) -> Tensor:
         """`ids` as an int64 tensor (n,), or LongSightError when they are not token ids of this model."""

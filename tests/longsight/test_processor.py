@@ -4,7 +4,6 @@ import ast
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,22 +75,45 @@ def _future(node):
     return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
-def test_a_small_model_reads_on_one_thread_and_a_larger_one_on_all(monkeypatch):
+@pytest.fixture
+def threads(monkeypatch):
+    """Set, for the time of a test, to two, which torch is said to come with."""
     monkeypatch.delenv("OMP_NUM_THREADS")
-    model = tiny.model()
+    monkeypatch.setattr(models, "DEFAULT_THREADS", 2)
     before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
-        model.logits(tiny.ids(5), tiny.defaults("vanilla"))
-        assert torch.get_num_threads() == 2, "nobody asked"
-        model.on_suited_threads().logits(tiny.ids(5), tiny.defaults("vanilla"))
-        assert torch.get_num_threads() == 1
-        monkeypatch.setattr(models, "SMALL", 10)
-        assert model.on_suited_threads() is model
-        monkeypatch.setattr(models, "SMALL", 10**9)
-        monkeypatch.setenv("OMP_NUM_THREADS", "2")
-        assert model.on_suited_threads() is model, "the user has chosen"
-        replace(model, threads=2).logits(tiny.ids(5), tiny.defaults("vanilla"))
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("small", "medium", "reads", "writes"), [(10**9, 10**9, 1, 1), (10, 10**9, 2, 1), (10, 10, 2, 2)]
+)
+def test_a_small_model_runs_on_one_thread_and_a_medium_one_writes_on_one(
+    small, medium, reads, writes, threads, monkeypatch
+):
+    monkeypatch.setattr(models, "SMALL", small)
+    monkeypatch.setattr(models, "MEDIUM", medium)
+    model, vanilla, seen = tiny.model(), tiny.defaults("vanilla"), []
+    model.logits(tiny.ids(5), vanilla)
+    assert torch.get_num_threads() == 2, "nobody asked"
+    model = model.on_suited_threads()
+    for at_once in (5, 1, 5, 1):
+        model.logits(tiny.ids(5), vanilla, chunk=at_once)
+        seen.append(torch.get_num_threads())
+    assert seen == [reads, writes, reads, writes]
+
+
+def test_a_large_model_reads_on_all_threads_after_a_small_one_read_in_the_same_thread_of_the_page(threads, monkeypatch):
+    small = tiny.model().on_suited_threads()
+    small.logits(tiny.ids(5), tiny.defaults("vanilla"))
+    monkeypatch.setattr(models, "SMALL", 10)
+    large = tiny.model().on_suited_threads()
+    large.logits(tiny.ids(5), tiny.defaults("vanilla"))
+    assert torch.get_num_threads() == 2
+
+
+def test_what_the_user_has_chosen_stays(threads, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    model = tiny.model()
+    assert model.on_suited_threads() is model
