@@ -3,7 +3,8 @@
 `python -m benchmarks.real_model [MODEL] [--read 2048 9216] [--write 8192] [--dtypes float32 bfloat16] [--loops 0 2]`.
 One process and one thread; what is compared takes turns, and the median of its processor time counts, so that other
 programs disturb all alike. Text to write after is made up in the caches, as its content makes no difference to speed.
-Of a GGUF file, llama.cpp reads and writes as much from the packed weights, where it is installed (see `llama_cpp.py`).
+Of a GGUF file of four bits, what writes without them (see `one_row`) is compared too, and llama.cpp reads and writes as
+much, where it is installed (see `llama_cpp.py`).
 """
 
 if __name__ == "__main__":  # before torch is imported
@@ -29,12 +30,12 @@ from benchmarks.subject import random_ids
 from longsight.attention.kv_cache import Cache
 from longsight.generation.prefill import prefill
 from longsight.methods import METHODS, Method
-from longsight.models.gguf_files import gguf_file
+from longsight.models.gguf_files import gguf_file, opened
 from longsight.models.model import Model, load
 from longsight.models.module_patching import cache_keyword
 
 CHUNK, WINDOW, BURST = 2048, 2048, 8
-WITHOUT = "vanilla, no turned keys"
+WITHOUT, DEQUANTISED = "vanilla, no turned keys", "vanilla, no packed weights"
 
 Work = Callable[[], object]
 
@@ -58,8 +59,8 @@ def readings(model: Model, stock: PreTrainedModel, length: int) -> dict[str, Wor
     }
 
 
-def writings(model: Model, stock: PreTrainedModel, length: int) -> dict[str, Work]:
-    """What is compared at writing one more token after `length`."""
+def writings(model: Model, stock: PreTrainedModel, dequantised: Model | None, length: int) -> dict[str, Work]:
+    """What is compared at writing one more token after `length`; `dequantised`: the model without its four bits."""
     states = made_up(model, length)
     token = torch.tensor([1])
     theirs = DynamicCache(config=stock.config)
@@ -70,13 +71,16 @@ def writings(model: Model, stock: PreTrainedModel, length: int) -> dict[str, Wor
     def write_stock() -> None:
         stock(input_ids=token[None], **{cache_keyword(stock): theirs}, use_cache=True)
 
-    def write(cache: Cache) -> None:
+    def write(cache: Cache, model: Model = model) -> None:
         model.forward(token, cache, retrieves=True, logits_to_keep=1)
 
     caches = {key: filled(model, method, states) for key, method in methods(model, length).items()}
     caches[WITHOUT] = filled(model, METHODS["vanilla"](), states)
     caches[WITHOUT].turns = False
-    return {ONE_PASS: write_stock, **{key: partial(write, cache) for key, cache in caches.items()}}
+    ours = {key: partial(write, cache) for key, cache in caches.items()}
+    if dequantised is not None:
+        ours[DEQUANTISED] = partial(write, filled(dequantised, METHODS["vanilla"](), states), dequantised)
+    return {ONE_PASS: write_stock, **ours}
 
 
 def made_up(model: Model, length: int) -> list[tuple[Tensor, Tensor]]:
@@ -149,15 +153,18 @@ def main() -> None:
     print(f"{options.model}; {platform.machine()} {amx} AMX, one thread, torch {torch.__version__}")
     print("tokens per second of processor time (times stock's faster way)\n")
     for dtype in options.dtypes:
-        model, other = (load(options.model, "cpu", getattr(torch, dtype)) for _ in range(2))
+        format_ = getattr(torch, dtype)
+        model, other = (load(options.model, "cpu", format_) for _ in range(2))
         other.seam.close()
+        dequantised = load(opened(options.model, format_), "cpu", format_) if model.packed_bytes else None
         for loops in options.loops:
             with busy(loops):
                 where = f"{dtype}, {loops} busy loops"
                 for n in options.read:
                     show(f"{where}, read {n:,}", n, in_turns(readings(model, other.hf, n), options.times))
                 for n in options.write:
-                    show(f"{where}, write after {n:,}", 1, in_turns(writings(model, other.hf, n), options.turns, BURST))
+                    works = writings(model, other.hf, dequantised, n)
+                    show(f"{where}, write after {n:,}", 1, in_turns(works, options.turns, BURST))
     show_llama_cpp(model, options.model, options)
 
 

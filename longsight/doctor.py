@@ -38,6 +38,11 @@ def _compared(model: Model) -> str:
     return "" if proven == model.dtype else f", compared in {str(proven).removeprefix('torch.')}"
 
 
+def _packed(model: Model) -> str:
+    """What its weights take once more, where tokens are written by others than texts are read with."""
+    return f", {model.packed_bytes / 1e6:,.1f} MB in four bits, by which tokens are written" * bool(model.packed_bytes)
+
+
 def chat_line(model: Model) -> str:
     """Whether the model can be asked something, and how."""
     if model.tokenizer is None:
@@ -67,7 +72,7 @@ def report(source: str) -> str:
         f"  trained length      {model.train_length:,} tokens",
         *([f"  methods act on      {model.acting}"] if model.acting else []),
         f"  chat                {chat_line(model)}",
-        f"  weights             {weights / 1e6:,.1f} MB in {str(model.dtype).removeprefix('torch.')}",
+        f"  weights             {weights / 1e6:,.1f} MB in {str(model.dtype).removeprefix('torch.')}{_packed(model)}",
         f"  vanilla - stock     {model.seam.difference:.2g} (largest logit difference on a few tokens;"
         f" allowed {TOLERANCE[model.seam.proven_in]:g} of the largest logit{_compared(model)})",
         f"  {'cache [MB] at':24}" + "".join(f"{n:>12,}" for n in LENGTHS) + f"   parameters for {LENGTHS[0]:,} tokens",

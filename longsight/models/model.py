@@ -25,9 +25,10 @@ from longsight.methods import METHODS, Method
 from longsight.methods.by_head import shares
 from longsight.models.checkpoint import load_tokenizer, read_recommended, read_weights, usable_device
 from longsight.models.families import train_length
-from longsight.models.gguf_files import opened
+from longsight.models.gguf_files import gguf_file, opened
 from longsight.models.module_patching import check_language_model
 from longsight.models.number_format import usual
+from longsight.models.one_row import quicken
 from longsight.models.registry import Recommended, completes, expanded, read_config
 from longsight.models.seam import Seam, open_seam
 from longsight.models.unreadable import understood
@@ -66,6 +67,8 @@ class Model:
     """Whether it answers better where a text is to be completed than where it is asked in a chat."""
     threads: Threads | None = None
     """How many threads torch has on a CPU while this model runs (None: as many as it has anyway)."""
+    packed_bytes: int = 0
+    """What its weights take once more, in four bits, by which tokens are written (see `one_row`)."""
 
     @property
     def position_encoding(self) -> str:
@@ -242,7 +245,10 @@ def load(source: str | Path, device: str | torch.device | None = None, dtype: to
         dtype = dtype or usual(where, config)
     hf = read_weights(place, config, dtype)
     model = adopt(hf.to(where), load_tokenizer(place), Path(source).name, read_recommended(source))
-    return replace(model, completes=completes(source))
+    with understood(source):
+        more, packed_bytes = quicken(model.hf, Path(place) if gguf_file(source) is not None else None)
+    model.seam.forwards.extend(more)
+    return replace(model, completes=completes(source), packed_bytes=packed_bytes)
 
 
 def adopt(

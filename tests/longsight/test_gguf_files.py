@@ -1,5 +1,7 @@
 """A GGUF file is the model that it was made from, or one sentence."""
 
+import re
+
 import gguf
 import numpy as np
 import pytest
@@ -7,10 +9,11 @@ import torch
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from analysis.evaluation.cell import digest
+from longsight import doctor
 from longsight.errors import LongSightError
 from longsight.generation.decode import stop_ids
 from longsight.generation.prompt import chat_ids
-from longsight.models import gguf_files, registry
+from longsight.models import gguf_files, one_row, registry
 from longsight.models.model import load
 from tests.longsight import tiny
 from tests.longsight.tiny import TRAINED, defaults, ids
@@ -21,7 +24,8 @@ CONTROL = 3
 TEMPLATE = "{% for m in messages %}<|turn|>{{ m['content'] }}<|end|>{% endfor %}"
 SOME = {"pad_token_id": None, "bos_token_id": 1, "eos_token_id": 0, "vocab_size": len(TOKENS), "intermediate_size": 64}
 HEADS = {"q_proj": "num_attention_heads", "k_proj": "num_key_value_heads"}
-EIGHT_BITS = gguf.GGMLQuantizationType.Q8_0
+EIGHT_BITS, FOUR_BITS = gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.Q4_1
+STEPS = one_row.FILE
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +39,8 @@ def interleaved(weight, heads):
     return weight.reshape(heads, 2, -1, weight.shape[-1]).swapaxes(1, 2).reshape(weight.shape)
 
 
-def write(path, hf, *, architecture="llama", split="smollm", tokens=TOKENS, add=lambda writer: None):
-    """`hf` as a GGUF file in eight bits, and its weights as they are then."""
+def write(path, hf, *, architecture="llama", split="smollm", tokens=TOKENS, add=lambda writer: None, bits=EIGHT_BITS):
+    """`hf` as a GGUF file in so many bits, and its weights as they are then."""
     config = hf.config
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_context_length(config.max_position_embeddings)
@@ -61,7 +65,7 @@ def write(path, hf, *, architecture="llama", split="smollm", tokens=TOKENS, add=
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
     for name, weight in hf.named_parameters():
         rows = weight.detach().numpy()
-        kind = EIGHT_BITS if rows.ndim == 2 else gguf.GGMLQuantizationType.F32
+        kind = bits if rows.ndim == 2 else gguf.GGMLQuantizationType.F32
         packed = gguf.quantize(rows, kind)
         weight.data = torch.from_numpy(gguf.dequantize(packed, kind).reshape(rows.shape)).clone()
         if (heads := HEADS.get(name.split(".")[-2])) is not None:
@@ -98,6 +102,75 @@ def test_a_file_is_the_model_that_it_was_made_from(hf, tmp_path, cache, monkeypa
     assert [file.name for file in path.parent.iterdir()] == [path.name], "nothing is written beside it"
     assert [file.suffix for file in cache.rglob("*") if file.stat().st_size > 50_000] == [".safetensors"]
     assert digest(str(path)) == digest(str(path.parent)) != ""
+
+
+HAS_KERNEL = pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() not in one_row.KERNELS, reason="torch packs no four bits on this processor"
+)
+
+
+@HAS_KERNEL
+def test_in_bfloat16_tokens_are_written_by_the_four_bits_that_the_file_has(hf, tmp_path, cache, monkeypatch):
+    path = write(tmp_path / "tiny.Q4_1.gguf", hf, bits=FOUR_BITS)
+    exact = written(load(path, dtype=torch.float32))
+    assert not list(cache.rglob(STEPS)), "float32 is asked for by whoever wants all of it"
+    model = load(path, dtype=torch.bfloat16)
+    four_bits = sum(module.weight.numel() for module in linear_of(model.hf)[:-1])
+    assert model.packed_bytes == four_bits // 2 + four_bits // 32 * 4, "all but the head, whose rows torch cannot pack"
+    assert len(list(cache.rglob(STEPS))) == 1
+    ours = written(model)
+    assert re.search(r"MB in float32\n", doctor.report(str(path)))
+    monkeypatch.setattr(doctor, "load", lambda source: model)
+    assert re.search(r"MB in bfloat16, 0\.0 MB in four bits, by which tokens are written\n", doctor.report(str(path)))
+
+    monkeypatch.setattr(one_row, "find_steps", lambda weight: pytest.fail("they were found already"))
+    again = load(path, dtype=torch.bfloat16)
+    assert torch.equal(written(again), ours)
+
+    again.seam.close()
+    assert not any("forward" in vars(module) for module in linear_of(again.hf)), "nothing is left of it"
+    without = load(next(cache.rglob(STEPS)).parent, dtype=torch.bfloat16)  # a folder, which comes from no GGUF file
+    assert without.packed_bytes == 0
+    assert not torch.equal(written(without), ours), "it is another product"
+    rounding = (written(without) - exact).square().mean().sqrt()
+    assert (ours - exact).square().mean().sqrt() < 1.5 * rounding
+
+
+def written(model):
+    """Logits of tokens that come one by one."""
+    cache = model.seam.new_cache(defaults("vanilla"))
+    return torch.cat([model.forward(token[None], cache) for token in ids(24)]).float()
+
+
+def linear_of(hf):
+    return [module for module in hf.modules() if isinstance(module, torch.nn.Linear)]
+
+
+@HAS_KERNEL
+def test_eight_bits_lie_on_no_sixteen_steps_which_is_looked_at_once(hf, tmp_path, cache, monkeypatch):
+    path = write(tmp_path / "tiny.Q8_0.gguf", hf)
+    assert load(path, dtype=torch.bfloat16).packed_bytes == 0
+    monkeypatch.setattr(one_row, "find_steps", lambda weight: pytest.fail("there are none"))
+    assert load(path, dtype=torch.bfloat16).packed_bytes == 0
+
+
+@HAS_KERNEL
+def test_steps_that_are_damaged_or_cannot_be_kept_are_named(hf, tmp_path, cache, monkeypatch):
+    path = write(tmp_path / "tiny.Q4_1.gguf", hf, bits=FOUR_BITS)
+    with monkeypatch.context() as full:
+        full.setattr(one_row, "save_file", no_room)
+        with pytest.raises(LongSightError, match=r"tiny\.Q4_1\.gguf cannot be loaded: .*No space left"):
+            load(path, dtype=torch.bfloat16)
+    load(path, dtype=torch.bfloat16)
+    [kept] = cache.rglob(STEPS)
+    assert sorted(file.name for file in kept.parent.iterdir() if file.is_dir()) == [], "nothing half made is left"
+    kept.write_bytes(kept.read_bytes()[:100])
+    with pytest.raises(LongSightError, match=rf"tiny\.Q4_1\.gguf cannot be loaded: .*{STEPS}.*delete"):
+        load(path, dtype=torch.bfloat16)
+
+
+def no_room(*given):
+    raise OSError(28, "No space left on device")
 
 
 def test_its_weights_are_asked_for_unpacked(hf, tmp_path, cache, monkeypatch):
