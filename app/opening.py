@@ -28,7 +28,6 @@ from longsight.progress import finish
 def status_line(model: Model) -> str:
     """Where the model runs, in which number format if that is a short one, and what it was trained on."""
     short = "" if model.dtype == torch.float32 else f" in {str(model.dtype).removeprefix('torch.')}"
-    short += ", writing in 4 bits" * bool(model.packed_bytes)
     return (
         f"<span>device <b>{html.escape(devices.name(model.device))}</b>{short}</span>"
         f"<span>trained length <b>{model.train_length:,}</b></span>"

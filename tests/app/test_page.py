@@ -5,7 +5,6 @@ import re
 import runpy
 import subprocess
 import sys
-from dataclasses import replace
 
 import gradio as gr
 import pytest
@@ -89,7 +88,6 @@ def test_the_page_opens_with_the_first_example_and_the_first_methods(opened, mod
 def test_a_short_number_format_is_named():
     model = adopt(variants.build("llama").to(torch.bfloat16))
     assert "</b> in bfloat16<" in page.status_line(model)
-    assert "</b> in bfloat16, writing in 4 bits<" in page.status_line(replace(model, packed_bytes=100))
 
 
 def test_layers_that_a_method_leaves_alone_are_named():
