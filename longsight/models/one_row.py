@@ -93,27 +93,27 @@ def _is_one_row(x: Tensor) -> bool:
 
 
 def _by_vector(module: nn.Linear) -> Forward:
-    many = forward_of(module)
     if module.weight.data_ptr() % LINE:
         module.weight.data = module.weight.data.clone()
-
-    def forward(x: Tensor) -> Tensor:
-        if not _is_one_row(x):
-            return many(x)
-        row, weight, bias = x.reshape(-1), module.weight, module.bias
-        out = torch.mv(weight, row) if bias is None else torch.addmv(bias, weight, row)
-        return out.view(*x.shape[:-1], -1)
-
-    return forward
+    return _for_one_row(module, lambda row: torch.mv(module.weight, row))
 
 
 def _by_steps(module: nn.Linear, steps: Steps) -> Forward:
-    many, packed = forward_of(module), steps.packed()
+    packed, places = steps.packed(), steps.places  # and not the codes, which take as much again
+    return _for_one_row(module, lambda row: torch._weight_int4pack_mm_for_cpu(row[None], packed, GROUP, places))
+
+
+def _for_one_row(module: nn.Linear, product: Callable[[Tensor], Tensor]) -> Forward:
+    """The forward of `module`, with another product of its weights and one row (column,).
+
+    A bias is added by itself: without AVX512 torch's `addmv` takes four times as long as both.
+    """
+    many = forward_of(module)
 
     def forward(x: Tensor) -> Tensor:
         if not _is_one_row(x):
             return many(x)
-        out = torch._weight_int4pack_mm_for_cpu(x.reshape(1, -1), packed, GROUP, steps.places)
+        out = product(x.reshape(-1).contiguous())
         return (out if module.bias is None else out + module.bias).view(*x.shape[:-1], -1)
 
     return forward
@@ -174,7 +174,8 @@ def _steps_of(groups: Tensor, eps: float) -> tuple[Tensor, Tensor] | None:
         codes[left[fits]] = found[fits]
         left = left[~fits]
         if not len(left):
-            return codes.byte(), _places(groups, codes)
+            places = _places(groups, codes)
+            return (codes.byte(), places) if places.isfinite().all() else None
     return None
 
 

@@ -1,5 +1,7 @@
 """A row times the weights of a model is the same by whatever product, and steps are found where a file had some."""
 
+import weakref
+
 import gguf
 import numpy as np
 import pytest
@@ -91,6 +93,13 @@ def test_a_long_matrix_is_looked_at_piece_by_piece(monkeypatch):
     assert torch.equal(parts.places, whole.places)
 
 
+@pytest.mark.parametrize("greatest", [3e37, 3.3e38, float("inf"), float("nan")])
+def test_weights_too_large_to_be_summed_are_left(greatest):
+    weight = quantised(Kind.Q4_1)
+    weight[3, 64:96] = torch.linspace(0, 15, 32).round() / 15 * greatest
+    assert find_steps(weight.to(BF16)) is None
+
+
 @pytest.mark.parametrize(("rows", "columns"), [(24, 64), (32, 48)])
 def test_shapes_that_torch_cannot_pack_are_left(rows, columns):
     assert find_steps(torch.zeros(rows, columns)) is None
@@ -117,7 +126,37 @@ def test_one_row_is_multiplied_as_exactly_as_many_are(bias, by_steps):
         ulp = truth.abs().clamp(min=2**-6) * 2**-7
         assert bool(((found - truth).abs() <= ulp * (2 if bias else 1)).all())
         assert torch.equal(one(rows), module(rows)), "many rows stay as they were"
+        assert one(rows[:0]).shape == (0, 48)
+        for row in (rows[0].repeat_interleave(2)[None, ::2], rows[:1, :1].expand(1, 512)):
+            assert torch.equal(one(row), one(row.contiguous()[0])[None]), "however it lies in memory"
         assert torch.equal(one(rows[None, :1].float().to(BF16).mT.contiguous().mT), one(rows[None, :1]))
+
+
+@pytest.mark.parametrize("by_steps", [False, pytest.param(True, marks=HAS_KERNEL)])
+def test_a_bias_is_added_by_itself(by_steps):
+    """`addmv` is one operation for both, and slow on processors without AVX512."""
+    module = nn.Linear(512, 48, dtype=BF16)
+    module.weight.data = quantised(Kind.Q4_1).to(BF16)
+    one = one_row._by_steps(module, find_steps(module.weight.detach())) if by_steps else one_row._by_vector(module)
+    bias = module.bias
+    with torch.inference_mode():
+        for row in drawn(64, 512, seed=1).to(BF16):
+            module.bias = None
+            product = one(row)
+            module.bias = bias
+            assert torch.equal(one(row), product + bias)
+
+
+@HAS_KERNEL
+def test_what_is_packed_holds_no_codes_besides():
+    module = nn.Linear(512, 48, dtype=BF16)
+    module.weight.data = quantised(Kind.Q4_1).to(BF16)
+    steps = find_steps(module.weight.detach())
+    codes = weakref.ref(steps.codes)
+    one = one_row._by_steps(module, steps)
+    del steps
+    assert codes() is None, "they would take as much again"
+    assert one(torch.ones(1, 512, dtype=BF16)).shape == (1, 48)
 
 
 def test_weights_that_begin_between_what_a_processor_reads_at_once_are_copied_and_stay_tied():
