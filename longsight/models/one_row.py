@@ -9,6 +9,7 @@ For one row of any other weights torch's matrix by vector is faster than its mat
 reads 64 bytes at a time, and weights that lie in a file as it is mapped into memory seldom begin where these do.
 """
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from longsight.models.module_patching import Shadowed, forward_of, replace_forward
+
+log = logging.getLogger(__name__)
 
 FILE = "steps.safetensors"
 """Where the steps that were found are kept, in the folder that a GGUF file was converted to."""
@@ -70,8 +73,8 @@ def quicken(hf: PreTrainedModel, folder: Path | None) -> tuple[list[Shadowed], i
     """Let every `nn.Linear` of a model in bfloat16 on a CPU multiply one row in the fastest way; what `restore` takes
     to undo it, and the bytes that this holds beside the weights.
 
-    `folder` is what a GGUF file was converted to (None: the model comes from none). Raises `OSError` where what was
-    found cannot be kept there, and `ValueError` where what was kept is damaged.
+    `folder` is what a GGUF file was converted to (None: the model comes from none). Where what was found cannot be kept
+    there, a logged sentence says so. Raises `ValueError` where what was kept is damaged.
     """
     if hf.device.type != "cpu" or hf.dtype != torch.bfloat16:
         return [], 0
@@ -130,12 +133,19 @@ def _kept(hf: PreTrainedModel, folder: Path) -> dict[str, Steps]:
         return {name: Steps(held[f"{name}.codes"], held[f"{name}.places"]) for name in _names(held)}
     each = ((name, find_steps(module.weight.detach())) for name, module in _linear(hf))
     found = {name: steps for name, steps in each if steps is not None}
+    try:
+        _keep(found, file)
+    except OSError as problem:  # they serve all the same
+        log.warning("%s cannot be kept, and will be found again each time: %s", file, problem)
+    return found
+
+
+def _keep(found: dict[str, Steps], file: Path) -> None:
     held = {f"{name}.codes": steps.codes for name, steps in found.items()}
     held |= {f"{name}.places": steps.places for name, steps in found.items()}
-    with tempfile.TemporaryDirectory(dir=folder) as made:  # so that nobody sees half of it
+    with tempfile.TemporaryDirectory(dir=file.parent) as made:  # so that nobody sees half of it
         save_file(held, Path(made) / FILE)
-        (Path(made) / FILE).rename(file)
-    return found
+        (Path(made) / FILE).replace(file)
 
 
 def _names(held: dict[str, Tensor]) -> set[str]:
