@@ -18,6 +18,7 @@ from typing import Any
 import torch
 import transformers
 from huggingface_hub import cached_assets_path
+from safetensors import SafetensorError
 from safetensors.torch import save_model
 from tokenizers import pre_tokenizers
 from transformers import (
@@ -148,7 +149,7 @@ def _keep(file: GgufFile, dtype: torch.dtype, kept: Path) -> None:
             made.rename(kept)
         finally:
             shutil.rmtree(made, ignore_errors=True)
-    except OSError as problem:
+    except (OSError, SafetensorError) as problem:
         if not kept.is_dir():  # another process may have been first
             raise file.error(f"what it is converted to cannot be written to {kept.parent} ({problem})") from problem
 

@@ -135,7 +135,7 @@ def _kept(hf: PreTrainedModel, folder: Path) -> dict[str, Steps]:
     found = {name: steps for name, steps in each if steps is not None}
     try:
         _keep(found, file)
-    except OSError as problem:  # they serve all the same
+    except (OSError, SafetensorError) as problem:  # they serve all the same
         log.warning("%s cannot be kept, and will be found again each time: %s", file, problem)
     return found
 

@@ -1,6 +1,8 @@
 """A GGUF file is the model that it was made from, or one sentence."""
 
 import re
+import resource
+from contextlib import contextmanager
 
 import gguf
 import numpy as np
@@ -155,13 +157,17 @@ def test_eight_bits_lie_on_no_sixteen_steps_which_is_looked_at_once(hf, tmp_path
 
 
 @HAS_KERNEL
-def test_steps_that_cannot_be_kept_serve_all_the_same(hf, tmp_path, cache, monkeypatch, caplog):
+def test_steps_that_cannot_be_kept_serve_all_the_same(hf, tmp_path, cache, caplog):
     """As in a cache that was filled once, and is now read alone."""
     path = write(tmp_path / "tiny.Q4_1.gguf", hf, bits=FOUR_BITS)
-    with monkeypatch.context() as full:
-        full.setattr(one_row, "save_file", no_room)
+    load(path, dtype=torch.bfloat16)
+    [kept] = cache.rglob(STEPS)
+    kept.unlink()
+    with files_of_at_most(10_000):
         unkept = load(path, dtype=torch.bfloat16)
-    assert re.search(rf"{STEPS} cannot be kept, .*: .*No space left", caplog.text)
+    assert re.search(rf"{STEPS} cannot be kept, .*: .*File too large", caplog.text)
+    assert not kept.exists()
+    assert not [file for file in kept.parent.iterdir() if file.is_dir()], "nothing half made is left"
     caplog.clear()
     kept = load(path, dtype=torch.bfloat16)
     assert not caplog.text
@@ -180,8 +186,15 @@ def test_steps_that_are_damaged_are_named(hf, tmp_path, cache):
         load(path, dtype=torch.bfloat16)
 
 
-def no_room(*given):
-    raise OSError(28, "No space left on device")
+@contextmanager
+def files_of_at_most(size):
+    """What this process writes beyond so many bytes of a file is refused by the system, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_its_weights_are_asked_for_unpacked(hf, tmp_path, cache, monkeypatch):
@@ -294,6 +307,9 @@ def test_a_package_that_is_missing_is_named(hf, tmp_path, monkeypatch):
 
 def test_a_cache_that_cannot_be_written_is_named(hf, tmp_path, cache, monkeypatch):
     path = write(tmp_path / "tiny.gguf", hf)
+    with files_of_at_most(50_000), pytest.raises(LongSightError, match=rf"cannot be written to {cache}.*too large"):
+        load(path)
+    assert not list(cache.rglob("*.safetensors")), "nothing half made is left"
     monkeypatch.setattr(gguf_files.tempfile, "mkdtemp", lambda **given: (tmp_path / "no" / "where").mkdir())
     with pytest.raises(LongSightError, match=rf"what it is converted to cannot be written to {cache}.*No such file"):
         load(path)
