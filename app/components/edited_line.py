@@ -33,6 +33,10 @@ longsight.line = {
     const taken = parts.map((part) => this.split(part, ':')[0]);
     return [...parts, keys.find((key) => !taken.includes(key)) ?? keys[0]].join(';');
   },
+  picked(line, pickers) {
+    const parts = this.parts(line);
+    return [line, ...pickers.map((held, at) => this.split(parts[at] ?? '', ':')[0] || held)];
+  },
   set(line, place, field, value) {
     const parts = this.parts(line), [key, given] = this.split(parts[place] ?? '', ':'), values = this.values(given);
     const name = this.names[key]?.[field], written = String(this.written(value));
@@ -65,9 +69,11 @@ longsight.line = {
   },
 };
 """
-"""`cut`: the parts between marks, but for marks in double quotes. `set`: parameter number `field` of the choice at
-`place`; null, where its box was emptied, is left out, and a text stands in double quotes, its own made single ones.
-`pin`: what the `boxes` of a choice hold and the line leaves out is written, or if not `on`, all of it left out.
+"""`cut`: the parts between marks, but for marks in double quotes. `picked`: the line, and in each picker what stands at
+its place there: would the server say that, an answer that comes late would take back what was picked meanwhile. `set`:
+parameter number `field` of the choice at `place`; null, where its box was emptied, is left out, and a text stands in
+double quotes, its own made single ones. `pin`: what the `boxes` of a choice hold and the line leaves out is written, or
+if not `on`, all of it left out.
 Where that leaves the line as it is, `set` returns undefined, by which Gradio leaves the line alone: a box that the
 server fills says that it changed, too, and must not write back a line that is no longer the newest.
 `boxes`: the values of the boxes, `most` for each place, after what stands in the line; others stay as they are."""
@@ -87,12 +93,13 @@ def pick(place: int) -> str:
 
 
 def remove(place: int) -> str:
-    """JavaScript for `line -> line`: the choice at `place` taken away, unless it is the only one."""
-    return f"(line) => longsight.line.remove(line, {place})"
+    """JavaScript for `(line, *pickers) -> (line, *pickers)`: the choice at `place` taken away, unless it is the only
+    one."""
+    return f"(line, ...pickers) => longsight.line.picked(longsight.line.remove(line, {place}), pickers)"
 
 
-ADD = "(line) => longsight.line.add(line)"
-"""JavaScript for `line -> line`: one more choice, of those that are not in it yet."""
+ADD = "(line, ...pickers) => longsight.line.picked(longsight.line.add(line), pickers)"
+"""JavaScript for `(line, *pickers) -> (line, *pickers)`: one more choice, of those that are not in it yet."""
 
 
 def change(place: int, field: int, within: str | None = None) -> str:

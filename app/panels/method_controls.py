@@ -55,8 +55,8 @@ class MethodSlot:
 
     @property
     def boxes(self) -> list[Any]:
-        """What `show` updates."""
-        return [self.group, self.picker, self.remove, self.drawer, self.preset, *self.fields]
+        """What `show` updates: all but the picker, which the visitor's browser sets."""
+        return [self.group, self.remove, self.drawer, self.preset, *self.fields]
 
     @property
     def fields(self) -> list[Any]:
@@ -70,7 +70,6 @@ class MethodSlot:
         spare = [gr.Number(value=None, visible=False) for _ in self.numbers[len(specs) :]]
         return {
             self.group: gr.Column(visible=True),
-            self.picker: method.key,
             self.remove: gr.Button(visible=not alone),
             self.drawer: gr.Accordion(visible=True, open=True)
             if text_of(method)
@@ -122,15 +121,16 @@ class MethodControls:
     @property
     def shown(self) -> list[Any]:
         """Everything that `show` updates."""
-        return [*self.boxes, *self.said, self.draft, self.line]
+        return [*(slot.picker for slot in self.slots), *self.boxes, *self.said, self.draft, self.line]
 
     def show(self, model: Model, chosen: Sequence[ChosenMethod], length: int) -> dict[Any, Any]:
         """Updates that lay these methods out, for a text of `length` tokens, and make them the ones that the page asks
         for."""
         line, methods, choices = side_by_side.line_of(chosen), [each.method for each in chosen], choices_for(model)
         shown = {**self.show_boxes(methods), **self.say(model, chosen, length), self.draft: line, self.line: line}
-        keys = {slot.picker: {"value": shown[slot.picker]} for slot in self.slots if slot.picker in shown}
-        return {**shown, **{slot.picker: gr.Dropdown(choices, **keys.get(slot.picker, {})) for slot in self.slots}}
+        values: list[dict[str, Any]] = [{"value": method.key} for method in methods] + [{}] * MOST_METHODS
+        pickers = {slot.picker: gr.Dropdown(choices, **value) for slot, value in zip(self.slots, values, strict=False)}
+        return {**shown, **pickers}
 
     def say(self, model: Model, chosen: Sequence[ChosenMethod], length: int) -> dict[Any, Any]:
         """Updates that say at the head of each method what that means, or why it cannot be, and what `pin` would do."""
@@ -143,8 +143,8 @@ class MethodControls:
         return told
 
     def show_boxes(self, methods: Sequence[Method]) -> dict[Any, Any]:
-        """Updates that lay these methods out, a slot for each, the other slots hidden. Lists of methods stay as they
-        are: whoever is in one would lose their place in it."""
+        """Updates that lay these methods out, a slot for each, the other slots hidden. Pickers stay as they are:
+        whoever is in one would lose their place in it, and what they picked meanwhile."""
         updates: dict[Any, Any] = {self.add: gr.Button(visible=len(methods) < MOST_METHODS)}
         for slot, method in zip(self.slots, methods, strict=False):
             updates |= slot.show(method, alone=len(methods) == 1)

@@ -45,18 +45,20 @@ def wire_methods(shared: SharedControls) -> Any:
 
 
 def _edit_choice(controls: MethodControls) -> list[Any]:
-    """Let pickers and buttons edit the draft; returns their events."""
-    _edit(controls, controls.add.click, edited_line.ADD)
+    """Let pickers and buttons edit the draft, and those that move methods what stands in the pickers; returns their
+    events."""
+    _edit(controls, controls.add.click, edited_line.ADD, moves=True)
     for place, slot in enumerate(controls.slots):
         _edit(controls, slot.picker.input, edited_line.pick(place), slot.picker)
-        _edit(controls, slot.remove.click, edited_line.remove(place))
+        _edit(controls, slot.remove.click, edited_line.remove(place), moves=True)
         _edit(controls, slot.pin.click, edited_line.pin(place, PIN), slot.pin, *slot.fields)
     own = [(slot.picker.input, slot.remove.click, slot.pin.click) for slot in controls.slots]
     return [controls.add.click, *(event for events in own for event in events)]
 
 
-def _edit(controls: MethodControls, event: Callable[..., Any], script: str, *given: Any) -> None:
-    event(None, [controls.draft, *given], controls.draft, js=script, api_visibility="private")
+def _edit(controls: MethodControls, event: Callable[..., Any], script: str, *given: Any, moves: bool = False) -> None:
+    moved = [slot.picker for slot in controls.slots if moves]
+    event(None, [controls.draft, *given, *moved], [controls.draft, *moved], js=script, api_visibility="private")
 
 
 @dataclass(frozen=True)

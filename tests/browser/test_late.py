@@ -72,6 +72,25 @@ def test_the_address_names_the_tab_that_is_open_however_late_another_is_answered
     assert "tab=about" in page.evaluate("location.search")
 
 
+def test_a_method_chosen_while_another_goes_is_kept_however_late_the_server_hears_of_it(visit_page):
+    page = visit_page("?text=none&methods=vanilla;window;rerope", late=answer_panels_after("window.released"))
+    page.wait_for_function("longsight.opened")
+    page.focus("#method-2-remove")
+    page.keyboard.press("Enter")
+    picker = page.locator("#method-1-picker input")
+    picker.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(picker).to_have_value("Truncation")
+    expect(picker).to_be_focused()  # again, as who chose by keyboard is still there
+    page.evaluate("window.released = true")
+    expect(page.locator("#method-2-picker")).to_be_hidden()  # the first answer, which knows of Window
+    page.focus("#ask textarea")  # and so the picker is left, and says what it holds
+    expect(page.locator("#method-line textarea, #method-line input")).to_have_value(re.compile("^vanilla;truncation"))
+    page.wait_for_timeout(2 * QUIET)
+    expect(picker).to_have_value("Truncation")
+
+
 def test_what_is_chosen_while_the_choice_before_is_being_refused_is_shown(visit_page):
     chosen = "document.querySelector('#method-0-picker input')?.value === 'ReRoPE'"
     page = visit_page("?text=none&methods=window", late=answer_panels_after(chosen))

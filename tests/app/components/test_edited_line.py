@@ -31,9 +31,17 @@ def ask():
 def test_marks_inside_of_quotes_part_nothing(ask):
     line = f"window:window=9;{RULE};vanilla"
     assert ask(edited_line.pick(0), line, "vanilla") == f"vanilla;{RULE};vanilla"
-    assert ask(edited_line.remove(0), line) == f"{RULE};vanilla"
-    assert ask(edited_line.remove(1), line) == "window:window=9;vanilla"
-    assert ask(edited_line.ADD, f"{RULE};vanilla") == f"{RULE};vanilla;window"
+    assert ask(edited_line.remove(0), line) == [f"{RULE};vanilla"]
+    assert ask(edited_line.remove(1), line) == ["window:window=9;vanilla"]
+    assert ask(edited_line.ADD, f"{RULE};vanilla") == [f"{RULE};vanilla;window"]
+
+
+def test_pickers_hold_what_stands_in_the_line_and_those_that_are_not_shown_what_they_held(ask):
+    line = f"window:window=9;{RULE};vanilla"
+    held = ["window", "composed", "vanilla"]
+    assert ask(edited_line.remove(0), line, *held) == [f"{RULE};vanilla", "composed", "vanilla", "vanilla"]
+    assert ask(edited_line.remove(0), "vanilla", *held) == ["vanilla", "vanilla", "composed", "vanilla"]
+    assert ask(edited_line.ADD, "window", "window", None, "window") == ["window;vanilla", "window", "vanilla", "window"]
 
 
 def test_a_list_that_is_only_left_changes_nothing(ask):
@@ -68,7 +76,7 @@ def test_boxes_show_numbers_as_numbers_and_texts_without_their_quotes(ask):
 
 
 def test_a_text_that_is_still_open_takes_the_rest_of_the_line(ask):
-    assert ask(edited_line.remove(1), 'vanilla;composed:rule="a;b') == "vanilla"
+    assert ask(edited_line.remove(1), 'vanilla;composed:rule="a;b') == ["vanilla"]
 
 
 @pytest.mark.parametrize(
