@@ -25,9 +25,13 @@ def wire_methods(shared: SharedControls) -> Any:
     """Returns what follows the choice of another model."""
     controls, callbacks = shared.methods, MethodCallbacks(shared.methods)
     inputs = [shared.model, shared.session, controls.draft]
-    when_changed(_edit_choice(controls), callbacks.lay_out, inputs, [*controls.boxes, controls.draft]).then(
-        None, [controls.draft, *controls.fields], controls.fields, js=edited_line.boxes(MOST_FIELDS), **HIDDEN
-    )  # the draft may have been edited since the server laid it out
+    laid_out = (
+        when_changed(_edit_choice(controls), callbacks.lay_out, inputs, [*controls.boxes, controls.draft]),
+        when_changed([shared.context.length.change], callbacks.refit, inputs, controls.shown),
+    )
+    for event in laid_out:  # and the draft may have been edited since
+        held = [controls.draft, *controls.fields]
+        event.then(None, held, controls.fields, js=edited_line.boxes(MOST_FIELDS), **HIDDEN)
     for place, slot in enumerate(controls.slots):
         for field, number in enumerate(slot.numbers):
             _edit(controls, number.input, edited_line.change(place, field), number)
@@ -40,7 +44,6 @@ def wire_methods(shared: SharedControls) -> Any:
             None, slot.preset, slot.text, js=edited_line.if_chosen("(text) => text"), api_visibility="private"
         )
     when_changed([controls.draft.change], callbacks.check, inputs, [*controls.said, controls.line])
-    when_changed([shared.context.length.change], callbacks.refit, inputs, controls.shown)
     return shared.model.input(as_notice(callbacks.suit), inputs, controls.shown, trigger_mode="always_last", **HIDDEN)
 
 
@@ -104,7 +107,8 @@ class MethodCallbacks:
 
     @for_visitor
     def refit(self, model_name: str, session: Session, draft: str | None) -> Updates:
-        """The text has another length: parameters that were left out follow it."""
+        """The text has another length: parameters that were left out follow it. The draft is left alone as `lay_out`
+        leaves it."""
         if not draft:  # the page is still being opened
             return gr.skip()
         model = model_catalogue.model(model_name)
@@ -112,8 +116,14 @@ class MethodCallbacks:
         before, session.fitted_length = session.fitted_length or length, length
         if before == length:  # nothing to follow, so what is being typed stays
             return gr.skip()
-        chosen = _possible(model, side_by_side.read_each(model, draft, length), length)
-        return self.controls.show(model, chosen, length)
+        asked = side_by_side.read_each(model, draft, length)
+        chosen = _possible(model, asked, length)
+        if chosen != asked:
+            return self.controls.show(model, chosen, length)
+        return {
+            **self.controls.show_boxes([each.method for each in chosen]),
+            **self.controls.say(model, chosen, length),
+        }
 
 
 def _length(session: Session, model: Model) -> int:

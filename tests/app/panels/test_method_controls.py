@@ -212,11 +212,15 @@ def test_a_page_that_is_still_being_opened_is_left_alone(model, callbacks):
     assert callbacks.refit("tiny", Session(), "") == gr.skip()
 
 
-def test_parameters_follow_a_text_of_another_length(model, controls, callbacks):
+def test_parameters_follow_a_text_of_another_length(model, controls, callbacks, monkeypatch):
     session = Session()
     session.fitted_length = 16 * model.train_length
     updates = callbacks.refit("tiny", session, "self-extend;window:window=7")
-    assert updates[controls.line] == "self-extend;window:window=7"
+    assert not {controls.draft, controls.line, *(slot.picker for slot in controls.slots)} & updates.keys()
     after = METHODS["self-extend"].for_model(model.train_length, model.train_length)
     numbers = shown_numbers(controls.slots[0], updates)
     assert [number["value"] for number in numbers][:2] == [after.group, after.window]
+    session.fitted_length = 16 * model.train_length
+    monkeypatch.setattr(gr, "Warning", lambda text, title: None)
+    updates = callbacks.refit("tiny", session, "self-extend;window:window=0")
+    assert updates[controls.draft] == updates[controls.line] == "self-extend;window"
