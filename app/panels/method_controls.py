@@ -128,9 +128,9 @@ class MethodControls:
         for."""
         line, methods, choices = side_by_side.line_of(chosen), [each.method for each in chosen], choices_for(model)
         shown = {**self.show_boxes(methods), **self.say(model, chosen, length), self.draft: line, self.line: line}
-        values: list[dict[str, Any]] = [{"value": method.key} for method in methods] + [{}] * MOST_METHODS
-        pickers = {slot.picker: gr.Dropdown(choices, **value) for slot, value in zip(self.slots, values, strict=False)}
-        return {**shown, **pickers}
+        shown |= {slot.picker: gr.Dropdown(choices) for slot in self.slots}
+        picked = zip(self.slots, methods, strict=False)
+        return shown | {slot.picker: gr.Dropdown(choices, value=method.key) for slot, method in picked}
 
     def say(self, model: Model, chosen: Sequence[ChosenMethod], length: int) -> dict[Any, Any]:
         """Updates that say at the head of each method what that means, or why it cannot be, and what `pin` would do."""

@@ -18,6 +18,7 @@ from longsight.generation.prompt import chat_ids
 from longsight.models import gguf_files, one_row, registry
 from longsight.models.model import load
 from tests.longsight import tiny
+from tests.longsight.test_one_row import HAS_KERNEL
 from tests.longsight.tiny import TRAINED, defaults, ids
 
 BYTES = list(bytes_to_unicode().values())
@@ -104,11 +105,6 @@ def test_a_file_is_the_model_that_it_was_made_from(hf, tmp_path, cache, monkeypa
     assert [file.name for file in path.parent.iterdir()] == [path.name], "nothing is written beside it"
     assert [file.suffix for file in cache.rglob("*") if file.stat().st_size > 50_000] == [".safetensors"]
     assert digest(str(path)) == digest(str(path.parent)) != ""
-
-
-HAS_KERNEL = pytest.mark.skipif(
-    torch.backends.cpu.get_cpu_capability() not in one_row.KERNELS, reason="torch packs no four bits on this processor"
-)
 
 
 @HAS_KERNEL
